@@ -1,0 +1,524 @@
+//! All cosines of a map, block by block: 17,000 genes have 144 million pairs,
+//! which are counted and never stored.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+use crate::EntityMap;
+
+/// Rows of a block: a block of 512 x 512 cosines (2 MiB) stays in the
+/// second-level cache while it is counted.
+const BLOCK: usize = 512;
+
+/// Histogram bins are the leading bits of a value's sort key (sign, exponent
+/// and ten bits of the mantissa), so a bin is at most 0.1 % wide.
+const BIN_SHIFT: u32 = 42;
+const NUM_BINS: usize = 1 << (64 - BIN_SHIFT);
+
+/// Bins with more values than this (ties) are split further, not collected.
+const MAX_COLLECTED: u64 = 1 << 22;
+
+/// A set of entity pairs and their cosines.
+pub(crate) struct CosinePopulation<'a> {
+    left: Rows<'a>,
+    right: Rows<'a>,
+    num_features: usize,
+    blocks: Vec<(usize, usize)>,
+    pairs: Pairs,
+}
+
+struct Rows<'a> {
+    directions: std::borrow::Cow<'a, [f64]>,
+    num_rows: usize,
+}
+
+enum Pairs {
+    /// `i < j` over the rows of the map.
+    UpperTriangle,
+    /// Every (left, right) of two samples with different entities.
+    DifferentEntities { left: Vec<u32>, right: Vec<u32> },
+}
+
+/// What one pass over the population finds.
+pub(crate) struct Scan {
+    pub(crate) size: u64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) mean: f64,
+    histogram: Vec<u64>,
+    /// Cosines of the pairs asked for, in their order.
+    pub(crate) gathered: Vec<f64>,
+}
+
+/// The value at a rank (from 0) of the sorted population, after `without`
+/// (values of the population, e.g. the positives) are taken out.
+pub(crate) struct OrderStatistic<'a> {
+    pub(crate) rank: u64,
+    pub(crate) without: &'a [f64],
+}
+
+impl<'a> CosinePopulation<'a> {
+    /// All pairs `i < j` of a map.
+    pub(crate) fn all_pairs(map: &'a EntityMap) -> Self {
+        let num_blocks = map.num_entities().div_ceil(BLOCK);
+        Self {
+            left: Rows {
+                directions: map.directions().into(),
+                num_rows: map.num_entities(),
+            },
+            right: Rows {
+                directions: map.directions().into(),
+                num_rows: map.num_entities(),
+            },
+            num_features: map.num_features(),
+            blocks: (0..num_blocks)
+                .flat_map(|i| (i..num_blocks).map(move |j| (i, j)))
+                .collect(),
+            pairs: Pairs::UpperTriangle,
+        }
+    }
+
+    /// The cross product of two samples of rows, less pairs of an entity
+    /// with itself; `entities` gives the entity of every row of the map.
+    pub(crate) fn samples(
+        map: &'a EntityMap,
+        left: &[usize],
+        right: &[usize],
+        entities: &[u32],
+    ) -> Self {
+        let rows = |sample: &[usize]| Rows {
+            directions: map.gather(sample).into(),
+            num_rows: sample.len(),
+        };
+        let of_sample = |sample: &[usize]| sample.iter().map(|&row| entities[row]).collect();
+        let num_blocks = |sample: &[usize]| sample.len().div_ceil(BLOCK);
+        let (num_left, num_right) = (num_blocks(left), num_blocks(right));
+        Self {
+            left: rows(left),
+            right: rows(right),
+            num_features: map.num_features(),
+            blocks: (0..num_left)
+                .flat_map(|i| (0..num_right).map(move |j| (i, j)))
+                .collect(),
+            pairs: Pairs::DifferentEntities {
+                left: of_sample(left),
+                right: of_sample(right),
+            },
+        }
+    }
+
+    /// One pass: size, extremes, mean and histogram of the population, and
+    /// the cosines of `asked` (row `<` column, upper triangle only).
+    pub(crate) fn scan(&self, asked: &[(usize, usize)]) -> Scan {
+        let asked_by_block = self.by_block(asked);
+        struct Found {
+            histogram: Vec<u64>,
+            sums: Vec<(usize, u64, f64)>,
+            min: f64,
+            max: f64,
+            gathered: Vec<(usize, f64)>,
+        }
+        let found = self.fold_blocks(
+            || Found {
+                histogram: vec![0; NUM_BINS],
+                sums: Vec::new(),
+                min: f64::INFINITY,
+                max: f64::NEG_INFINITY,
+                gathered: Vec::new(),
+            },
+            |found, block| {
+                let (mut count, mut sum) = (0, 0.0);
+                let (mut min, mut max) = (found.min, found.max);
+                self.for_each_row(block, |row| {
+                    for &value in row {
+                        found.histogram[(sort_key(value) >> BIN_SHIFT) as usize] += 1;
+                        sum += value;
+                        min = min.min(value);
+                        max = max.max(value);
+                    }
+                    count += row.len() as u64;
+                });
+                (found.min, found.max) = (min, max);
+                // Added up later in the order of blocks: the mean does not
+                // depend on which thread took which block.
+                found.sums.push((block.index, count, sum));
+                for &index in &asked_by_block[block.index] {
+                    let (row, column) = asked[index];
+                    found.gathered.push((index, block.at(row, column)));
+                }
+            },
+        );
+        let mut scan = Scan {
+            size: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            mean: f64::NAN,
+            histogram: vec![0; NUM_BINS],
+            gathered: vec![f64::NAN; asked.len()],
+        };
+        let mut sums = Vec::with_capacity(self.blocks.len());
+        for part in found {
+            scan.min = scan.min.min(part.min);
+            scan.max = scan.max.max(part.max);
+            sums.extend(part.sums);
+            for (total, count) in scan.histogram.iter_mut().zip(&part.histogram) {
+                *total += count;
+            }
+            for (index, value) in part.gathered {
+                scan.gathered[index] = value;
+            }
+        }
+        sums.sort_unstable_by_key(|&(index, ..)| index);
+        scan.size = sums.iter().map(|&(_, count, _)| count).sum();
+        scan.mean = sums.iter().map(|&(.., sum)| sum).sum::<f64>() / scan.size as f64;
+        scan
+    }
+
+    /// Exact order statistics in one further pass (more only where millions
+    /// of values are tied).
+    ///
+    /// Every rank must be smaller than the size of the population less
+    /// `without`.
+    pub(crate) fn order_statistics(&self, scan: &Scan, asked: &[OrderStatistic]) -> Vec<f64> {
+        let located: Vec<Located> = asked
+            .iter()
+            .map(|one| locate(&scan.histogram, one))
+            .collect();
+        let mut slots: BTreeMap<usize, usize> = BTreeMap::new();
+        for place in &located {
+            if scan.histogram[place.bin] <= MAX_COLLECTED {
+                let next = slots.len();
+                slots.entry(place.bin).or_insert(next);
+            }
+        }
+        let collected = self.collect(&slots);
+        located
+            .into_iter()
+            .map(|place| {
+                let key = match slots.get(&place.bin) {
+                    Some(&slot) => nth_without(&collected[slot], &place.without, place.rank),
+                    None => self.nth_of_crowded_bin(place),
+                };
+                value_of_key(key)
+            })
+            .collect()
+    }
+
+    /// Sorted keys of all values in some bins.
+    fn collect(&self, slots: &BTreeMap<usize, usize>) -> Vec<Vec<u64>> {
+        if slots.is_empty() {
+            return Vec::new();
+        }
+        const NONE: u16 = u16::MAX;
+        let mut slot_of_bin = vec![NONE; NUM_BINS];
+        for (&bin, &slot) in slots {
+            slot_of_bin[bin] = slot as u16;
+        }
+        let parts = self.fold_blocks(
+            || vec![Vec::new(); slots.len()],
+            |found: &mut Vec<Vec<u64>>, block| {
+                self.for_each_row(block, |row| {
+                    for &value in row {
+                        let key = sort_key(value);
+                        let slot = slot_of_bin[(key >> BIN_SHIFT) as usize];
+                        if slot != NONE {
+                            found[usize::from(slot)].push(key);
+                        }
+                    }
+                });
+            },
+        );
+        let mut collected = vec![Vec::new(); slots.len()];
+        for part in parts {
+            for (all, some) in collected.iter_mut().zip(part) {
+                all.extend(some);
+            }
+        }
+        collected
+            .par_iter_mut()
+            .for_each(|keys| keys.par_sort_unstable());
+        collected
+    }
+
+    /// Narrows a bin by its next bits, twice: three levels name a value.
+    fn nth_of_crowded_bin(&self, place: Located) -> u64 {
+        const LEVEL_BITS: u32 = 21;
+        let Located {
+            bin,
+            mut rank,
+            without,
+        } = place;
+        let mut prefix = bin as u64;
+        let mut shift = BIN_SHIFT;
+        while shift > 0 {
+            let next_shift = shift - LEVEL_BITS;
+            let mask = (1_u64 << LEVEL_BITS) - 1;
+            let parts = self.fold_blocks(
+                || vec![0_u64; 1 << LEVEL_BITS],
+                |counts, block| {
+                    self.for_each_row(block, |row| {
+                        for &value in row {
+                            let key = sort_key(value);
+                            if key >> shift == prefix {
+                                counts[((key >> next_shift) & mask) as usize] += 1;
+                            }
+                        }
+                    });
+                },
+            );
+            let mut counts = vec![0_u64; 1 << LEVEL_BITS];
+            for part in parts {
+                counts
+                    .iter_mut()
+                    .zip(part)
+                    .for_each(|(total, count)| *total += count);
+            }
+            for &key in &without {
+                if key >> shift == prefix {
+                    counts[((key >> next_shift) & mask) as usize] -= 1;
+                }
+            }
+            let (sub_bin, left) = bin_of_rank(counts.iter().copied(), rank);
+            (prefix, rank, shift) = ((prefix << LEVEL_BITS) | sub_bin as u64, left, next_shift);
+        }
+        prefix
+    }
+
+    fn by_block(&self, asked: &[(usize, usize)]) -> Vec<Vec<usize>> {
+        let place: BTreeMap<(usize, usize), usize> = self
+            .blocks
+            .iter()
+            .enumerate()
+            .map(|(index, &block)| (block, index))
+            .collect();
+        let mut by_block = vec![Vec::new(); self.blocks.len()];
+        for (index, &(row, column)) in asked.iter().enumerate() {
+            by_block[place[&(row / BLOCK, column / BLOCK)]].push(index);
+        }
+        by_block
+    }
+
+    /// Computes every block once, each worker with a state of its own.
+    fn fold_blocks<S: Send>(
+        &self,
+        new_state: impl Fn() -> S + Sync,
+        fold: impl Fn(&mut S, &Block) + Sync,
+    ) -> Vec<S> {
+        let next = AtomicUsize::new(0);
+        let num_workers = rayon::current_num_threads().min(self.blocks.len());
+        (0..num_workers)
+            .into_par_iter()
+            .map(|_| {
+                let mut state = new_state();
+                let mut values = vec![0.0; BLOCK * BLOCK];
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&place) = self.blocks.get(index) else {
+                        break state;
+                    };
+                    fold(&mut state, &self.block(index, place, &mut values));
+                }
+            })
+            .collect()
+    }
+
+    fn block<'v>(
+        &self,
+        index: usize,
+        place: (usize, usize),
+        values: &'v mut Vec<f64>,
+    ) -> Block<'v> {
+        let range =
+            |block: usize, num_rows: usize| block * BLOCK..num_rows.min((block + 1) * BLOCK);
+        let rows = range(place.0, self.left.num_rows);
+        let columns = range(place.1, self.right.num_rows);
+        let left =
+            &self.left.directions[rows.start * self.num_features..rows.end * self.num_features];
+        let right = &self.right.directions
+            [columns.start * self.num_features..columns.end * self.num_features];
+        values.resize(rows.len() * columns.len(), 0.0);
+        // [rows, D] · [D, columns] → [rows, columns]
+        matmul(
+            MatMut::from_row_major_slice_mut(values, rows.len(), columns.len()),
+            Accum::Replace,
+            MatRef::from_row_major_slice(left, rows.len(), self.num_features),
+            MatRef::from_row_major_slice(right, columns.len(), self.num_features).transpose(),
+            1.0,
+            Par::Seq,
+        );
+        Block {
+            index,
+            rows,
+            columns,
+            values,
+        }
+    }
+
+    /// Visits the cosines of a block that belong to the population.
+    fn for_each_row(&self, block: &Block, mut visit: impl FnMut(&[f64])) {
+        for (offset, row) in block.values.chunks_exact(block.columns.len()).enumerate() {
+            let row_index = block.rows.start + offset;
+            match &self.pairs {
+                Pairs::UpperTriangle => {
+                    let first = (row_index + 1).saturating_sub(block.columns.start);
+                    visit(row.get(first..).unwrap_or_default());
+                }
+                Pairs::DifferentEntities { left, right } => {
+                    let entity = left[row_index];
+                    let mut start = 0;
+                    for (at, &other) in right[block.columns.clone()].iter().enumerate() {
+                        if other == entity {
+                            visit(&row[start..at]);
+                            start = at + 1;
+                        }
+                    }
+                    visit(&row[start..]);
+                }
+            }
+        }
+    }
+}
+
+struct Block<'v> {
+    index: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    values: &'v [f64],
+}
+
+impl Block<'_> {
+    fn at(&self, row: usize, column: usize) -> f64 {
+        self.values[(row - self.rows.start) * self.columns.len() + column - self.columns.start]
+            + 0.0
+    }
+}
+
+/// Where an order statistic lies: its bin, its rank among the bin's values,
+/// and the keys in that bin that do not count.
+struct Located {
+    bin: usize,
+    rank: u64,
+    without: Vec<u64>,
+}
+
+fn locate(histogram: &[u64], asked: &OrderStatistic) -> Located {
+    let mut without: Vec<u64> = asked.without.iter().map(|&value| sort_key(value)).collect();
+    without.sort_unstable();
+    let mut taken: BTreeMap<usize, u64> = BTreeMap::new();
+    for &key in &without {
+        *taken.entry((key >> BIN_SHIFT) as usize).or_default() += 1;
+    }
+    let counts = histogram.iter().enumerate().map(|(bin, &count)| {
+        if count == 0 {
+            0
+        } else {
+            count - taken.get(&bin).unwrap_or(&0)
+        }
+    });
+    let (bin, rank) = bin_of_rank(counts, asked.rank);
+    without.retain(|key| (key >> BIN_SHIFT) as usize == bin);
+    Located { bin, rank, without }
+}
+
+/// The bin that holds a rank, and the rank within it.
+fn bin_of_rank(counts: impl Iterator<Item = u64>, rank: u64) -> (usize, u64) {
+    let mut below = 0;
+    for (bin, count) in counts.enumerate() {
+        if rank < below + count {
+            return (bin, rank - below);
+        }
+        below += count;
+    }
+    unreachable!("a rank of {rank} was asked of {below} values")
+}
+
+/// The value at `rank` of sorted keys after one occurrence of each key of
+/// `without` (sorted) is taken out.
+fn nth_without(keys: &[u64], without: &[u64], rank: u64) -> u64 {
+    let mut taken = without.iter().peekable();
+    let mut kept = keys
+        .iter()
+        .filter(|key| taken.next_if(|next| next == key).is_none());
+    *kept
+        .nth(rank as usize)
+        .expect("the histogram counted this value")
+}
+
+/// A key that sorts like the value; the two zeros share one.
+fn sort_key(value: f64) -> u64 {
+    let bits = (value + 0.0).to_bits();
+    bits ^ ((((bits as i64) >> 63) as u64) | (1 << 63))
+}
+
+fn value_of_key(key: u64) -> f64 {
+    let mask = if key >> 63 == 1 { 1 << 63 } else { u64::MAX };
+    f64::from_bits(key ^ mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn keys_sort_like_values(a in -2.0f64..2.0, b in -2.0f64..2.0) {
+            prop_assert_eq!(sort_key(a).cmp(&sort_key(b)), a.partial_cmp(&b).expect("finite"));
+            prop_assert_eq!(value_of_key(sort_key(a)), a);
+        }
+    }
+
+    /// 700 rows (two blocks) of few directions: ties everywhere.
+    fn tied_map() -> EntityMap {
+        let labels = (0..700).map(|i| format!("G{i}")).collect();
+        let values = (0..700)
+            .flat_map(|i| [f64::from(i % 7) - 3.0, f64::from(i % 5)])
+            .collect();
+        EntityMap::new(labels, values, 2).expect("finite")
+    }
+
+    #[test]
+    fn order_statistics_are_those_of_the_sorted_population() {
+        let map = tied_map();
+        let population = CosinePopulation::all_pairs(&map);
+        let asked: Vec<(usize, usize)> = (0..700)
+            .flat_map(|i| (i + 1..700).map(move |j| (i, j)))
+            .collect();
+        let scan = population.scan(&asked);
+        assert_eq!(scan.size, 700 * 699 / 2);
+        let mut sorted = scan.gathered.clone();
+        sorted.sort_by(f64::total_cmp);
+        assert_eq!((scan.min, scan.max), (sorted[0], sorted[sorted.len() - 1]));
+        let ranks = [0, 1, 1000, 122_325, 244_649];
+        let without: Vec<f64> = sorted.iter().step_by(1000).copied().collect();
+        let left: Vec<f64> = sorted
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| i % 1000 != 0)
+            .map(|(_, &v)| v)
+            .collect();
+        let mut requests: Vec<OrderStatistic> = ranks
+            .iter()
+            .map(|&rank| OrderStatistic { rank, without: &[] })
+            .collect();
+        requests.extend([7, 200_000].map(|rank| OrderStatistic {
+            rank,
+            without: &without,
+        }));
+        let found = population.order_statistics(&scan, &requests);
+        let mut expected: Vec<f64> = ranks.iter().map(|&rank| sorted[rank as usize]).collect();
+        expected.extend([left[7], left[200_000]]);
+        assert_eq!(found, expected);
+        // The path for crowded bins gives the same.
+        for (request, expected) in requests.iter().zip(expected) {
+            let place = locate(&scan.histogram, request);
+            assert_eq!(value_of_key(population.nth_of_crowded_bin(place)), expected);
+        }
+    }
+}
