@@ -1,0 +1,40 @@
+//! Layer normalisation with an explicit eps.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, module};
+use morphospace_core::Seed;
+
+use crate::Initializer;
+
+/// `(x - mean) / sqrt(var + eps) * weight + bias` over the last axis, with the
+/// biased variance (Ba et al. 2016; `torch.nn.LayerNorm`).
+///
+/// There is no default eps: ViTs of timm use 1e-6, PyTorch's own default is
+/// 1e-5, and on dark images the difference shows.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[D]`.
+    pub weight: Param<Tensor<1>>,
+    /// `[D]`.
+    pub bias: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// Normalises `dim` features; starts as weight 1, bias 0.
+    pub fn init(dim: usize, eps: f64, device: &Device) -> Self {
+        // Constants draw nothing: any seed gives the same.
+        let seed = Seed::new(0);
+        Self {
+            weight: Initializer::ONES.parameter([dim], seed, device),
+            bias: Initializer::ZEROS.parameter([dim], seed, device),
+            eps,
+        }
+    }
+
+    /// # Shapes
+    /// `[.., D]`, kept
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        module::layer_norm(x, self.weight.val(), Some(self.bias.val()), self.eps)
+    }
+}

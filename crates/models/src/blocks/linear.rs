@@ -1,0 +1,61 @@
+//! Linear map of the last axis.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, module};
+use morphospace_core::Seed;
+
+use crate::Initializer;
+
+/// `y = x W + b`.
+///
+/// The weight is held as `[in, out]`, the layout the matrix product reads
+/// fastest; files hold `[out, in]`, and [`load_weights`](crate::load_weights)
+/// is the one place that turns it.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[in, out]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+/// Whether a linear map adds a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bias {
+    /// A trained bias that starts at zero.
+    Zeros,
+    /// None.
+    None,
+}
+
+impl Linear {
+    /// A map of `d_in` to `d_out` features.
+    pub fn init(
+        [d_in, d_out]: [usize; 2],
+        bias: Bias,
+        initializer: Initializer,
+        seed: Seed,
+        device: &Device,
+    ) -> Self {
+        let zeros = || Initializer::ZEROS.parameter([d_out], seed.split("bias"), device);
+        Self {
+            weight: initializer.parameter([d_in, d_out], seed.split("weight"), device),
+            bias: (bias == Bias::Zeros).then(zeros),
+        }
+    }
+
+    /// # Shapes
+    /// `[.., in]` to `[.., out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let bias = self.bias.as_ref().map(Param::val);
+        module::linear(x, self.weight.val(), bias)
+    }
+
+    /// The map with a bias that the caller lays out.
+    ///
+    /// # Shapes
+    /// `x`: `[.., in]`; `bias`: `[out]`; result `[.., out]`
+    pub fn forward_with_bias<const D: usize>(&self, x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
+        module::linear(x, self.weight.val(), Some(bias))
+    }
+}

@@ -1,0 +1,62 @@
+//! Networks that turn images of cells into vectors: one network per file, the
+//! blocks they are built from, and weights in and out.
+//!
+//! | network | file | source |
+//! |---|---|---|
+//! | [`Vit`] | `vit.rs` | vision transformer with parallel scaling blocks, plain or channel-agnostic (maes_microscopy on timm) |
+//! | [`Mae`] | `mae.rs` | masked autoencoder around it (He et al. 2022) |
+//! | [`CaMae`] | `camae.rs` | channel-agnostic masked autoencoder (Kraus et al. 2024) |
+//!
+//! A caller who only wants embeddings works with [`Encoder`], which
+//! [`open_checkpoint`] and [`NetworkConfig::init_encoder`] return. Weights keep
+//! the key names of the published checkpoints ([`load_weights`],
+//! [`save_weights`]), so a file of the reference implementation opens here and
+//! the other way round.
+//!
+//! Conventions: images are `[B, C, H, W]` and already self-standardised
+//! ([`self_standardise`]); tokens are `[B, N, D]` with the class token first;
+//! in a mask 1 means removed and 0 kept. Every random element takes a
+//! [`Seed`](morphospace_core::Seed) and draws on the host, so initial weights,
+//! masks and dropped paths depend neither on the device nor on the number of
+//! threads.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use morphospace_core::Seed;
+//! use morphospace_models::{Encoder, Pooling, VitConfig};
+//!
+//! let device = Device::default();
+//! let config = VitConfig { img_size: 32, embed_dim: 48, depth: 2, num_heads: 3, ..VitConfig::default() };
+//! let vit = config.init(&device, Seed::new(7))?;
+//! let images = Tensor::ones([2, 6, 32, 32], &device);
+//! assert_eq!(vit.forward_pooled(images, Pooling::PatchMean).dims(), [2, 48]);
+//! # Ok::<(), morphospace_models::ModelError>(())
+//! ```
+
+mod camae;
+mod encoder;
+mod error;
+mod initializer;
+mod mae;
+mod mae_loss;
+mod registry;
+mod vit;
+mod weights;
+
+pub mod blocks;
+
+pub use blocks::masking::Masking;
+pub use blocks::parallel_scaling_block::BiasLayout;
+pub use blocks::self_standardise::self_standardise;
+pub use camae::{CaMae, CaMaeConfig};
+pub use encoder::{ChannelSupport, Encoder, Pooling};
+pub use error::ModelError;
+pub use initializer::Initializer;
+pub use mae::{Mae, MaeConfig, MaeDecoderConfig, MaeOutput};
+pub use mae_loss::{FourierView, MaeLoss, MaeLossConfig, mae_loss};
+pub use registry::{NetworkConfig, open_checkpoint, read_network_config, save_checkpoint};
+pub use vit::{GlobalPool, Vit, VitConfig, WeightInit};
+pub use weights::{
+    LoadReport, Parameter, TensorMismatch, Unexpected, WeightsError, WeightsFile, load_weights,
+    parameters, save_weights,
+};

@@ -1,0 +1,201 @@
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use morphospace_core::{Seed, write_atomically};
+use serde::{Deserialize, Serialize};
+
+use crate::camae::CaMaeConfig;
+use crate::encoder::Encoder;
+use crate::error::ModelError;
+use crate::mae::MaeConfig;
+use crate::vit::{Vit, VitConfig};
+use crate::weights::{Unexpected, WeightsError, WeightsFile, load_weights, save_weights};
+
+/// Weights of a checkpoint folder.
+const WEIGHTS_FILE: &str = "model.safetensors";
+/// Network of a checkpoint folder.
+const CONFIG_FILE: &str = "config.json";
+/// Where an autoencoder's file keeps its encoder.
+const MAE_ENCODER_PREFIX: &str = "encoder.vit_backbone.";
+/// No honest `config.json` is longer.
+const MOST_CONFIG_BYTES: u64 = 1 << 20;
+
+/// A network by kind and configuration: what `config.json` of a checkpoint
+/// holds, `{"kind": "vit", "config": {"img_size": 256, …}}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    content = "config",
+    rename_all = "snake_case",
+    deny_unknown_fields
+)]
+pub enum NetworkConfig {
+    /// [`Vit`].
+    Vit(VitConfig),
+    /// [`Mae`](crate::Mae).
+    Mae(MaeConfig),
+    /// [`CaMae`](crate::CaMae).
+    #[serde(rename = "camae")]
+    CaMae(CaMaeConfig),
+}
+
+impl NetworkConfig {
+    /// A network by name: a variant of [`VitConfig::decode_variant`], alone or
+    /// behind `mae_` or `camae_`.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownVariant`] with the nearest name.
+    ///
+    /// ```
+    /// use morphospace_models::NetworkConfig;
+    ///
+    /// let config = NetworkConfig::decode_variant("mae_vit_small_patch16")?;
+    /// assert_eq!(config.encoder().embed_dim, 384);
+    /// # Ok::<(), morphospace_models::ModelError>(())
+    /// ```
+    pub fn decode_variant(name: &str) -> Result<Self, ModelError> {
+        if let Some(variant) = name.strip_prefix("camae_") {
+            let plain = VitConfig::decode_variant(variant)?;
+            let config = CaMaeConfig::default();
+            let in_chans = config.encoder.in_chans;
+            let encoder = VitConfig {
+                channel_agnostic: true,
+                in_chans,
+                ..plain
+            };
+            return Ok(Self::CaMae(CaMaeConfig { encoder, ..config }));
+        }
+        if let Some(variant) = name.strip_prefix("mae_") {
+            let encoder = VitConfig::decode_variant(variant)?;
+            return Ok(Self::Mae(MaeConfig {
+                encoder,
+                ..MaeConfig::default()
+            }));
+        }
+        VitConfig::decode_variant(name).map(Self::Vit)
+    }
+
+    /// The encoder of the network, which is all of a [`Vit`].
+    pub fn encoder(&self) -> &VitConfig {
+        match self {
+            Self::Vit(config) => config,
+            Self::Mae(config) => &config.encoder,
+            Self::CaMae(config) => &config.encoder,
+        }
+    }
+
+    /// Whether the numbers fit together.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidConfig`].
+    pub fn check(&self) -> Result<(), ModelError> {
+        match self {
+            Self::Vit(config) => config.check(),
+            Self::Mae(config) => config.check(),
+            Self::CaMae(config) => config.check(),
+        }
+    }
+
+    /// The untrained encoder, its weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// As [`NetworkConfig::check`].
+    pub fn init_encoder(
+        &self,
+        device: &Device,
+        seed: Seed,
+    ) -> Result<Box<dyn Encoder>, ModelError> {
+        self.check()?;
+        Ok(Box::new(self.encoder().init(device, seed)?))
+    }
+}
+
+/// Reads `config.json` of a checkpoint folder.
+///
+/// # Errors
+/// [`ModelError::CheckpointFile`], [`ModelError::CheckpointConfig`], or what
+/// [`NetworkConfig::check`] refuses.
+pub fn read_network_config(folder: &Path) -> Result<NetworkConfig, ModelError> {
+    let path = folder.join(CONFIG_FILE);
+    let mut text = String::new();
+    File::open(&path)
+        .and_then(|file| file.take(MOST_CONFIG_BYTES).read_to_string(&mut text))
+        .map_err(|source| ModelError::CheckpointFile {
+            path: path.clone(),
+            source,
+        })?;
+    let config: NetworkConfig = serde_json::from_str(&text)
+        .map_err(|source| ModelError::CheckpointConfig { path, source })?;
+    config.check()?;
+    Ok(config)
+}
+
+/// Opens the encoder of a checkpoint folder: `config.json` and
+/// `model.safetensors` as [`save_checkpoint`] writes them. Of an autoencoder
+/// the decoder's tensors are not read. A `vit` config also opens a published
+/// autoencoder's file, whose keys start with `encoder.vit_backbone.`.
+///
+/// # Errors
+/// What [`read_network_config`] and [`load_weights`] return.
+///
+/// # Example
+/// ```
+/// use burn::tensor::Device;
+/// use morphospace_core::Seed;
+/// use morphospace_models::{Encoder, NetworkConfig, VitConfig, open_checkpoint, save_checkpoint};
+///
+/// let folder = tempfile::tempdir()?;
+/// let device = Device::default();
+/// let config = VitConfig { img_size: 32, embed_dim: 24, depth: 1, num_heads: 2, ..VitConfig::default() };
+/// let vit = config.init(&device, Seed::new(3))?;
+/// save_checkpoint(folder.path(), &NetworkConfig::Vit(config), &vit)?;
+/// assert_eq!(open_checkpoint(folder.path(), &device)?.num_features(), 24);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn open_checkpoint(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>, ModelError> {
+    let config = read_network_config(folder)?;
+    let file = WeightsFile::open(&folder.join(WEIGHTS_FILE))?;
+    let is_autoencoder = file
+        .names()
+        .iter()
+        .any(|name| name.starts_with(MAE_ENCODER_PREFIX));
+    let prefix = if is_autoencoder {
+        MAE_ENCODER_PREFIX
+    } else {
+        ""
+    };
+    // Every weight is loaded, so nothing is ever drawn from the seed.
+    let vit: Vit = config.encoder().init(device, Seed::new(0))?;
+    let (vit, _) = load_weights(&vit, &file, prefix, Unexpected::Refuse)?;
+    Ok(Box::new(vit))
+}
+
+/// Writes `model.safetensors` and `config.json` into a folder, each whole or
+/// not at all, the weights first.
+///
+/// # Errors
+/// [`WeightsError::CannotWrite`], [`ModelError::CheckpointFile`].
+pub fn save_checkpoint<M: Module>(
+    folder: &Path,
+    config: &NetworkConfig,
+    network: &M,
+) -> Result<(), ModelError> {
+    let weights = folder.join(WEIGHTS_FILE);
+    fs::create_dir_all(folder).map_err(|source| WeightsError::CannotWrite {
+        path: weights.clone(),
+        source,
+    })?;
+    save_weights(network, &weights)?;
+    let path = folder.join(CONFIG_FILE);
+    let write = || -> io::Result<()> {
+        let text = serde_json::to_string_pretty(config)?;
+        write_atomically(&path, |file| writeln!(file, "{text}"))
+    };
+    write().map_err(|source| ModelError::CheckpointFile {
+        path: path.clone(),
+        source,
+    })
+}
