@@ -1,0 +1,64 @@
+//! Figures and self-contained HTML pages.
+//!
+//! A [`Page`] is one HTML file that needs no network: styles, figures (SVG)
+//! and images (PNG) stand inside it, there is no script, and a content
+//! security policy in its head forbids the browser to load anything else.
+//! This crate draws what it is given and computes no statistic: values,
+//! intervals, nulls and coordinates come from the stages before it.
+//!
+//! | block | shows |
+//! |---|---|
+//! | [`KeyValueTable`] | what ran: versions, seeds, inputs ([`From<&Provenance>`](KeyValueTable)) |
+//! | [`ScoreTable`] | scores with intervals and chance levels, drawn on one axis per benchmark |
+//! | [`ScatterFigure`] | 2-D projections, e.g. before and after alignment, coloured by batch and by group |
+//! | [`PlateHeatMap`] | one value per well of a plate |
+//! | [`ImagePanel`] | the channels of a site and their colour composite |
+//! | [`LineFigure`] | curves, e.g. the training loss |
+//! | [`FailureTable`] | sites that are incomplete or unreadable, by name |
+//! | [`Notes`] | warnings and notes |
+//!
+//! The same input gives the same bytes. Any text may be hostile: it is
+//! escaped, and values that are not finite are named instead of drawn.
+//!
+//! ```
+//! use morphospace_core::Provenance;
+//! use morphospace_report::{KeyValueTable, LineFigure, LineSeries, Page, Section};
+//!
+//! let provenance = Provenance::new("train").with_seed("run", 7);
+//! let loss = LineFigure::new("Reconstruction loss", "step", "loss")
+//!     .with_series(LineSeries::new("training", vec![(1.0, 0.9), (2.0, 0.7), (3.0, 0.65)]));
+//! let page = Page::new("Plates of May")
+//!     .with_section(Section::new("What ran").with(KeyValueTable::from(&provenance)))
+//!     .with_section(Section::new("Training").with(loss));
+//! assert!(page.to_html().starts_with("<!DOCTYPE html>"));
+//! ```
+
+mod axis;
+mod escape;
+mod failure_table;
+mod frame;
+mod image_panel;
+mod key_value_table;
+mod line_figure;
+mod notes;
+mod number;
+mod page;
+mod palette;
+mod plate_heat_map;
+mod scatter_figure;
+mod score_table;
+mod section;
+
+pub use failure_table::{Failure, FailureTable};
+pub use image_panel::{ImageChannel, ImagePanel};
+pub use key_value_table::KeyValueTable;
+pub use line_figure::{LineFigure, LineSeries};
+pub use notes::Notes;
+pub use number::format_number;
+pub use page::{Page, ReportError, write_page};
+pub use plate_heat_map::{HeatMapWell, PlateHeatMap};
+pub use scatter_figure::{
+    Colouring, Projection, ScatterFigure, ScatterPanel, ScatterPoint, ScatterRow,
+};
+pub use score_table::{Better, ScoreRow, ScoreTable};
+pub use section::{Block, Section};

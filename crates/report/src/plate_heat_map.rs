@@ -1,0 +1,392 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use morphospace_core::{ControlRole, WellAddress};
+
+use crate::axis::{Axis, extent};
+use crate::escape::Escaped;
+use crate::number::{counted, format_number, px};
+use crate::palette::viridis;
+
+/// A well of a [`PlateHeatMap`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeatMapWell {
+    /// Where on the plate.
+    pub address: WellAddress,
+    /// The value, `None` where the well has none.
+    pub value: Option<f64>,
+    /// Controls are framed.
+    pub control_role: ControlRole,
+    /// What was done to the well; shown when the pointer rests on it.
+    pub label: String,
+}
+
+/// One value per well, where the wells lie.
+///
+/// Plates of any layout up to 1,536 wells; only the rows and columns in use
+/// are drawn. Wells without a value are hatched. Controls are framed:
+/// negative controls with a solid line, positive controls dashed, untreated
+/// wells dotted.
+///
+/// ```
+/// use morphospace_core::ControlRole;
+/// use morphospace_report::{HeatMapWell, PlateHeatMap};
+///
+/// let well = HeatMapWell {
+///     address: "B02".parse()?,
+///     value: Some(312.0),
+///     control_role: ControlRole::NegativeControl,
+///     label: "DMSO".into(),
+/// };
+/// let map = PlateHeatMap::new("HUVEC-01 plate 1", "mean intensity of w1 (grey values)")
+///     .with_wells([well]);
+/// assert_eq!(map.wells.len(), 1);
+/// # Ok::<(), morphospace_core::InvalidWellAddress>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlateHeatMap {
+    /// Which plate.
+    pub title: String,
+    /// What the colour means, with its unit.
+    pub value_label: String,
+    /// The wells in use; where one is named twice, the last is drawn.
+    pub wells: Vec<HeatMapWell>,
+    /// Ends of the colour scale, to compare plates; the extent of the values
+    /// if not given. Values beyond take the end's colour.
+    pub range: Option<(f64, f64)>,
+}
+
+const ROLES: [(ControlRole, &str, &str); 3] = [
+    (ControlRole::NegativeControl, "negative", "negative control"),
+    (ControlRole::PositiveControl, "positive", "positive control"),
+    (ControlRole::Untreated, "untreated", "untreated"),
+];
+
+impl PlateHeatMap {
+    /// A plate without wells.
+    pub fn new(title: impl Into<String>, value_label: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            value_label: value_label.into(),
+            wells: Vec::new(),
+            range: None,
+        }
+    }
+
+    /// Adds wells.
+    #[must_use]
+    pub fn with_wells(mut self, wells: impl IntoIterator<Item = HeatMapWell>) -> Self {
+        self.wells.extend(wells);
+        self
+    }
+
+    /// Fixes the ends of the colour scale.
+    #[must_use]
+    pub fn with_range(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self
+    }
+
+    pub(crate) fn write_html(&self, html: &mut String) -> std::fmt::Result {
+        write!(
+            html,
+            "<figure class=\"plate\">\n<figcaption><strong>{}</strong><span>{}</span></figcaption>\n",
+            Escaped(&self.title),
+            Escaped(&self.value_label)
+        )?;
+        let wells: BTreeMap<WellAddress, &HeatMapWell> =
+            self.wells.iter().map(|well| (well.address, well)).collect();
+        let Some(shown) = Shown::of(wells.keys().copied()) else {
+            html.push_str("<p class=\"empty\">No wells to draw.</p>\n</figure>\n");
+            return Ok(());
+        };
+        let values = || wells.values().filter_map(|well| well.value);
+        let given = self
+            .range
+            .filter(|(low, high)| low.is_finite() && high.is_finite());
+        let range = given
+            .map(|(a, b)| (a.min(b), a.max(b)))
+            .or_else(|| extent(values()));
+        let axis = range.map(|(low, high)| Axis::between(low, high, 4));
+        self.write_plate(html, &wells, &shown, axis.as_ref())?;
+        write_legend(html, &wells, &shown, axis.is_some())?;
+        html.push_str("</figure>\n");
+        Ok(())
+    }
+
+    fn write_plate(
+        &self,
+        html: &mut String,
+        wells: &BTreeMap<WellAddress, &HeatMapWell>,
+        shown: &Shown,
+        axis: Option<&Axis>,
+    ) -> std::fmt::Result {
+        // Plates with many columns get smaller wells so that they fit a page.
+        let pitch = if shown.num_columns() > 24 { 15.0 } else { 20.0 };
+        let (left, top) = (26.0, 18.0);
+        let plate_width = pitch * shown.num_columns() as f64;
+        let plate_height = pitch * shown.num_rows() as f64;
+        let bar_height = plate_height.clamp(80.0, 240.0);
+        let bar_width = axis.map_or(0.0, |axis| 42.0 + 6.2 * axis.label_chars() as f64);
+        let width = left + plate_width + bar_width + 4.0;
+        let height = top + plate_height.max(axis.map_or(0.0, |_| bar_height)) + 8.0;
+        let description = format!(
+            "Plate heat map of {}: {} for {}, {}.",
+            self.title,
+            self.value_label,
+            counted(wells.len(), "well"),
+            match axis {
+                Some(axis) => format!(
+                    "{} to {}",
+                    format_number(axis.low),
+                    format_number(axis.high)
+                ),
+                None => "no values".to_owned(),
+            }
+        );
+        writeln!(
+            html,
+            "<svg class=\"heat-map\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {w} {h}\" \
+             width=\"{w}\" height=\"{h}\">",
+            Escaped(&description),
+            w = px(width),
+            h = px(height)
+        )?;
+        let centre = |index: usize| pitch * (index as f64 + 0.5);
+        for (index, column) in shown.columns().enumerate() {
+            writeln!(
+                html,
+                "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                px(left + centre(index)),
+                px(top - 6.0),
+                column + 1
+            )?;
+        }
+        let mut hatched = String::new();
+        for (row_number, row) in shown.rows().enumerate() {
+            let y = top + pitch * row_number as f64;
+            let mut name = None;
+            for (column_number, column) in shown.columns().enumerate() {
+                let x = left + pitch * column_number as f64;
+                let Some(address) = WellAddress::from_indices(row, column) else {
+                    continue;
+                };
+                name = Some(address.row_name());
+                let well = wells.get(&address).copied();
+                write_well(html, &mut hatched, address, well, (x, y, pitch), axis)?;
+            }
+            writeln!(
+                html,
+                "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+                px(left - 6.0),
+                px(y + pitch / 2.0 + 3.5),
+                name.unwrap_or_default()
+            )?;
+        }
+        if !hatched.is_empty() {
+            writeln!(html, "<path class=\"hatch\" d=\"{hatched}\"/>")?;
+        }
+        if let Some(axis) = axis {
+            write_colour_bar(html, axis, left + plate_width + 16.0, top, bar_height)?;
+        }
+        html.push_str("</svg>\n");
+        Ok(())
+    }
+}
+
+/// The rows and columns that are drawn.
+struct Shown {
+    rows: (usize, usize),
+    columns: (usize, usize),
+}
+
+impl Shown {
+    fn of(addresses: impl Iterator<Item = WellAddress>) -> Option<Self> {
+        addresses.fold(None, |shown: Option<Self>, address| {
+            let (row, column) = (address.row_index(), address.column_index());
+            let (rows, columns) = shown.map_or(((row, row), (column, column)), |shown| {
+                (shown.rows, shown.columns)
+            });
+            Some(Self {
+                rows: (rows.0.min(row), rows.1.max(row)),
+                columns: (columns.0.min(column), columns.1.max(column)),
+            })
+        })
+    }
+
+    fn rows(&self) -> std::ops::RangeInclusive<usize> {
+        self.rows.0..=self.rows.1
+    }
+
+    fn columns(&self) -> std::ops::RangeInclusive<usize> {
+        self.columns.0..=self.columns.1
+    }
+
+    fn num_rows(&self) -> usize {
+        self.rows.1 - self.rows.0 + 1
+    }
+
+    fn num_columns(&self) -> usize {
+        self.columns.1 - self.columns.0 + 1
+    }
+}
+
+/// One well: its colour or hatching, its frame if it is a control, and its
+/// tooltip.
+fn write_well(
+    html: &mut String,
+    hatched: &mut String,
+    address: WellAddress,
+    well: Option<&HeatMapWell>,
+    (x, y, pitch): (f64, f64, f64),
+    axis: Option<&Axis>,
+) -> std::fmt::Result {
+    let role = well.map_or(ControlRole::Treatment, |well| well.control_role);
+    let frame = ROLES.iter().find(|(framed, ..)| *framed == role);
+    let value = well.and_then(|well| well.value);
+    // A frame stands off its well, so that it shows on every colour.
+    let inset = if frame.is_some() {
+        0.18 * pitch
+    } else {
+        0.05 * pitch
+    };
+    let (cell_x, cell_y, side) = (x + inset, y + inset, pitch - 2.0 * inset);
+    let colour = match (value.filter(|value| value.is_finite()), axis) {
+        (Some(value), Some(axis)) => Some(viridis(axis.fraction(value))),
+        _ => None,
+    };
+    write!(
+        html,
+        "<rect x=\"{}\" y=\"{}\" width=\"{side}\" height=\"{side}\"",
+        px(cell_x),
+        px(cell_y),
+        side = px(side)
+    )?;
+    match &colour {
+        Some(colour) => write!(html, " fill=\"{colour}\"")?,
+        None => {
+            write!(html, " class=\"missing\"")?;
+            let (x, y) = (cell_x, cell_y);
+            for part in [0.5, 1.0] {
+                let d = part * side;
+                write!(hatched, "M{} {}L{} {}", px(x), px(y + d), px(x + d), px(y))?;
+            }
+            let (d, far) = (0.5 * side, side);
+            write!(
+                hatched,
+                "M{} {}L{} {}",
+                px(x + d),
+                px(y + far),
+                px(x + far),
+                px(y + d)
+            )?;
+        }
+    }
+    let shown = match (well, value) {
+        (None, _) => "not in the data".to_owned(),
+        (Some(_), None) => "no value".to_owned(),
+        (Some(_), Some(value)) => format_number(value),
+    };
+    write!(html, "><title>{address}: {shown}")?;
+    if let Some(well) = well {
+        if !well.label.is_empty() {
+            write!(html, ", {}", Escaped(&well.label))?;
+        }
+        if let Some((_, _, name)) = frame {
+            write!(html, " ({name})")?;
+        }
+    }
+    html.push_str("</title></rect>\n");
+    if let Some((_, class, _)) = frame {
+        let inset = 0.05 * pitch;
+        writeln!(
+            html,
+            "<rect class=\"frame {class}\" x=\"{}\" y=\"{}\" width=\"{side}\" height=\"{side}\"/>",
+            px(x + inset),
+            px(y + inset),
+            side = px(pitch - 2.0 * inset)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_colour_bar(
+    html: &mut String,
+    axis: &Axis,
+    x: f64,
+    y: f64,
+    height: f64,
+) -> std::fmt::Result {
+    const NUM_STEPS: usize = 32;
+    let step = height / NUM_STEPS as f64;
+    for index in 0..NUM_STEPS {
+        writeln!(
+            html,
+            "<rect x=\"{}\" y=\"{}\" width=\"12\" height=\"{}\" fill=\"{}\"/>",
+            px(x),
+            px(y + height - step * (index + 1) as f64),
+            // A little overlap hides the seams between steps.
+            px(step + if index == 0 { 0.0 } else { 0.5 }),
+            viridis((index as f64 + 0.5) / NUM_STEPS as f64)
+        )?;
+    }
+    for (tick, label) in &axis.ticks {
+        let tick_y = y + height * (1.0 - axis.fraction(*tick));
+        writeln!(
+            html,
+            "<path class=\"box\" d=\"M{} {}h4\"/><text class=\"tick\" x=\"{}\" y=\"{}\">{label}</text>",
+            px(x + 12.0),
+            px(tick_y),
+            px(x + 19.0),
+            px(tick_y + 3.5)
+        )?;
+    }
+    Ok(())
+}
+
+/// What the frames and hatching mean, those that occur, and which rows and
+/// columns are drawn.
+fn write_legend(
+    html: &mut String,
+    wells: &BTreeMap<WellAddress, &HeatMapWell>,
+    shown: &Shown,
+    has_values: bool,
+) -> std::fmt::Result {
+    html.push_str("<ul class=\"legend\">\n");
+    let mut entry = |class: &str, text: &str| {
+        writeln!(
+            html,
+            "<li><svg class=\"swatch\" width=\"14\" height=\"14\" viewBox=\"0 0 14 14\" \
+             aria-hidden=\"true\">{class}</svg>{text}</li>"
+        )
+    };
+    let roles: BTreeSet<&str> = wells
+        .values()
+        .map(|well| well.control_role.as_str())
+        .collect();
+    for (role, class, name) in ROLES {
+        if roles.contains(role.as_str()) {
+            let drawing = format!(
+                "<rect class=\"frame {class}\" x=\"1\" y=\"1\" width=\"12\" height=\"12\"/>"
+            );
+            entry(&drawing, name)?;
+        }
+    }
+    let has_value = |well: &HeatMapWell| well.value.is_some_and(f64::is_finite);
+    let all_drawn = wells.len() == shown.num_rows() * shown.num_columns();
+    if !has_values || !all_drawn || !wells.values().all(|well| has_value(well)) {
+        let drawing = "<rect class=\"missing\" x=\"1\" y=\"1\" width=\"12\" height=\"12\"/>\
+                       <path class=\"hatch\" d=\"M1 7L7 1M1 13L13 1M7 13L13 7\"/>";
+        entry(drawing, "no value")?;
+    }
+    let ends = |range: (usize, usize)| (range.0 + 1, range.1 + 1);
+    let row_name = |row: usize| WellAddress::from_indices(row, 0).map(WellAddress::row_name);
+    let (first, last) = ends(shown.columns);
+    writeln!(
+        html,
+        "<li class=\"count\">{}, rows {}–{}, columns {first}–{last}</li>\n</ul>",
+        counted(wells.len(), "well"),
+        row_name(shown.rows.0).unwrap_or_default(),
+        row_name(shown.rows.1).unwrap_or_default(),
+    )
+}
