@@ -1,0 +1,1 @@
+//! From a screen to profiles: tiling, batching, pooling
