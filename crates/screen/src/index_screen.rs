@@ -1,0 +1,818 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use morphospace_core::{
+    Channel, ControlRole, Experiment, Perturbation, PlateKey, Site, SiteKey, Well, WellAddress,
+};
+use regex::{Captures, Regex};
+use walkdir::WalkDir;
+
+use crate::ScreenError;
+use crate::decode::read_image;
+use crate::error::ImageProblem;
+use crate::screen::{Plane, Screen};
+use crate::screen_description::{
+    Annotation, FileNamePattern, Index, PerturbationColumns, PerturbationKind, ScreenDescription,
+};
+use crate::site_list::{Wells, sorted_unique};
+use crate::table::{ColumnIndex, Table};
+
+/// A screen whose images are listed by a table or by their names, as a
+/// [`ScreenDescription`] says.
+///
+/// ```no_run
+/// use morphospace_screen::{IndexScreen, Screen, ScreenDescription};
+///
+/// let description = ScreenDescription::read("screen.toml".as_ref())?;
+/// let screen = IndexScreen::open("plates".as_ref(), &description)?;
+/// println!("{} sites", screen.sites().len());
+/// # Ok::<(), morphospace_screen::ScreenError>(())
+/// ```
+pub struct IndexScreen {
+    name: String,
+    root: PathBuf,
+    channels: Vec<Channel>,
+    sites: Vec<Site>,
+    images: ImagePaths,
+}
+
+impl IndexScreen {
+    /// Reads the tables or lists the files; no image is read.
+    ///
+    /// # Errors
+    /// [`ScreenError`] names the table with line and column, or the file:
+    /// what is missing or not understood, an unknown well or channel, a site,
+    /// image or well that occurs twice, no site at all.
+    pub fn open(root: &Path, description: &ScreenDescription) -> Result<Self, ScreenError> {
+        let name = description.name.clone().unwrap_or_else(|| {
+            root.file_name().map_or_else(
+                || root.display().to_string(),
+                |name| name.to_string_lossy().into_owned(),
+            )
+        });
+        description.check(&name)?;
+        let (found, index_table) = match (&description.index, &description.pattern) {
+            (Some(index), _) => {
+                let file = root.join(&index.file);
+                let table = Table::read(&file, index.delimiter, &description.missing_values)?;
+                (list_rows(&table, index, description)?, Some(table))
+            }
+            (None, Some(pattern)) => (list_files(root, pattern, description)?, None),
+            (None, None) => unreachable!("check() refuses a description without either"),
+        };
+        if found.is_empty() {
+            return Err(ScreenError::EmptyScreen {
+                name,
+                reason: match (&description.index, &description.pattern) {
+                    (Some(index), _) => format!("'{}' has no row below its header", index.file),
+                    (None, Some(pattern)) => nothing_matches(root, pattern),
+                    (None, None) => unreachable!("check() refuses a description without either"),
+                },
+            });
+        }
+        let labels = Labels::read(root, description, index_table)?;
+        labels.check_that_some_match(&found)?;
+        let mut wells = Wells::default();
+        let mut items = Vec::with_capacity(found.len());
+        for site in found {
+            let described = labels.describe(&site, description)?;
+            let well = wells.share(described, || site.place.clone())?;
+            items.push((
+                Site {
+                    key: site.key,
+                    well,
+                },
+                (site.images, site.place),
+            ));
+        }
+        let (sites, images) = sorted_unique(items, |_, (_, place)| place.clone())?;
+        let channels = description.channels();
+        let mut paths = ImagePaths::new(channels.len());
+        for (images, _) in images {
+            paths.push_site(images);
+        }
+        Ok(Self {
+            name,
+            root: root.to_owned(),
+            channels,
+            sites,
+            images: paths,
+        })
+    }
+
+    /// A screen from a table of sites at hand, such as a manifest. `sites`
+    /// must be sorted and unique.
+    pub(crate) fn from_sites(
+        name: String,
+        root: PathBuf,
+        channels: Vec<Channel>,
+        sites: Vec<Site>,
+        images: impl IntoIterator<Item = Vec<Option<String>>>,
+    ) -> Self {
+        let mut paths = ImagePaths::new(channels.len());
+        for site in images {
+            paths.push_site(site);
+        }
+        Self {
+            name,
+            root,
+            channels,
+            sites,
+            images: paths,
+        }
+    }
+}
+
+impl Screen for IndexScreen {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
+    fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let path = self.images.path(site_index, channel_index)?;
+        Some(self.root.join(path).display().to_string())
+    }
+
+    fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
+        let path = self.images.path(site_index, channel_index);
+        path.is_some_and(|path| self.root.join(path).is_file())
+    }
+
+    fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
+        match self.images.path(site_index, channel_index) {
+            Some(path) => read_image(&self.root.join(path)),
+            None => Err(ImageProblem::NotListed),
+        }
+        .map_err(|problem| self.image_error(site_index, channel_index, problem))
+    }
+}
+
+/// Paths of all images. Folders repeat for every image in them, so each is
+/// held once.
+struct ImagePaths {
+    num_channels: usize,
+    folders: Vec<String>,
+    folder_indices: HashMap<String, u32>,
+    images: Vec<Option<(u32, Box<str>)>>,
+}
+
+impl ImagePaths {
+    fn new(num_channels: usize) -> Self {
+        Self {
+            num_channels,
+            folders: Vec::new(),
+            folder_indices: HashMap::new(),
+            images: Vec::new(),
+        }
+    }
+
+    fn push_site(&mut self, images: Vec<Option<String>>) {
+        assert_eq!(images.len(), self.num_channels, "one image per channel");
+        for image in images {
+            let image = image.map(|path| {
+                let (folder, file) = match path.rfind('/') {
+                    Some(slash) => path.split_at(slash + 1),
+                    None => ("", &path[..]),
+                };
+                let next = self.folders.len() as u32;
+                let folder = match self.folder_indices.get(folder) {
+                    Some(&index) => index,
+                    None => {
+                        self.folders.push(folder.to_owned());
+                        self.folder_indices.insert(folder.to_owned(), next);
+                        next
+                    }
+                };
+                (folder, file.into())
+            });
+            self.images.push(image);
+        }
+    }
+
+    fn path(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        assert!(
+            channel_index < self.num_channels,
+            "channel {channel_index} is out of range"
+        );
+        let (folder, file) =
+            self.images[site_index * self.num_channels + channel_index].as_ref()?;
+        Some(format!("{}{file}", self.folders[*folder as usize]))
+    }
+}
+
+/// A site as a table row or file names gave it.
+struct FoundSite {
+    key: SiteKey,
+    original_address: String,
+    layout: Option<String>,
+    /// One path per channel, relative to the root.
+    images: Vec<Option<String>>,
+    /// The row of the index, if there is one.
+    row: Option<usize>,
+    /// For messages.
+    place: String,
+}
+
+/// Reads a well from its row (letters, or a number from 1) and column.
+fn well_from_row_and_column(
+    row: &str,
+    column: &str,
+) -> Result<WellAddress, morphospace_core::InvalidWellAddress> {
+    let invalid = || morphospace_core::InvalidWellAddress {
+        text: format!("row {row} column {column}"),
+    };
+    if row.bytes().all(|byte| byte.is_ascii_digit()) {
+        let from_one = |text: &str| text.parse::<usize>().ok()?.checked_sub(1);
+        let (row, column) = from_one(row).zip(from_one(column)).ok_or_else(invalid)?;
+        WellAddress::from_indices(row, column).ok_or_else(invalid)
+    } else {
+        format!("{row}{column}").parse()
+    }
+}
+
+fn list_rows(
+    table: &Table,
+    index: &Index,
+    description: &ScreenDescription,
+) -> Result<Vec<FoundSite>, ScreenError> {
+    let column = |name: &Option<String>| -> Result<Option<ColumnIndex>, ScreenError> {
+        name.as_deref().map(|name| table.column(name)).transpose()
+    };
+    let source = column(&index.source)?;
+    let experiment = column(&index.experiment)?;
+    let plate = column(&index.plate)?;
+    let well = column(&index.well)?;
+    let row_and_column = column(&index.row)?.zip(column(&index.column)?);
+    let site = column(&index.site)?;
+    let z = column(&index.z)?;
+    let time = column(&index.time)?;
+    let layout = column(&index.layout)?;
+    let mut path_columns = Vec::new();
+    for channel in &description.channels {
+        path_columns.push((
+            column(&channel.folder_column)?,
+            column(&channel.path_column)?,
+        ));
+    }
+    let mut found = Vec::with_capacity(table.num_rows());
+    for row in 0..table.num_rows() {
+        let text = |column: Option<ColumnIndex>, constant: &Option<String>| match column {
+            Some(column) => table.require(row, column).map(|text| Some(text.to_owned())),
+            None => Ok(constant.clone()),
+        };
+        let number = |column: Option<ColumnIndex>| {
+            column.map(|column| table.number(row, column)).transpose()
+        };
+        let (original_address, address) = match (well, row_and_column) {
+            (Some(well), _) => {
+                let text = table.require(row, well)?;
+                (text.to_owned(), text.parse())
+            }
+            (None, Some((row_column, column))) => {
+                let (letters, digits) =
+                    (table.require(row, row_column)?, table.require(row, column)?);
+                (
+                    format!("{letters}{digits}"),
+                    well_from_row_and_column(letters, digits),
+                )
+            }
+            (None, None) => unreachable!("check() wants a well, or its row and column"),
+        };
+        let address = address.map_err(|source| ScreenError::UnknownWell {
+            place: table.place(row),
+            source,
+        })?;
+        let plate_key = plate_key(
+            text(source, &description.source)?,
+            text(experiment, &description.experiment)?,
+            text(plate, &description.plate)?,
+            description,
+        );
+        let images = path_columns
+            .iter()
+            .map(|&(folder, path)| {
+                let path = table.get(row, path?)?;
+                let folder = folder.and_then(|folder| table.get(row, folder));
+                Some(match folder {
+                    Some(folder) => format!("{}/{path}", folder.trim_end_matches('/')),
+                    None => path.to_owned(),
+                })
+            })
+            .collect();
+        found.push(FoundSite {
+            key: SiteKey {
+                plate: plate_key,
+                well: address,
+                site: number(site)?.unwrap_or(1),
+                z_index: number(z)?,
+                time_index: number(time)?,
+            },
+            original_address,
+            layout: layout
+                .and_then(|layout| table.get(row, layout))
+                .map(str::to_owned),
+            images,
+            row: Some(row),
+            place: table.place(row),
+        });
+    }
+    Ok(found)
+}
+
+/// The plate of a site. Without an experiment, all plates of the screen are
+/// one: it takes the screen's name.
+fn plate_key(
+    source: Option<String>,
+    experiment: Option<String>,
+    plate: Option<String>,
+    description: &ScreenDescription,
+) -> PlateKey {
+    let experiment = experiment
+        .or_else(|| description.name.clone())
+        .unwrap_or_else(|| "screen".to_owned());
+    PlateKey {
+        source,
+        experiment: Experiment::new(experiment),
+        plate: plate.expect("check() wants a plate from a column, a group or a constant"),
+    }
+}
+
+fn list_files(
+    root: &Path,
+    pattern: &FileNamePattern,
+    description: &ScreenDescription,
+) -> Result<Vec<FoundSite>, ScreenError> {
+    let regex = Regex::new(&pattern.path).expect("check() compiled it");
+    let channels = description.channels();
+    let words: Vec<&str> = description
+        .channels
+        .iter()
+        .map(|channel| channel.in_file_name.as_deref().unwrap_or(&channel.name))
+        .collect();
+    let mut found: BTreeMap<SiteKey, FoundSite> = BTreeMap::new();
+    for path in files_below(root) {
+        let path = path?;
+        let Some(groups) = regex.captures(&path) else {
+            continue;
+        };
+        let channel_index = match groups.name("channel") {
+            None => 0,
+            Some(word) => match words.iter().position(|&known| known == word.as_str()) {
+                Some(channel_index) => channel_index,
+                None if description
+                    .ignored_channels
+                    .iter()
+                    .any(|w| w == word.as_str()) =>
+                {
+                    continue;
+                }
+                None => {
+                    return Err(ScreenError::UnknownChannel {
+                        file: path.clone(),
+                        found: word.as_str().to_owned(),
+                        known: words.iter().map(ToString::to_string).collect(),
+                    });
+                }
+            },
+        };
+        let (key, original_address) = site_of_file(&path, &groups, description)?;
+        let site = found.entry(key).or_insert_with_key(|key| FoundSite {
+            key: key.clone(),
+            original_address,
+            layout: groups
+                .name("layout")
+                .map(|layout| layout.as_str().to_owned()),
+            images: vec![None; channels.len()],
+            row: None,
+            place: format!("file '{path}'"),
+        });
+        if let Some(first) = &site.images[channel_index] {
+            return Err(ScreenError::DuplicateImage {
+                site: Box::new(site.key.clone()),
+                channel: channels[channel_index].clone(),
+                first: first.clone(),
+                second: path,
+            });
+        }
+        site.images[channel_index] = Some(path);
+    }
+    Ok(found.into_values().collect())
+}
+
+fn site_of_file(
+    path: &str,
+    groups: &Captures<'_>,
+    description: &ScreenDescription,
+) -> Result<(SiteKey, String), ScreenError> {
+    let text = |group: &str, constant: &Option<String>| {
+        groups
+            .name(group)
+            .map(|found| found.as_str().to_owned())
+            .or_else(|| constant.clone())
+    };
+    let place = || format!("file '{path}'");
+    let number = |group: &str| match groups.name(group) {
+        None => Ok(None),
+        Some(digits) => digits.as_str().parse().map(Some).map_err(|_| {
+            ScreenError::InvalidDescription {
+                name: "pattern.path".to_owned(),
+                message: format!(
+                    "{}: its {group} '{}' is not a whole number\nhint: capture only digits, as in \
+                     (?<{group}>\\d+)",
+                    place(),
+                    digits.as_str()
+                ),
+            }
+        }),
+    };
+    let (original_address, address) = match groups.name("well") {
+        Some(well) => (well.as_str().to_owned(), well.as_str().parse()),
+        None => {
+            let group = |name| groups.name(name).map_or("", |found| found.as_str());
+            let (row, column) = (group("row"), group("column"));
+            (
+                format!("{row}{column}"),
+                well_from_row_and_column(row, column),
+            )
+        }
+    };
+    let well = address.map_err(|source| ScreenError::UnknownWell {
+        place: place(),
+        source,
+    })?;
+    let plate =
+        text("plate", &description.plate).ok_or_else(|| ScreenError::InvalidDescription {
+            name: "pattern.path".to_owned(),
+            message: format!("{}: the plate's group matched nothing", place()),
+        })?;
+    let plate = plate_key(
+        text("source", &description.source),
+        text("experiment", &description.experiment),
+        Some(plate),
+        description,
+    );
+    let key = SiteKey {
+        plate,
+        well,
+        site: number("site")?.unwrap_or(1),
+        z_index: number("z")?,
+        time_index: number("time")?,
+    };
+    Ok((key, original_address))
+}
+
+/// Paths of all files below a folder, relative to it, with `/`, sorted.
+fn files_below(root: &Path) -> impl Iterator<Item = Result<String, ScreenError>> {
+    let root = root.to_owned();
+    WalkDir::new(&root)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(move |entry| match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+                let parts: Vec<_> = relative
+                    .iter()
+                    .map(|part| part.to_string_lossy().into_owned())
+                    .collect();
+                Some(Ok(parts.join("/")))
+            }
+            Ok(_) => None,
+            Err(error) => Some(Err(ScreenError::CannotRead {
+                path: error.path().unwrap_or(&root).to_owned(),
+                source: error.into(),
+            })),
+        })
+}
+
+fn nothing_matches(root: &Path, pattern: &FileNamePattern) -> String {
+    match files_below(root).flatten().next() {
+        Some(example) => format!(
+            "no file below '{}' matches pattern.path\nhint: the first file is '{example}', the \
+             pattern is '{}'",
+            root.display(),
+            pattern.path
+        ),
+        None => format!("there is no file below '{}'", root.display()),
+    }
+}
+
+/// What was done to the wells, by row.
+struct Labels {
+    columns: Option<LabelColumns>,
+    /// Rows of a joined table by key; `None` where the labels are columns of
+    /// the index itself.
+    joined: Option<JoinedRows>,
+}
+
+struct LabelColumns {
+    table: Table,
+    perturbations: Vec<LabelledPerturbation>,
+    control_role: Option<(ColumnIndex, crate::screen_description::ControlRoleColumn)>,
+    cell_type: Option<ColumnIndex>,
+    background: Option<ColumnIndex>,
+}
+
+struct LabelledPerturbation {
+    kind: PerturbationKind,
+    name: ColumnIndex,
+    gene: Option<ColumnIndex>,
+    concentration_micromolar: Option<ColumnIndex>,
+}
+
+struct JoinedRows {
+    keys: Vec<String>,
+    rows: HashMap<Vec<String>, usize>,
+    /// The first key of the table, for messages.
+    example: String,
+}
+
+impl Labels {
+    fn read(
+        root: &Path,
+        description: &ScreenDescription,
+        index_table: Option<Table>,
+    ) -> Result<Self, ScreenError> {
+        let Some(annotation) = &description.annotation else {
+            return Ok(Self {
+                columns: None,
+                joined: None,
+            });
+        };
+        let (table, joined) = match &annotation.file {
+            Some(file) => {
+                let table = Table::read(
+                    &root.join(file),
+                    annotation.delimiter,
+                    &description.missing_values,
+                )?;
+                let joined = JoinedRows::read(&table, annotation)?;
+                (table, Some(joined))
+            }
+            None => (
+                index_table.expect("check() wants a file where there is no index"),
+                None,
+            ),
+        };
+        let optional = |name: &Option<String>| -> Result<Option<ColumnIndex>, ScreenError> {
+            name.as_deref().map(|name| table.column(name)).transpose()
+        };
+        let perturbation = |columns: &PerturbationColumns| {
+            Ok::<_, ScreenError>(LabelledPerturbation {
+                kind: columns.kind,
+                name: table.column(&columns.name)?,
+                gene: optional(&columns.gene)?,
+                concentration_micromolar: optional(&columns.concentration_micromolar)?,
+            })
+        };
+        let perturbations = annotation
+            .perturbations
+            .iter()
+            .map(perturbation)
+            .collect::<Result<_, _>>()?;
+        let control_role = annotation
+            .control_role
+            .as_ref()
+            .map(|role| Ok::<_, ScreenError>((table.column(&role.column)?, role.clone())))
+            .transpose()?;
+        let cell_type = optional(&annotation.cell_type)?;
+        let background = optional(&annotation.background)?;
+        let columns = LabelColumns {
+            table,
+            perturbations,
+            control_role,
+            cell_type,
+            background,
+        };
+        Ok(Self {
+            columns: Some(columns),
+            joined,
+        })
+    }
+
+    /// Refuses an annotation of which not one row fits.
+    fn check_that_some_match(&self, found: &[FoundSite]) -> Result<(), ScreenError> {
+        let (Some(columns), Some(joined)) = (&self.columns, &self.joined) else {
+            return Ok(());
+        };
+        if found.iter().any(|site| joined.row(site).is_some()) {
+            return Ok(());
+        }
+        Err(ScreenError::AnnotationDoesNotMatch {
+            table: columns.table.name().to_owned(),
+            images: joined.text(&joined.key(&found[0])),
+            rows: joined.example.clone(),
+        })
+    }
+
+    fn describe(
+        &self,
+        site: &FoundSite,
+        description: &ScreenDescription,
+    ) -> Result<Well, ScreenError> {
+        let mut well = Well {
+            plate: site.key.plate.clone(),
+            address: site.key.well,
+            original_address: site.original_address.clone(),
+            perturbations: Vec::new(),
+            background: description.background.clone(),
+            control_role: ControlRole::Treatment,
+            cell_type: description.cell_type.clone(),
+        };
+        let row = match &self.joined {
+            Some(joined) => joined.row(site),
+            None => site.row,
+        };
+        if let (Some(columns), Some(row)) = (&self.columns, row) {
+            let get = |column: Option<ColumnIndex>| {
+                column
+                    .and_then(|column| columns.table.get(row, column))
+                    .map(str::to_owned)
+            };
+            well.cell_type = get(columns.cell_type).or(well.cell_type);
+            well.background = get(columns.background).or(well.background);
+            well.control_role = columns.control_role(row)?;
+            if well.control_role != ControlRole::Untreated {
+                for perturbation in &columns.perturbations {
+                    well.perturbations
+                        .extend(columns.perturbation(row, perturbation)?);
+                }
+            }
+        }
+        Ok(well)
+    }
+}
+
+impl LabelColumns {
+    fn control_role(&self, row: usize) -> Result<ControlRole, ScreenError> {
+        let Some((column, meaning)) = &self.control_role else {
+            return Ok(ControlRole::Treatment);
+        };
+        let Some(text) = self.table.get(row, *column) else {
+            return Ok(meaning.missing);
+        };
+        match (meaning.values.get(text), text.parse(), meaning.otherwise) {
+            (Some(&role), _, _) => Ok(role),
+            (None, Ok(role), _) => Ok(role),
+            (None, Err(_), Some(role)) => Ok(role),
+            (None, Err(error), None) => Err(self.table.invalid(
+                row,
+                *column,
+                &format!(
+                    "{error}\nhint: say what '{text}' means in annotation.control_role.values, or \
+                     set 'otherwise'"
+                ),
+            )),
+        }
+    }
+
+    fn perturbation(
+        &self,
+        row: usize,
+        columns: &LabelledPerturbation,
+    ) -> Result<Option<Perturbation>, ScreenError> {
+        let get = |column: Option<ColumnIndex>| {
+            column
+                .and_then(|column| self.table.get(row, column))
+                .map(str::to_owned)
+        };
+        let gene = get(columns.gene);
+        let Some(name) = get(Some(columns.name)).or_else(|| gene.clone()) else {
+            return Ok(None);
+        };
+        Ok(Some(match columns.kind {
+            PerturbationKind::Sirna => Perturbation::Sirna { name, gene },
+            PerturbationKind::Crispr => {
+                // Guides that cut nothing have no gene and stand for themselves.
+                let gene = gene.unwrap_or_else(|| name.clone());
+                Perturbation::Crispr { guide: name, gene }
+            }
+            PerturbationKind::Compound => {
+                let concentration_micromolar = columns
+                    .concentration_micromolar
+                    .and_then(|column| Some((column, self.table.get(row, column)?)))
+                    .map(|(column, text)| match text.parse::<f64>() {
+                        Ok(dose) if dose.is_finite() && dose >= 0.0 => Ok(dose),
+                        _ => Err(self.table.invalid(
+                            row,
+                            column,
+                            &format!("'{text}' is not a concentration in micromolar"),
+                        )),
+                    })
+                    .transpose()?;
+                Perturbation::Compound {
+                    name,
+                    concentration_micromolar,
+                }
+            }
+        }))
+    }
+}
+
+impl JoinedRows {
+    fn read(table: &Table, annotation: &Annotation) -> Result<Self, ScreenError> {
+        let mut keys = Vec::new();
+        let mut columns = Vec::new();
+        for (key, column) in &annotation.join {
+            keys.push(key.clone());
+            columns.push(table.column(column)?);
+        }
+        let mut joined = Self {
+            keys,
+            rows: HashMap::new(),
+            example: "no row".to_owned(),
+        };
+        for row in 0..table.num_rows() {
+            let mut values = Vec::with_capacity(columns.len());
+            for (key, &column) in joined.keys.iter().zip(&columns) {
+                let text = table.require(row, column)?;
+                let value = match key.as_str() {
+                    "well" => text
+                        .parse::<WellAddress>()
+                        .map_err(|source| ScreenError::UnknownWell {
+                            place: table.place(row),
+                            source,
+                        })?
+                        .to_string(),
+                    "experiment" => experiment_key(&Experiment::new(text)),
+                    "plate" | "layout" => plain_number(text),
+                    _ => text.to_owned(),
+                };
+                values.push(value);
+            }
+            if row == 0 {
+                joined.example = joined.text(&values);
+            }
+            let shown = joined.text(&values);
+            if let Some(first) = joined.rows.insert(values, row) {
+                return Err(table.invalid(
+                    row,
+                    columns[0],
+                    &format!(
+                        "{shown} is annotated a second time, first in line {}\nhint: keep one \
+                         row, or join by more columns",
+                        table.line(first)
+                    ),
+                ));
+            }
+        }
+        Ok(joined)
+    }
+
+    fn key(&self, site: &FoundSite) -> Vec<String> {
+        let plate = &site.key.plate;
+        self.keys
+            .iter()
+            .map(|key| match key.as_str() {
+                "well" => site.key.well.to_string(),
+                "experiment" => experiment_key(&plate.experiment),
+                "plate" => plain_number(&plate.plate),
+                "layout" => plain_number(site.layout.as_deref().unwrap_or_default()),
+                _ => plate.source.clone().unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    fn row(&self, site: &FoundSite) -> Option<usize> {
+        self.rows.get(&self.key(site)).copied()
+    }
+
+    fn text(&self, values: &[String]) -> String {
+        let pairs: Vec<String> = self
+            .keys
+            .iter()
+            .zip(values)
+            .map(|(key, value)| format!("{key} '{value}'"))
+            .collect();
+        pairs.join(", ")
+    }
+}
+
+/// One text for all spellings of an experiment.
+fn experiment_key(experiment: &Experiment) -> String {
+    match experiment.number() {
+        Some(number) => format!("{}-{number}", experiment.series()),
+        None => experiment.to_string(),
+    }
+}
+
+/// `01` as `1`; anything but a number as it is.
+fn plain_number(text: &str) -> String {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = text.trim_start_matches('0');
+        return if digits.is_empty() {
+            "0".to_owned()
+        } else {
+            digits.to_owned()
+        };
+    }
+    text.to_owned()
+}

@@ -1,0 +1,72 @@
+//! Readers of screens, image decoding, standardisation and the simulator.
+//!
+//! A [`Screen`] is sites, channels and the images behind them;
+//! [`open_screen`] finds out which reader a folder needs:
+//!
+//! | reader | for |
+//! |---|---|
+//! | [`Rxrx1Screen`] | RxRx1: `metadata.csv` and one PNG per channel, official or Kaggle layout |
+//! | [`IndexScreen`] | any other: an index table, or file names that follow a pattern, described in TOML |
+//!
+//! From image to network: [`read_site`] decodes the channels of a site,
+//! [`Tiling`] cuts it into squares, [`SelfStandardisation`] brings each to
+//! the scale a network expects. [`inspect`] looks a screen over before time
+//! is spent on it, and [`Manifest`] keeps its table of sites in Parquet.
+//!
+//! ```no_run
+//! use morphospace_screen::{
+//!     OnIncomplete, ReadSite, SelfStandardisation, Tiling, open_screen, read_site,
+//! };
+//!
+//! let screen = open_screen("rxrx1".as_ref(), None)?;
+//! let tiling = Tiling::default();
+//! for site_index in 0..screen.sites().len() {
+//!     match read_site(&*screen, site_index, OnIncomplete::Skip)? {
+//!         ReadSite::Image(image) => {
+//!             for &tile in tiling.plan(image.width(), image.height())?.tiles() {
+//!                 // [channel, row, column]
+//!                 let input = image.crop(tile, SelfStandardisation::InstanceNorm);
+//!                 assert_eq!(input.len(), 6 * 256 * 256);
+//!             }
+//!         }
+//!         ReadSite::Skipped(site) => eprintln!("{site}"),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod conformance;
+mod decode;
+mod error;
+mod index_screen;
+mod inspect;
+mod manifest;
+mod open;
+mod rxrx1;
+mod screen;
+mod screen_description;
+pub mod simulator;
+mod site_image;
+mod site_list;
+mod standardise;
+mod table;
+mod tiling;
+
+pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image};
+pub use error::{ImageError, ImageProblem, ScreenError};
+pub use index_screen::IndexScreen;
+pub use inspect::{Finding, InspectDepth, Inspection, inspect};
+pub use manifest::{Manifest, read_manifest, write_manifest};
+pub use open::{ScreenFormat, open_screen};
+pub use rxrx1::Rxrx1Screen;
+pub use screen::{Pixels, Plane, Screen};
+pub use screen_description::{
+    Annotation, ChannelDescription, ControlRoleColumn, FileNamePattern, Index, PerturbationColumns,
+    PerturbationKind, ScreenDescription,
+};
+pub use site_image::{
+    OnIncomplete, ReadSite, SiteImage, SkippedSite, UnknownOnIncomplete, read_site,
+};
+pub use site_list::site_key_text;
+pub use standardise::{PixelStats, SelfStandardisation, Standardiser, UnknownStandardisation};
+pub use tiling::{EdgePolicy, Tile, TilePlan, TileSelection, Tiling, TilingError};

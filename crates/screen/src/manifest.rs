@@ -1,0 +1,546 @@
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, ListArray, RecordBatch, StringArray, StructArray,
+    UInt32Array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, Schema, UInt32Type};
+use morphospace_core::{
+    Channel, Experiment, Perturbation, PlateKey, Provenance, Site, SiteKey, Stain, Well,
+    suggestion, write_atomically,
+};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use crate::ScreenError;
+use crate::index_screen::IndexScreen;
+use crate::screen::Screen;
+use crate::site_list::{Wells, site_key_text, sorted_unique};
+
+/// Key of the provenance in a Parquet file's metadata.
+const PROVENANCE_KEY: &str = "morphospace";
+/// Key of the channels (names and stains, as JSON) in a manifest's metadata.
+const CHANNELS_KEY: &str = "morphospace.channels";
+/// Sites per record batch.
+const BATCH_LEN: usize = 16_384;
+
+/// The table of a screen's sites, as one Parquet file that later stages and
+/// other programs read: `manifest.parquet`.
+///
+/// One row per site with `site_key`, `source`, `batch`, `plate`, `well`,
+/// `original_well`, `site`, `z`, `timepoint`, `perturbations` (a list of
+/// structs with `kind`, `name`, `gene`, `guide`, `dose_micromolar`),
+/// `background`, `control_role`, `cell_type`, and `path_<channel>` for each
+/// channel. Names and stains of the channels, in order, and the provenance
+/// stand in the file's key-value metadata. Unknown columns are ignored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// The channels.
+    pub channels: Vec<Channel>,
+    /// The sites, sorted.
+    pub sites: Vec<Site>,
+    /// For each site, the image of each channel, `None` where there is none.
+    pub paths: Vec<Vec<Option<String>>>,
+    /// Where the table comes from.
+    pub provenance: Option<Provenance>,
+}
+
+impl Manifest {
+    /// The manifest of an opened screen.
+    pub fn of(screen: &dyn Screen) -> Self {
+        let num_channels = screen.channels().len();
+        let paths_of = |site| {
+            (0..num_channels)
+                .map(|channel| screen.plane_location(site, channel))
+                .collect()
+        };
+        Self {
+            channels: screen.channels().to_vec(),
+            sites: screen.sites().to_vec(),
+            paths: (0..screen.sites().len()).map(paths_of).collect(),
+            provenance: None,
+        }
+    }
+
+    /// The screen that the manifest lists. Relative paths are taken from
+    /// `root`.
+    ///
+    /// # Errors
+    /// [`ScreenError::EmptyScreen`]: there is no site.
+    pub fn into_screen(self, name: &str, root: PathBuf) -> Result<IndexScreen, ScreenError> {
+        if self.sites.is_empty() {
+            return Err(ScreenError::EmptyScreen {
+                name: name.to_owned(),
+                reason: "the manifest has no row".to_owned(),
+            });
+        }
+        Ok(IndexScreen::from_sites(
+            name.to_owned(),
+            root,
+            self.channels,
+            self.sites,
+            self.paths,
+        ))
+    }
+}
+
+static PERTURBATION_FIELDS: LazyLock<Fields> = LazyLock::new(|| {
+    Fields::from(vec![
+        Field::new("kind", DataType::Utf8, false),
+        Field::new("name", DataType::Utf8, false),
+        Field::new("gene", DataType::Utf8, true),
+        Field::new("guide", DataType::Utf8, true),
+        Field::new("dose_micromolar", DataType::Float64, true),
+    ])
+});
+
+fn perturbation_item() -> Arc<Field> {
+    Arc::new(Field::new(
+        "item",
+        DataType::Struct(PERTURBATION_FIELDS.clone()),
+        false,
+    ))
+}
+
+fn manifest_schema(channels: &[Channel]) -> Schema {
+    let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+    let number = |name: &str, nullable| Field::new(name, DataType::UInt32, nullable);
+    let mut fields = vec![
+        text("site_key", false),
+        text("source", true),
+        text("batch", false),
+        text("plate", false),
+        text("well", false),
+        text("original_well", false),
+        number("site", false),
+        number("z", true),
+        number("timepoint", true),
+        Field::new("perturbations", DataType::List(perturbation_item()), false),
+        text("background", true),
+        text("control_role", false),
+        text("cell_type", true),
+    ];
+    fields.extend(
+        channels
+            .iter()
+            .map(|channel| text(&path_column(channel), true)),
+    );
+    Schema::new(fields)
+}
+
+fn path_column(channel: &Channel) -> String {
+    format!("path_{}", channel.name)
+}
+
+/// Writes a manifest; the file appears whole or not at all.
+///
+/// # Errors
+/// [`ScreenError::CannotWrite`].
+pub fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), ScreenError> {
+    let cannot_write = |message: String| ScreenError::CannotWrite {
+        path: path.to_owned(),
+        message,
+    };
+    let schema = Arc::new(manifest_schema(&manifest.channels));
+    let names_and_stains: Vec<(&str, &str)> = manifest
+        .channels
+        .iter()
+        .map(|channel| (channel.name.as_str(), channel.stain.as_str()))
+        .collect();
+    let channels = serde_json::to_string(&names_and_stains)
+        .map_err(|error| cannot_write(error.to_string()))?;
+    let mut pairs = vec![KeyValue::new(CHANNELS_KEY.to_owned(), channels)];
+    if let Some(provenance) = &manifest.provenance {
+        pairs.push(KeyValue::new(
+            PROVENANCE_KEY.to_owned(),
+            provenance.to_json(),
+        ));
+    }
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(Some(pairs))
+        .build();
+    write_atomically(path, |file| {
+        let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
+        let mut start = 0;
+        while start < manifest.sites.len() {
+            let end = (start + BATCH_LEN).min(manifest.sites.len());
+            let (sites, paths) = (&manifest.sites[start..end], &manifest.paths[start..end]);
+            writer.write(&record_batch(
+                &schema,
+                sites,
+                paths,
+                manifest.channels.len(),
+            )?)?;
+            start = end;
+        }
+        writer.close()?;
+        Ok::<(), WriteError>(())
+    })
+    .map_err(|error| cannot_write(error.0))
+}
+
+/// Whatever stopped the writer, as text.
+struct WriteError(String);
+
+impl From<std::io::Error> for WriteError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<ParquetError> for WriteError {
+    fn from(error: ParquetError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<arrow::error::ArrowError> for WriteError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn record_batch(
+    schema: &Arc<Schema>,
+    sites: &[Site],
+    paths: &[Vec<Option<String>>],
+    num_channels: usize,
+) -> Result<RecordBatch, WriteError> {
+    let text = |value: &dyn Fn(&Site) -> Option<String>| -> ArrayRef {
+        Arc::new(sites.iter().map(value).collect::<StringArray>())
+    };
+    let number = |value: &dyn Fn(&Site) -> Option<u32>| -> ArrayRef {
+        Arc::new(sites.iter().map(value).collect::<UInt32Array>())
+    };
+    let mut columns = vec![
+        text(&|site| Some(site_key_text(&site.key))),
+        text(&|site| site.key.plate.source.clone()),
+        text(&|site| Some(site.key.plate.experiment.to_string())),
+        text(&|site| Some(site.key.plate.plate.clone())),
+        text(&|site| Some(site.key.well.to_string())),
+        text(&|site| Some(site.well.original_address.clone())),
+        number(&|site| Some(site.key.site)),
+        number(&|site| site.key.z_index),
+        number(&|site| site.key.time_index),
+        Arc::new(perturbation_lists(sites)?) as ArrayRef,
+        text(&|site| site.well.background.clone()),
+        text(&|site| Some(site.well.control_role.to_string())),
+        text(&|site| site.well.cell_type.clone()),
+    ];
+    for channel in 0..num_channels {
+        let images = paths.iter().map(|paths| paths[channel].as_deref());
+        columns.push(Arc::new(images.collect::<StringArray>()));
+    }
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+fn perturbation_lists(sites: &[Site]) -> Result<ListArray, WriteError> {
+    let all = || sites.iter().flat_map(|site| &site.well.perturbations);
+    let kinds: StringArray = all().map(|p| Some(kind_of(p))).collect();
+    let names: StringArray = all().map(|p| Some(name_of(p))).collect();
+    let genes: StringArray = all()
+        .map(|p| match p {
+            Perturbation::Sirna { gene, .. } => gene.as_deref(),
+            Perturbation::Crispr { gene, .. } => Some(gene.as_str()),
+            Perturbation::Compound { .. } => None,
+        })
+        .collect();
+    let guides: StringArray = all()
+        .map(|p| match p {
+            Perturbation::Crispr { guide, .. } => Some(guide.as_str()),
+            _ => None,
+        })
+        .collect();
+    let doses: Float64Array = all()
+        .map(|p| match p {
+            Perturbation::Compound {
+                concentration_micromolar,
+                ..
+            } => *concentration_micromolar,
+            _ => None,
+        })
+        .collect();
+    let values = StructArray::try_new(
+        PERTURBATION_FIELDS.clone(),
+        vec![
+            Arc::new(kinds),
+            Arc::new(names),
+            Arc::new(genes),
+            Arc::new(guides),
+            Arc::new(doses),
+        ],
+        None,
+    )?;
+    let lengths = sites.iter().map(|site| site.well.perturbations.len());
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    Ok(ListArray::try_new(
+        perturbation_item(),
+        offsets,
+        Arc::new(values),
+        None,
+    )?)
+}
+
+fn kind_of(perturbation: &Perturbation) -> &'static str {
+    match perturbation {
+        Perturbation::Sirna { .. } => "sirna",
+        Perturbation::Crispr { .. } => "crispr",
+        Perturbation::Compound { .. } => "compound",
+    }
+}
+
+fn name_of(perturbation: &Perturbation) -> &str {
+    match perturbation {
+        Perturbation::Sirna { name, .. } | Perturbation::Compound { name, .. } => name,
+        Perturbation::Crispr { guide, .. } => guide,
+    }
+}
+
+/// Reads a manifest. Columns that other stages added are ignored.
+///
+/// # Errors
+/// [`ScreenError`] names the file and the column or row.
+pub fn read_manifest(path: &Path) -> Result<Manifest, ScreenError> {
+    let table = path.display().to_string();
+    let file = File::open(path).map_err(|source| ScreenError::CannotRead {
+        path: path.to_owned(),
+        source,
+    })?;
+    let invalid = |message: String| ScreenError::InvalidTable {
+        table: table.clone(),
+        message,
+    };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|error| invalid(error.to_string()))?;
+    let pairs: HashMap<String, String> = builder
+        .metadata()
+        .file_metadata()
+        .key_value_metadata()
+        .into_iter()
+        .flatten()
+        .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
+        .collect();
+    let channels = match pairs.get(CHANNELS_KEY) {
+        Some(json) => serde_json::from_str::<Vec<(String, Stain)>>(json)
+            .map_err(|error| invalid(format!("metadata '{CHANNELS_KEY}': {error}")))?
+            .into_iter()
+            .map(|(name, stain)| Channel::new(name, stain))
+            .collect(),
+        // Rewritten by a program that drops metadata: names are in the columns.
+        None => builder
+            .schema()
+            .fields()
+            .iter()
+            .filter_map(|field| field.name().strip_prefix("path_"))
+            .map(|name| Channel::new(name, Stain::from(name.to_owned())))
+            .collect::<Vec<_>>(),
+    };
+    let provenance = pairs
+        .get(PROVENANCE_KEY)
+        .map(|json| Provenance::from_json(json))
+        .transpose()
+        .map_err(|error| invalid(format!("metadata '{PROVENANCE_KEY}': {error}")))?;
+
+    let mut wells = Wells::default();
+    let mut items = Vec::new();
+    for batch in builder
+        .build()
+        .map_err(|error| invalid(error.to_string()))?
+    {
+        let batch = batch.map_err(|error| invalid(error.to_string()))?;
+        let rows = Rows {
+            table: &table,
+            batch: &batch,
+            first_row: items.len(),
+        };
+        rows.read(&channels, &mut wells, &mut items)?;
+    }
+    let (sites, rest) = sorted_unique(items, |_, (row, _)| format!("'{table}' row {}", row + 1))?;
+    let paths = rest.into_iter().map(|(_, paths)| paths).collect();
+    Ok(Manifest {
+        channels,
+        sites,
+        paths,
+        provenance,
+    })
+}
+
+/// A site, its row, and its paths.
+type ReadRow = (Site, (usize, Vec<Option<String>>));
+
+/// One record batch of a manifest.
+struct Rows<'a> {
+    table: &'a str,
+    batch: &'a RecordBatch,
+    first_row: usize,
+}
+
+impl Rows<'_> {
+    fn column(&self, name: &str, data_type: &DataType) -> Result<ArrayRef, ScreenError> {
+        let column = self.batch.column_by_name(name).ok_or_else(|| {
+            let schema = self.batch.schema();
+            let available: Vec<String> = schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect();
+            ScreenError::MissingColumn {
+                table: self.table.to_owned(),
+                column: name.to_owned(),
+                near: suggestion(name, available.iter().map(String::as_str)).map(str::to_owned),
+                available,
+            }
+        })?;
+        cast(column, data_type).map_err(|error| ScreenError::InvalidTable {
+            table: self.table.to_owned(),
+            message: format!("column '{name}': {error}"),
+        })
+    }
+
+    fn text(&self, name: &str) -> Result<StringArray, ScreenError> {
+        Ok(self
+            .column(name, &DataType::Utf8)?
+            .as_string::<i32>()
+            .clone())
+    }
+
+    fn number(&self, name: &str) -> Result<UInt32Array, ScreenError> {
+        Ok(self
+            .column(name, &DataType::UInt32)?
+            .as_primitive::<UInt32Type>()
+            .clone())
+    }
+
+    fn invalid(&self, row: usize, column: &str, message: String) -> ScreenError {
+        ScreenError::InvalidTable {
+            table: self.table.to_owned(),
+            message: format!(
+                "row {}, column '{column}': {message}",
+                self.first_row + row + 1
+            ),
+        }
+    }
+
+    fn read(
+        &self,
+        channels: &[Channel],
+        wells: &mut Wells,
+        items: &mut Vec<ReadRow>,
+    ) -> Result<(), ScreenError> {
+        let source = self.text("source")?;
+        let batch = self.text("batch")?;
+        let plate = self.text("plate")?;
+        let well = self.text("well")?;
+        let original = self.text("original_well")?;
+        let site = self.number("site")?;
+        let z = self.number("z")?;
+        let timepoint = self.number("timepoint")?;
+        let lists = self.column("perturbations", &DataType::List(perturbation_item()))?;
+        let background = self.text("background")?;
+        let role = self.text("control_role")?;
+        let cell_type = self.text("cell_type")?;
+        let mut images = Vec::new();
+        for channel in channels {
+            images.push(self.text(&path_column(channel))?);
+        }
+        for row in 0..self.batch.num_rows() {
+            let missing = |column: &str| self.invalid(row, column, "there is no value".into());
+            let require = |column: &StringArray, name: &str| match value(column, row) {
+                Some(text) => Ok(text),
+                None => Err(missing(name)),
+            };
+            let plate_key = PlateKey {
+                source: value(&source, row),
+                experiment: Experiment::new(require(&batch, "batch")?),
+                plate: require(&plate, "plate")?,
+            };
+            let address_text = require(&well, "well")?;
+            let place = || format!("'{}' row {}", self.table, self.first_row + row + 1);
+            let address = address_text
+                .parse()
+                .map_err(|source| ScreenError::UnknownWell {
+                    place: place(),
+                    source,
+                })?;
+            let control_role = require(&role, "control_role")?
+                .parse()
+                .map_err(|error| self.invalid(row, "control_role", format!("{error}")))?;
+            let described = Well {
+                plate: plate_key.clone(),
+                address,
+                original_address: value(&original, row).unwrap_or(address_text),
+                perturbations: self.perturbations(&lists, row)?,
+                background: value(&background, row),
+                control_role,
+                cell_type: value(&cell_type, row),
+            };
+            let shared = wells.share(described, place)?;
+            if site.is_null(row) {
+                return Err(missing("site"));
+            }
+            let key = SiteKey {
+                plate: plate_key,
+                well: address,
+                site: site.value(row),
+                z_index: z.is_valid(row).then(|| z.value(row)),
+                time_index: timepoint.is_valid(row).then(|| timepoint.value(row)),
+            };
+            let paths = images.iter().map(|column| value(column, row)).collect();
+            items.push((Site { key, well: shared }, (self.first_row + row, paths)));
+        }
+        Ok(())
+    }
+
+    fn perturbations(
+        &self,
+        lists: &ArrayRef,
+        row: usize,
+    ) -> Result<Vec<Perturbation>, ScreenError> {
+        let lists = lists.as_list::<i32>();
+        if lists.is_null(row) {
+            return Ok(Vec::new());
+        }
+        let items = lists.value(row);
+        let items = items.as_struct();
+        let text = |column: usize, item| value(items.column(column).as_string::<i32>(), item);
+        let doses = items.column(4).as_primitive::<Float64Type>();
+        let mut perturbations = Vec::with_capacity(items.len());
+        for item in 0..items.len() {
+            let invalid = |message: String| self.invalid(row, "perturbations", message);
+            let name = text(1, item).ok_or_else(|| invalid("there is no name".into()))?;
+            let gene = text(2, item);
+            perturbations.push(match text(0, item).as_deref() {
+                Some("sirna") => Perturbation::Sirna { name, gene },
+                Some("crispr") => Perturbation::Crispr {
+                    guide: text(3, item).unwrap_or(name),
+                    gene: gene.ok_or_else(|| invalid("a guide has no gene".into()))?,
+                },
+                Some("compound") => Perturbation::Compound {
+                    name,
+                    concentration_micromolar: doses.is_valid(item).then(|| doses.value(item)),
+                },
+                other => {
+                    return Err(invalid(format!(
+                        "'{}' is not a kind of perturbation (sirna, crispr, compound)",
+                        other.unwrap_or_default()
+                    )));
+                }
+            });
+        }
+        Ok(perturbations)
+    }
+}
+
+fn value(column: &StringArray, row: usize) -> Option<String> {
+    column.is_valid(row).then(|| column.value(row).to_owned())
+}

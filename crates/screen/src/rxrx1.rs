@@ -1,0 +1,303 @@
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use morphospace_core::{
+    Channel, ControlRole, Experiment, Perturbation, PlateKey, Site, SiteKey, Well,
+};
+
+use crate::ScreenError;
+use crate::decode::read_image;
+use crate::error::ImageProblem;
+use crate::screen::{Plane, Screen};
+use crate::site_list::{Wells, sorted_unique};
+use crate::table::{ColumnIndex, Table};
+
+/// A screen in RxRx1's layout: six-channel sites as one PNG per channel and
+/// a `metadata.csv` (or `metadata.csv.gz`) with a row per site.
+///
+/// # Layout
+/// Images are `{experiment}/Plate{plate}/{well}_s{site}_w{channel}.png`
+/// under the root or its folder `images`, with or without the level `train`
+/// or `test` of the Kaggle distribution. Experiments are matched by meaning:
+/// the table may say `HUVEC-01` and the folder `HUVEC-1`.
+///
+/// # Columns
+///
+/// | column | |
+/// |---|---|
+/// | `experiment`, `plate`, `well`, `site`, `well_type` | required |
+/// | `sirna` | the reagent; blank on a treatment: unknown label; `EMPTY`, `UNTREATED` on a negative control: cells left alone |
+/// | `sirna_id`, `kaggle_sirna_id` | used where `sirna` says nothing; 1138 is RxRx1's class of untreated wells |
+/// | `gene` | the target, where a table has it |
+/// | `cell_type` | else the part of the experiment's name before its number |
+///
+/// Others are ignored. A row whose images are not there is no error here:
+/// the images count as missing. The source of names and classes is
+/// Recursion's `rxrx-datasets/rxrx1/README.md`.
+pub struct Rxrx1Screen {
+    name: String,
+    root: PathBuf,
+    channels: Vec<Channel>,
+    sites: Vec<Site>,
+    /// Folders of each experiment, several where `train` and `test` share it.
+    folders: HashMap<Experiment, Vec<PathBuf>>,
+}
+
+/// RxRx1's class of wells to which nothing was added.
+const UNTREATED_CLASS: &str = "1138";
+
+/// Where folders of experiments may lie.
+const IMAGE_FOLDERS: [&str; 6] = ["images", "images/train", "images/test", "", "train", "test"];
+
+impl Rxrx1Screen {
+    /// Names of the metadata table, in the order they are looked for.
+    pub const METADATA_FILES: [&str; 2] = ["metadata.csv", "metadata.csv.gz"];
+
+    /// Reads the table of a screen and finds its folders; no image is read.
+    ///
+    /// # Errors
+    /// [`ScreenError`] names the table with line and column: a column or
+    /// value that is missing or not understood, an unknown well, a site or
+    /// well described twice, no row at all.
+    pub fn open(root: &Path) -> Result<Self, ScreenError> {
+        let metadata = Self::METADATA_FILES
+            .iter()
+            .map(|name| root.join(name))
+            .find(|path| path.is_file())
+            .ok_or_else(|| ScreenError::UnknownFormat {
+                path: root.to_owned(),
+                found: "it has no 'metadata.csv' or 'metadata.csv.gz'".to_owned(),
+            })?;
+        let table = Table::read(&metadata, None, &[])?;
+        let sites = read_sites(&table)?;
+        if sites.is_empty() {
+            return Err(ScreenError::EmptyScreen {
+                name: root.display().to_string(),
+                reason: format!("'{}' has no row below its header", metadata.display()),
+            });
+        }
+        let folders = find_experiment_folders(root, &sites)?;
+        let name = root.file_name().map_or_else(
+            || root.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        Ok(Self {
+            name,
+            root: root.to_owned(),
+            channels: Channel::rxrx1(),
+            sites,
+            folders,
+        })
+    }
+
+    /// The image's path, `None` where its experiment has no folder.
+    fn path(&self, site_index: usize, channel_index: usize) -> Option<PathBuf> {
+        let key = &self.sites[site_index].key;
+        let file = relative_path(key, &self.channels[channel_index]);
+        let folders = self.folders.get(&key.plate.experiment)?;
+        let mut paths = folders.iter().map(|folder| folder.join(&file));
+        if folders.len() > 1 {
+            if let Some(path) = paths.clone().find(|path| path.is_file()) {
+                return Some(path);
+            }
+        }
+        paths.next()
+    }
+}
+
+/// `Plate1/B02_s2_w3.png`.
+fn relative_path(key: &SiteKey, channel: &Channel) -> String {
+    format!(
+        "Plate{}/{}_s{}_{}.png",
+        key.plate.plate, key.well, key.site, channel.name
+    )
+}
+
+impl Screen for Rxrx1Screen {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
+    fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let path = self.path(site_index, channel_index).unwrap_or_else(|| {
+            let key = &self.sites[site_index].key;
+            self.root
+                .join(key.plate.experiment.as_str())
+                .join(relative_path(key, &self.channels[channel_index]))
+        });
+        Some(path.display().to_string())
+    }
+
+    fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
+        self.path(site_index, channel_index)
+            .is_some_and(|path| path.is_file())
+    }
+
+    fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
+        let read = match self.path(site_index, channel_index) {
+            Some(path) => read_image(&path),
+            None => {
+                let mut found: Vec<&Experiment> = self.folders.keys().collect();
+                found.sort();
+                let found = found.into_iter().map(ToString::to_string).collect();
+                Err(ImageProblem::UnknownExperimentFolder { found })
+            }
+        };
+        read.map_err(|problem| self.image_error(site_index, channel_index, problem))
+    }
+}
+
+fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
+    let experiment = table.column("experiment")?;
+    let plate = table.column("plate")?;
+    let well = table.column("well")?;
+    let site = table.column("site")?;
+    let labels = LabelColumns {
+        well_type: table.column("well_type")?,
+        sirna: table.optional_column("sirna")?,
+        ids: [
+            table.optional_column("sirna_id")?,
+            table.optional_column("kaggle_sirna_id")?,
+        ],
+        gene: table.optional_column("gene")?,
+        cell_type: table.optional_column("cell_type")?,
+    };
+    let mut wells = Wells::default();
+    let mut sites = Vec::with_capacity(table.num_rows());
+    for row in 0..table.num_rows() {
+        let plate_key = PlateKey::new(table.require(row, experiment)?, table.require(row, plate)?);
+        let original_address = table.require(row, well)?;
+        let address = original_address
+            .parse()
+            .map_err(|source| ScreenError::UnknownWell {
+                place: table.place(row),
+                source,
+            })?;
+        let number = table.number(row, site)?;
+        let (control_role, perturbations) = labels.read(table, row)?;
+        let cell_type = labels
+            .cell_type
+            .and_then(|column| table.get(row, column))
+            .unwrap_or_else(|| plate_key.experiment.series())
+            .to_owned();
+        let described = Well {
+            plate: plate_key.clone(),
+            address,
+            original_address: original_address.to_owned(),
+            perturbations,
+            background: None,
+            control_role,
+            cell_type: Some(cell_type),
+        };
+        let shared = wells.share(described, || table.place(row))?;
+        sites.push((
+            Site {
+                key: SiteKey::new(plate_key, address, number),
+                well: shared,
+            },
+            row,
+        ));
+    }
+    Ok(sorted_unique(sites, |_, &row| table.place(row))?.0)
+}
+
+/// Where a row says what was done to its well.
+struct LabelColumns {
+    well_type: ColumnIndex,
+    sirna: Option<ColumnIndex>,
+    ids: [Option<ColumnIndex>; 2],
+    gene: Option<ColumnIndex>,
+    cell_type: Option<ColumnIndex>,
+}
+
+impl LabelColumns {
+    fn read(
+        &self,
+        table: &Table,
+        row: usize,
+    ) -> Result<(ControlRole, Vec<Perturbation>), ScreenError> {
+        let get = |column: Option<ColumnIndex>| column.and_then(|column| table.get(row, column));
+        let role: ControlRole = table.require(row, self.well_type)?.parse().map_err(
+            |error: morphospace_core::UnknownControlRole| {
+                table.invalid(row, self.well_type, &error.to_string())
+            },
+        )?;
+        let sirna = get(self.sirna);
+        let id = self.ids.iter().find_map(|&column| get(column));
+        let says_empty = sirna.is_some_and(|name| {
+            matches!(name.to_ascii_uppercase().as_str(), "EMPTY" | "UNTREATED")
+        });
+        let name = match sirna {
+            _ if says_empty => None,
+            Some(name) => Some(name.to_owned()),
+            None => id
+                .filter(|&id| id != UNTREATED_CLASS)
+                .map(|id| format!("sirna_{id}")),
+        };
+        // A negative control without a reagent is a well left alone. A
+        // treatment without one has a hidden label and stays a treatment.
+        let role = match role {
+            ControlRole::NegativeControl if name.is_none() => ControlRole::Untreated,
+            other => other,
+        };
+        if role == ControlRole::Untreated {
+            return Ok((role, Vec::new()));
+        }
+        let gene = get(self.gene).map(str::to_owned);
+        Ok((
+            role,
+            name.map(|name| Perturbation::Sirna { name, gene })
+                .into_iter()
+                .collect(),
+        ))
+    }
+}
+
+/// The folders of the experiments in the table. Folders of other names are
+/// none of ours and left alone.
+fn find_experiment_folders(
+    root: &Path,
+    sites: &[Site],
+) -> Result<HashMap<Experiment, Vec<PathBuf>>, ScreenError> {
+    let mut folders: HashMap<Experiment, Vec<PathBuf>> = HashMap::new();
+    let mut known: Vec<&Experiment> = sites
+        .iter()
+        .map(|site| &site.key.plate.experiment)
+        .collect();
+    known.dedup();
+    for place in IMAGE_FOLDERS {
+        let place = if place.is_empty() {
+            root.to_owned()
+        } else {
+            root.join(place)
+        };
+        if !place.is_dir() {
+            continue;
+        }
+        let cannot_read = |source| ScreenError::CannotRead {
+            path: place.clone(),
+            source,
+        };
+        let mut entries = fs::read_dir(&place)
+            .and_then(|entries| entries.collect::<Result<Vec<_>, _>>())
+            .map_err(cannot_read)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let experiment = Experiment::new(entry.file_name().to_string_lossy());
+            // Sites are sorted, so the experiments are.
+            if known.binary_search(&&experiment).is_ok() && entry.path().is_dir() {
+                folders.entry(experiment).or_default().push(entry.path());
+            }
+        }
+    }
+    Ok(folders)
+}

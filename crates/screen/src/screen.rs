@@ -1,0 +1,115 @@
+use morphospace_core::{Channel, Site, SiteKey};
+
+use crate::ScreenError;
+use crate::error::{ImageError, ImageProblem};
+
+/// A screen: sites, channels and the images behind them.
+///
+/// Everything downstream sees a screen through this trait, so a new layout
+/// is one more implementation and nothing else; each implementation's tests
+/// call [`conformance::check_screen`](crate::conformance::check_screen).
+/// Opening a screen reads tables and folders only. Images are decoded when
+/// asked for, from any thread.
+///
+/// Indices are positions in [`Screen::sites`] and [`Screen::channels`].
+/// Methods that take them panic where a slice would: out of range.
+pub trait Screen: Send + Sync {
+    /// The screen's name in messages and tables.
+    fn name(&self) -> &str;
+
+    /// The channels every site should have, in the order of the images.
+    fn channels(&self) -> &[Channel];
+
+    /// All sites, sorted by [`SiteKey`], each once.
+    fn sites(&self) -> &[Site];
+
+    /// The image's file as it should stand in a message; `None` where the
+    /// screen's table has no file for it.
+    fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String>;
+
+    /// Whether the image is there, without decoding it.
+    fn is_present(&self, site_index: usize, channel_index: usize) -> bool;
+
+    /// Decodes one image. The same pixels at every call.
+    ///
+    /// # Errors
+    /// [`ScreenError::Image`] names plate, well, site, channel and file.
+    fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError>;
+
+    /// The error for one image of this screen, with all its names.
+    fn image_error(
+        &self,
+        site_index: usize,
+        channel_index: usize,
+        problem: ImageProblem,
+    ) -> ScreenError {
+        ScreenError::from(ImageError {
+            site: self.sites()[site_index].key.clone(),
+            channel: self.channels()[channel_index].clone(),
+            file: self.plane_location(site_index, channel_index),
+            problem,
+        })
+    }
+
+    /// The position of a site.
+    fn site_index(&self, key: &SiteKey) -> Option<usize> {
+        self.sites().binary_search_by(|site| site.key.cmp(key)).ok()
+    }
+}
+
+/// One decoded grey image.
+///
+/// # Shapes
+/// `pixels` is row-major `[height, width]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plane {
+    /// Pixels per row.
+    pub width: usize,
+    /// Number of rows.
+    pub height: usize,
+    /// The values as the file holds them.
+    pub pixels: Pixels,
+}
+
+/// Pixel values as the file holds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// 8 bit, 0..=255.
+    U8(Vec<u8>),
+    /// 16 bit, 0..=65535.
+    U16(Vec<u16>),
+}
+
+impl Plane {
+    /// An 8-bit image of zeros.
+    pub fn zeros(width: usize, height: usize) -> Self {
+        Self {
+            width,
+            height,
+            pixels: Pixels::U8(vec![0; width * height]),
+        }
+    }
+
+    /// 8 or 16.
+    pub fn bit_depth(&self) -> u8 {
+        match self.pixels {
+            Pixels::U8(_) => 8,
+            Pixels::U16(_) => 16,
+        }
+    }
+
+    /// Whether [`standardise`](crate::standardise) brings the values to the
+    /// 0..255 of the published networks by dividing them by 257: true for
+    /// 16-bit images. Worth a line in the provenance of what follows.
+    pub fn is_rescaled_to_8_bit_range(&self) -> bool {
+        self.bit_depth() == 16
+    }
+
+    /// Number of values held.
+    pub fn num_pixels(&self) -> usize {
+        match &self.pixels {
+            Pixels::U8(values) => values.len(),
+            Pixels::U16(values) => values.len(),
+        }
+    }
+}

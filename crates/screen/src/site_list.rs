@@ -1,0 +1,107 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use morphospace_core::{PlateKey, Site, SiteKey, Well, WellAddress};
+
+use crate::ScreenError;
+
+/// Wells seen so far, each held once however many sites it has.
+#[derive(Default)]
+pub(crate) struct Wells {
+    seen: HashMap<(PlateKey, WellAddress), Arc<Well>>,
+}
+
+impl Wells {
+    /// The shared well, after checking that rows agree on it.
+    pub(crate) fn share(
+        &mut self,
+        well: Well,
+        place: impl FnOnce() -> String,
+    ) -> Result<Arc<Well>, ScreenError> {
+        let key = (well.plate.clone(), well.address);
+        match self.seen.get(&key) {
+            None => {
+                let well = Arc::new(well);
+                self.seen.insert(key, Arc::clone(&well));
+                Ok(well)
+            }
+            Some(first) if agree(first, &well) => Ok(Arc::clone(first)),
+            Some(first) => Err(ScreenError::ConflictingWell {
+                plate: well.plate.to_string(),
+                well: well.address.to_string(),
+                first: description(first),
+                second: description(&well),
+                place: place(),
+            }),
+        }
+    }
+}
+
+/// Whether two rows say the same about a well; its spelling may differ.
+fn agree(a: &Well, b: &Well) -> bool {
+    a.perturbations == b.perturbations
+        && a.background == b.background
+        && a.control_role == b.control_role
+        && a.cell_type == b.cell_type
+}
+
+fn description(well: &Well) -> String {
+    let mut text = format!(
+        "{} '{}'",
+        well.control_role,
+        well.label().unwrap_or_default()
+    );
+    if let Some(cell_type) = &well.cell_type {
+        text.push_str(&format!(" in {cell_type}"));
+    }
+    if let Some(background) = &well.background {
+        text.push_str(&format!(" on {background}"));
+    }
+    text
+}
+
+/// Sorts sites, each with what its reader keeps beside it, and refuses
+/// duplicates. `place` says where an item came from.
+pub(crate) fn sorted_unique<T>(
+    mut items: Vec<(Site, T)>,
+    place: impl Fn(&Site, &T) -> String,
+) -> Result<(Vec<Site>, Vec<T>), ScreenError> {
+    // A stable sort: of two equal sites the one that came first stays first.
+    items.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+    if let Some(pair) = items.windows(2).find(|pair| pair[0].0.key == pair[1].0.key) {
+        return Err(ScreenError::DuplicateSite {
+            site: Box::new(pair[1].0.key.clone()),
+            first: place(&pair[0].0, &pair[0].1),
+            second: place(&pair[1].0, &pair[1].1),
+        });
+    }
+    Ok(items.into_iter().unzip())
+}
+
+/// A site's identity as one piece of text, as `site_key` columns hold it:
+/// RxRx's `site_id`, preceded by the source and followed by `z` and `t`
+/// where the screen has them.
+///
+/// ```
+/// use morphospace_core::{PlateKey, SiteKey};
+/// use morphospace_screen::site_key_text;
+///
+/// let mut site = SiteKey::new(PlateKey::new("HUVEC-01", "1"), "B02".parse()?, 2);
+/// assert_eq!(site_key_text(&site), "HUVEC-01_1_B02_2");
+/// site.z_index = Some(0);
+/// assert_eq!(site_key_text(&site), "HUVEC-01_1_B02_2_z0");
+/// # Ok::<(), morphospace_core::InvalidWellAddress>(())
+/// ```
+pub fn site_key_text(key: &SiteKey) -> String {
+    let mut text = match &key.plate.source {
+        Some(source) => format!("{source}_{}", key.site_id()),
+        None => key.site_id(),
+    };
+    if let Some(z) = key.z_index {
+        text.push_str(&format!("_z{z}"));
+    }
+    if let Some(t) = key.time_index {
+        text.push_str(&format!("_t{t}"));
+    }
+    text
+}

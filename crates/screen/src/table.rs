@@ -1,0 +1,227 @@
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use csv::StringRecord;
+use flate2::read::MultiGzDecoder;
+use morphospace_core::suggestion;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::ScreenError;
+
+/// A table of text read from CSV, TSV (each also gzipped) or Parquet.
+pub(crate) struct Table {
+    name: String,
+    columns: Vec<String>,
+    rows: Vec<StringRecord>,
+    /// Values that mean "nothing here".
+    missing: Vec<String>,
+}
+
+/// A column that was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ColumnIndex(usize);
+
+impl Table {
+    /// Reads a table; `.parquet` as such, anything else as delimited text
+    /// (`delimiter`, else a tab for `.tsv` and `.txt` and a comma for the
+    /// rest), gunzipped if it ends in `.gz`. Empty cells and those equal to
+    /// one of `missing` hold nothing.
+    pub(crate) fn read(
+        path: &Path,
+        delimiter: Option<char>,
+        missing: &[String],
+    ) -> Result<Self, ScreenError> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|source| ScreenError::CannotRead {
+            path: path.to_owned(),
+            source,
+        })?;
+        let lower = name.to_ascii_lowercase();
+        let (columns, rows) = if lower.ends_with(".parquet") {
+            read_parquet(&name, file)?
+        } else {
+            let (stem, is_gzipped) = match lower.strip_suffix(".gz") {
+                Some(stem) => (stem, true),
+                None => (&lower[..], false),
+            };
+            let by_name = if stem.ends_with(".tsv") || stem.ends_with(".txt") {
+                '\t'
+            } else {
+                ','
+            };
+            let delimiter = u8::try_from(delimiter.unwrap_or(by_name)).map_err(|_| {
+                ScreenError::InvalidTable {
+                    table: name.clone(),
+                    message: "the delimiter is not an ASCII character".to_owned(),
+                }
+            })?;
+            let file = BufReader::new(file);
+            if is_gzipped {
+                read_delimited(&name, delimiter, MultiGzDecoder::new(file))?
+            } else {
+                read_delimited(&name, delimiter, file)?
+            }
+        };
+        Ok(Self {
+            name,
+            columns,
+            rows,
+            missing: missing.to_vec(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn num_rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The line of a row in the file, 1 being the header.
+    pub(crate) fn line(&self, row: usize) -> usize {
+        self.rows[row]
+            .position()
+            .map_or(row + 2, |position| position.line() as usize)
+    }
+
+    /// `'metadata.csv' line 3`.
+    pub(crate) fn place(&self, row: usize) -> String {
+        format!("table '{}' line {}", self.name, self.line(row))
+    }
+
+    /// A column that must be there.
+    pub(crate) fn column(&self, column: &str) -> Result<ColumnIndex, ScreenError> {
+        self.optional_column(column)?
+            .ok_or_else(|| ScreenError::MissingColumn {
+                table: self.name.clone(),
+                column: column.to_owned(),
+                available: self.columns.clone(),
+                near: suggestion(column, self.columns.iter().map(String::as_str))
+                    .map(str::to_owned),
+            })
+    }
+
+    /// A column that may be there.
+    pub(crate) fn optional_column(&self, column: &str) -> Result<Option<ColumnIndex>, ScreenError> {
+        let mut found = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| *name == column);
+        match (found.next(), found.next()) {
+            (Some(_), Some(_)) => Err(ScreenError::DuplicateColumn {
+                table: self.name.clone(),
+                column: column.to_owned(),
+            }),
+            (first, _) => Ok(first.map(|(index, _)| ColumnIndex(index))),
+        }
+    }
+
+    /// A value without surrounding blanks; `None` where there is nothing.
+    pub(crate) fn get(&self, row: usize, column: ColumnIndex) -> Option<&str> {
+        let text = self.rows[row].get(column.0)?.trim();
+        (!text.is_empty() && !self.missing.iter().any(|word| word == text)).then_some(text)
+    }
+
+    /// A value that must be there.
+    pub(crate) fn require(&self, row: usize, column: ColumnIndex) -> Result<&str, ScreenError> {
+        self.get(row, column)
+            .ok_or_else(|| self.invalid(row, column, "there is no value"))
+    }
+
+    /// A whole number, accepted as `3` and as the `3.0` of tables that went
+    /// through floating point.
+    pub(crate) fn number(&self, row: usize, column: ColumnIndex) -> Result<u32, ScreenError> {
+        let text = self.require(row, column)?;
+        let digits = text.strip_suffix(".0").unwrap_or(text);
+        digits
+            .parse()
+            .map_err(|_| self.invalid(row, column, &format!("'{text}' is not a whole number")))
+    }
+
+    pub(crate) fn invalid(&self, row: usize, column: ColumnIndex, message: &str) -> ScreenError {
+        ScreenError::InvalidValue {
+            table: self.name.clone(),
+            line: self.line(row),
+            column: self.columns[column.0].clone(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+type HeaderAndRows = (Vec<String>, Vec<StringRecord>);
+
+fn read_delimited(
+    name: &str,
+    delimiter: u8,
+    reader: impl Read,
+) -> Result<HeaderAndRows, ScreenError> {
+    let invalid = |error: csv::Error| ScreenError::InvalidTable {
+        table: name.to_owned(),
+        message: error.to_string(),
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .from_reader(reader);
+    let columns: Vec<String> = reader
+        .headers()
+        .map_err(invalid)?
+        .iter()
+        .map(|column| column.trim().to_owned())
+        .collect();
+    if columns.is_empty() {
+        return Err(ScreenError::InvalidTable {
+            table: name.to_owned(),
+            message: "the file is empty\nhint: the first line names the columns".to_owned(),
+        });
+    }
+    let rows = reader
+        .records()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(invalid)?;
+    Ok((columns, rows))
+}
+
+fn read_parquet(name: &str, file: File) -> Result<HeaderAndRows, ScreenError> {
+    let invalid = |message: String| ScreenError::InvalidTable {
+        table: name.to_owned(),
+        message,
+    };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|error| invalid(error.to_string()))?;
+    let columns: Vec<String> = builder
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    let mut rows = Vec::new();
+    let options = FormatOptions::default().with_display_error(false);
+    for batch in builder
+        .build()
+        .map_err(|error| invalid(error.to_string()))?
+    {
+        let batch = batch.map_err(|error| invalid(error.to_string()))?;
+        let formatters = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| invalid(error.to_string()))?;
+        for row in 0..batch.num_rows() {
+            let mut record = StringRecord::new();
+            for formatter in &formatters {
+                let text = formatter
+                    .value(row)
+                    .try_to_string()
+                    .map_err(|error| invalid(error.to_string()))?;
+                record.push_field(&text);
+            }
+            rows.push(record);
+        }
+    }
+    Ok((columns, rows))
+}
