@@ -53,7 +53,7 @@ pub use encoder::{ChannelSupport, Encoder, Pooling};
 pub use error::ModelError;
 pub use initializer::Initializer;
 pub use mae::{Mae, MaeConfig, MaeDecoderConfig, MaeOutput};
-pub use mae_loss::{FourierView, MaeLoss, MaeLossConfig, mae_loss};
+pub use mae_loss::{FourierView, MaeLoss, MaeLossConfig, fourier_magnitudes, mae_loss};
 pub use registry::{NetworkConfig, open_checkpoint, read_network_config, save_checkpoint};
 pub use vit::{GlobalPool, Vit, VitConfig, WeightInit};
 pub use weights::{

@@ -83,11 +83,15 @@ pub fn mae_loss(
     let fourier = match config.fourier_view {
         FourierView::Asis => {
             let modalities = if channel_agnostic { chans } else { 1 };
-            masked_mean(fourier_per_token(reconstruction, target, modalities), mask)
+            let spectra = |tokens| fourier_magnitudes(tokens, modalities);
+            let difference = (spectra(reconstruction) - spectra(target)).abs();
+            masked_mean(per_token_mean(difference), mask)
         }
         FourierView::Fixed => {
             let image = |tokens| unflatten_tokens(tokens, patch_size, chans, channel_agnostic);
-            fourier_of_images(image(reconstruction), image(target))
+            (magnitudes(image(reconstruction)) - magnitudes(image(target)))
+                .abs()
+                .mean()
         }
     };
     let total =
@@ -103,7 +107,7 @@ pub fn mae_loss(
 ///
 /// # Shapes
 /// both `[B, L]`; result `[1]`
-pub(crate) fn masked_mean(per_token: Tensor<2>, mask: Tensor<2>) -> Tensor<1> {
+fn masked_mean(per_token: Tensor<2>, mask: Tensor<2>) -> Tensor<1> {
     (per_token * mask.clone()).sum() / mask.sum()
 }
 
@@ -112,26 +116,18 @@ fn per_token_mean(values: Tensor<3>) -> Tensor<2> {
     values.mean_dim(2).squeeze_dim(2)
 }
 
-/// The difference of magnitudes of the raw view, per token, `[B, L]`.
-pub(crate) fn fourier_per_token(
-    reconstruction: Tensor<3>,
-    target: Tensor<3>,
-    modalities: usize,
-) -> Tensor<2> {
-    let [batch, num_tokens, pixels] = reconstruction.dims();
+/// Magnitudes of the raw view: the memory of the tokens of every modality read
+/// as square planes of `sqrt(L / modalities)` pixels, transformed, and read as
+/// tokens again ([`FourierView::Asis`]).
+///
+/// # Shapes
+/// `[B, L, P]`, kept
+pub fn fourier_magnitudes(tokens: Tensor<3>, modalities: usize) -> Tensor<3> {
+    let [batch, num_tokens, pixels] = tokens.dims();
     let side = (num_tokens / modalities).isqrt();
-    let view = |tokens: Tensor<3>| {
-        magnitudes(tokens.reshape([batch, num_tokens * pixels / (side * side), side, side]))
-    };
-    let difference = (view(reconstruction) - view(target)).abs();
-    per_token_mean(difference.reshape([batch, num_tokens, pixels]))
-}
-
-/// The mean difference of magnitudes of whole images, `[1]`.
-pub(crate) fn fourier_of_images(reconstruction: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
-    (magnitudes(reconstruction) - magnitudes(target))
-        .abs()
-        .mean()
+    let planes = num_tokens * pixels / (side * side);
+    let magnitudes = magnitudes(tokens.reshape([batch, planes, side, side]));
+    magnitudes.reshape([batch, num_tokens, pixels])
 }
 
 /// Magnitudes of the unnormalised two-dimensional discrete Fourier transform
