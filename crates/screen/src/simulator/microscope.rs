@@ -1,0 +1,268 @@
+use morphospace_core::Well;
+use rand::RngExt;
+
+use super::draw::{PixelNoise, normal};
+use super::paint::Planes;
+use super::plan::{Place, experiment_seed, plate_seed};
+use super::{NUM_CHANNELS, SimulatorConfig};
+
+/// Mean and standard deviation of stained matter in an average image of each
+/// channel: what a fixed exposure is set for.
+const AVERAGE_IMAGE: [(f32, f32); NUM_CHANNELS] = [
+    (0.12, 0.29),
+    (0.23, 0.27),
+    (0.25, 0.22),
+    (0.4, 0.37),
+    (0.22, 0.3),
+    (0.2, 0.25),
+];
+
+/// Mean over contrast of an average image. Large enough that black level
+/// stays above zero where cells cover nearly everything.
+const MEAN_OVER_CONTRAST: f64 = 1.5;
+
+/// How one channel of one site is seen.
+#[derive(Clone, Debug)]
+pub(super) struct ChannelOptics {
+    /// Contrast aimed at, grey levels.
+    contrast: f64,
+    /// Background aimed at, grey levels.
+    background: f64,
+    /// Brightest spot of the illumination, as a share of the image's side.
+    bright_spot: (f64, f64),
+    /// How much darker the darkest corner is.
+    depth: f64,
+}
+
+/// How one site is seen: experiment, plate, place, and well each add theirs.
+#[derive(Clone, Debug)]
+pub(super) struct Microscope {
+    channels: [ChannelOptics; NUM_CHANNELS],
+    blur_px: f64,
+    noise: f64,
+    auto_exposure: f64,
+}
+
+impl Microscope {
+    pub(super) fn set_up(
+        config: &SimulatorConfig,
+        well: &Well,
+        well_seed: morphospace_core::Seed,
+    ) -> Self {
+        let (batch, plate, settings) = (&config.batch, &config.plate, &config.microscope);
+        let mut experiment_rng = experiment_seed(config, &well.plate)
+            .split("microscope")
+            .rng();
+        let mut plate_rng = plate_seed(config, &well.plate).split("microscope").rng();
+        let mut well_rng = well_seed.split("microscope").rng();
+        let place = Place::of(config, well.address);
+        let down = plate.gradient * normal(&mut plate_rng) * place.down;
+        let along = plate.gradient * normal(&mut plate_rng) * place.along;
+        let blur_px = settings.blur_px * (batch.blur * normal(&mut experiment_rng)).exp();
+        let noise = settings.noise * (batch.noise * normal(&mut experiment_rng)).exp();
+        let channels = std::array::from_fn(|_| {
+            let log_gain = batch.gain * normal(&mut experiment_rng)
+                + plate.gain * normal(&mut plate_rng)
+                + settings.gain_jitter * normal(&mut well_rng)
+                + down
+                + along;
+            let log_offset = batch.offset * normal(&mut experiment_rng)
+                + plate.offset * normal(&mut plate_rng)
+                + settings.offset_jitter * normal(&mut well_rng);
+            ChannelOptics {
+                contrast: settings.contrast * log_gain.exp(),
+                background: settings.background * log_offset.exp(),
+                bright_spot: (
+                    experiment_rng.random_range(0.15..0.85),
+                    experiment_rng.random_range(0.15..0.85),
+                ),
+                depth: batch.illumination * experiment_rng.random_range(0.3..1.0),
+            }
+        });
+        Self {
+            channels,
+            blur_px,
+            noise,
+            auto_exposure: settings.auto_exposure,
+        }
+    }
+
+    /// Eight-bit images of painted cells.
+    pub(super) fn expose(
+        &self,
+        mut planes: Planes,
+        image_px: usize,
+        noise: &mut PixelNoise,
+    ) -> [Vec<u8>; NUM_CHANNELS] {
+        let kernel = gaussian_kernel(self.blur_px);
+        for (channel, plane) in planes.iter_mut().enumerate() {
+            blur(plane, image_px, &kernel);
+            self.channels[channel].illuminate(plane, image_px);
+        }
+        std::array::from_fn(|channel| self.digitise(channel, &planes[channel], noise))
+    }
+
+    /// Sets exposure and black level and adds the camera's noise.
+    fn digitise(&self, channel: usize, plane: &[f32], noise: &mut PixelNoise) -> Vec<u8> {
+        let optics = &self.channels[channel];
+        let (mean, sd) = mean_and_sd(plane);
+        let (usual_mean, usual_sd) = AVERAGE_IMAGE[channel];
+        // An image without cells has no contrast to follow.
+        let follow = if sd > 1e-4 {
+            self.auto_exposure as f32
+        } else {
+            0.0
+        };
+        let sd_met = sd.max(1e-4).powf(follow) * usual_sd.powf(1.0 - follow);
+        let mean_met = follow * mean + (1.0 - follow) * usual_mean;
+        let gain = optics.contrast as f32 / sd_met;
+        let aim = (optics.background + MEAN_OVER_CONTRAST * optics.contrast) as f32;
+        let black = aim - gain * mean_met;
+        let read_variance = (self.noise * self.noise) as f32;
+        plane
+            .iter()
+            .map(|matter| {
+                let level = black + gain * matter;
+                // Shot noise doubles the variance at 30 grey levels.
+                let spread = (read_variance * (1.0 + level.max(0.0) / 30.0)).sqrt();
+                // The cast saturates at 0 and 255, as a camera does.
+                (level + spread * noise.next() + 0.5) as u8
+            })
+            .collect()
+    }
+}
+
+impl ChannelOptics {
+    /// A field that darkens with the square of the distance from its
+    /// brightest spot.
+    fn illuminate(&self, plane: &mut [f32], image_px: usize) {
+        let side = image_px as f64;
+        let (x, y) = self.bright_spot;
+        let farthest = x.max(1.0 - x).powi(2) + y.max(1.0 - y).powi(2);
+        let fall = self.depth / farthest;
+        let along: Vec<f32> = (0..image_px)
+            .map(|column| (fall * ((column as f64 + 0.5) / side - x).powi(2)) as f32)
+            .collect();
+        for (row, pixels) in plane.chunks_exact_mut(image_px).enumerate() {
+            let down = 1.0 - (fall * ((row as f64 + 0.5) / side - y).powi(2)) as f32;
+            for (pixel, along) in pixels.iter_mut().zip(&along) {
+                *pixel *= down - along;
+            }
+        }
+    }
+}
+
+fn mean_and_sd(plane: &[f32]) -> (f32, f32) {
+    let num_pixels = plane.len() as f64;
+    // Per-row sums in f32 keep the loop fast; rows are added in f64.
+    let (mut sum, mut square_sum) = (0.0, 0.0);
+    for part in plane.chunks(256) {
+        sum += f64::from(part.iter().sum::<f32>());
+        square_sum += f64::from(part.iter().map(|v| v * v).sum::<f32>());
+    }
+    let mean = sum / num_pixels;
+    (
+        mean as f32,
+        (square_sum / num_pixels - mean * mean).max(0.0).sqrt() as f32,
+    )
+}
+
+/// One half of a symmetric kernel of sum 1, its centre first.
+fn gaussian_kernel(sd_px: f64) -> Vec<f32> {
+    let radius = (3.0 * sd_px).ceil() as usize;
+    let weight = |k: usize| (-0.5 * (k as f64 / sd_px).powi(2)).exp();
+    let sum: f64 = weight(0) + 2.0 * (1..=radius).map(weight).sum::<f64>();
+    (0..=radius).map(|k| (weight(k) / sum) as f32).collect()
+}
+
+/// Convolves a square image with a kernel along both axes; the image goes on
+/// beyond its rim as its last pixel.
+fn blur(plane: &mut [f32], image_px: usize, kernel: &[f32]) {
+    let radius = kernel.len() - 1;
+    let mut padded = vec![0.0; image_px + 2 * radius];
+    for row in plane.chunks_exact_mut(image_px) {
+        padded[..radius].fill(row[0]);
+        padded[radius..radius + image_px].copy_from_slice(row);
+        padded[radius + image_px..].fill(row[image_px - 1]);
+        for (column, pixel) in row.iter_mut().enumerate() {
+            *pixel = kernel[0] * padded[column + radius];
+        }
+        for (k, weight) in kernel.iter().enumerate().skip(1) {
+            let left = &padded[radius - k..][..image_px];
+            let right = &padded[radius + k..][..image_px];
+            for (pixel, (left, right)) in row.iter_mut().zip(left.iter().zip(right)) {
+                *pixel += weight * (left + right);
+            }
+        }
+    }
+    let source = plane.to_vec();
+    let source_row = |row: usize| &source[row * image_px..][..image_px];
+    for (row, pixels) in plane.chunks_exact_mut(image_px).enumerate() {
+        pixels.iter_mut().for_each(|pixel| *pixel *= kernel[0]);
+        for (k, weight) in kernel.iter().enumerate().skip(1) {
+            let above = source_row(row.saturating_sub(k));
+            let below = source_row((row + k).min(image_px - 1));
+            for (pixel, (above, below)) in pixels.iter_mut().zip(above.iter().zip(below)) {
+                *pixel += weight * (above + below);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blurring_keeps_a_constant_and_the_total() {
+        let kernel = gaussian_kernel(1.3);
+        let mut plane = vec![0.5; 40 * 40];
+        blur(&mut plane, 40, &kernel);
+        assert!(plane.iter().all(|v| (v - 0.5).abs() < 1e-6));
+        let mut plane = vec![0.0; 40 * 40];
+        plane[20 * 40 + 20] = 1.0;
+        blur(&mut plane, 40, &kernel);
+        assert!((plane.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        let peak = 1.0 / (std::f32::consts::TAU * 1.3 * 1.3);
+        assert!((plane[20 * 40 + 20] / peak - 1.0).abs() < 0.03);
+        assert_eq!(plane[20 * 40 + 18], plane[18 * 40 + 20]);
+    }
+
+    #[test]
+    fn the_darkest_corner_is_darker_by_the_depth() {
+        let optics = ChannelOptics {
+            contrast: 1.0,
+            background: 0.0,
+            bright_spot: (0.25, 0.25),
+            depth: 0.4,
+        };
+        let mut plane = vec![1.0; 400 * 400];
+        optics.illuminate(&mut plane, 400);
+        assert!((plane[100 * 400 + 100] - 1.0).abs() < 1e-3);
+        assert!((plane[400 * 400 - 1] - 0.6).abs() < 3e-3);
+    }
+
+    #[test]
+    fn automatic_exposure_meets_its_aim_whatever_is_painted() {
+        let config = SimulatorConfig {
+            microscope: super::super::MicroscopeConfig {
+                noise: 0.0,
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let screen = config.check().expect("valid");
+        let well = &screen.wells()[0].well;
+        let seed = morphospace_core::Seed::new(1);
+        let microscope = Microscope::set_up(&config, well, seed);
+        let images = [0.2, 3.0].map(|amount| {
+            let wave = |pixel: usize| amount * (1.0 + (pixel as f32 / 9.0).sin());
+            let planes: Planes = std::array::from_fn(|_| (0..64 * 64).map(wave).collect());
+            microscope.expose(planes, 64, &mut PixelNoise::new(seed))
+        });
+        let [faint, bright] = images.map(|image| {
+            mean_and_sd(&image[2].iter().map(|v| f32::from(*v)).collect::<Vec<f32>>())
+        });
+        assert!((faint.0 - bright.0).abs() < 0.3 && (faint.1 - bright.1).abs() < 0.3);
+    }
+}

@@ -1,0 +1,56 @@
+//! Simulated screens: pixels whose biology is known.
+//!
+//! A screen is written in exactly the layout of RxRx1, so that everything
+//! downstream reads it as it reads a real one, together with what no real
+//! screen has: the true morphological parameters of every well and the
+//! functional groups of the perturbations.
+//!
+//! # How a screen comes about
+//! 1. [`SimulatorConfig::check`] plans it: perturbations in functional
+//!    groups, whose members share the direction in which they move
+//!    [`Parameter`]s and deviate on their own; plates with shuffled wells.
+//! 2. [`draw_site`] places cells, each with parameters spread around its
+//!    well's, and paints nucleus, endoplasmic reticulum, actin, nucleoli and
+//!    RNA, mitochondria, Golgi and membrane into six channels.
+//! 3. The microscope blurs and illuminates them unevenly, exposes, and adds
+//!    noise. Experiments, plates and places on a plate differ in density,
+//!    passage, gain, background, illumination, focus and noise.
+//! 4. [`simulate`] writes images, truth and, last, `metadata.csv`.
+//!
+//! # What is hard about it
+//! Exposure and black level follow every image
+//! ([`MicroscopeConfig::auto_exposure`]), and staining varies from well to
+//! well. Mean and standard deviation of a channel then tell the experiment
+//! well and the perturbation hardly at all, as RxRx1's authors found of their
+//! screen, while the structure of the cells tells the perturbation. This is
+//! harsher than a real microscope of fixed exposure: a screen with
+//! `auto_exposure = 0` leaves the amount of stained matter in the images.
+//!
+//! # Source
+//! The layout and the design of plates: Sypetkowski et al. 2023, "RxRx1: A
+//! Dataset for Evaluating Experimental Batch Correction Methods". The shape
+//! models are our own; simulating cells from parametric shapes and textures
+//! follows SIMCEP (Lehmussola et al. 2007,
+//! <https://doi.org/10.1109/TMI.2007.896925>).
+
+mod cell;
+mod config;
+mod draw;
+mod error;
+mod microscope;
+mod morphology;
+mod paint;
+mod plan;
+mod site;
+mod texture;
+mod write;
+
+pub use config::{BatchConfig, EffectsConfig, MicroscopeConfig, PlateConfig, SimulatorConfig};
+pub use error::SimulatorError;
+pub use morphology::{CellType, Effects, Morphology, Parameter};
+pub use plan::{CheckedSimulator, PlannedPerturbation, PlannedWell};
+pub use site::{SimulatedSite, draw_site};
+pub use write::{SimulatedScreen, simulate};
+
+/// Channels of a simulated site, those of RxRx1.
+pub const NUM_CHANNELS: usize = 6;
