@@ -1,1 +1,20 @@
-//! From a screen to profiles: tiling, batching, pooling
+//! From a screen to profiles: tiles, batches, pooled tokens, wells.
+//!
+//! [`embed`] reads every site once, cuts it into tiles, standardises each by
+//! its own pixels, sends them through an encoder in batches of one fixed size
+//! and averages the pooled tokens of a well (Kraus et al. 2023, section 4;
+//! maes_microscopy `MAEModel.predict`). Images are decoded ahead on a thread
+//! of their own; memory holds a few batches and one row per well, however many
+//! sites there are.
+//!
+//! [`intensity_profiles`] makes the baseline every learned embedding has to
+//! beat: five numbers per channel.
+
+mod embedding;
+mod error;
+mod intensity;
+mod well_means;
+
+pub use embedding::{EmbedConfig, EmbedProgress, Embedded, embed};
+pub use error::EmbedError;
+pub use intensity::intensity_profiles;

@@ -1,1 +1,36 @@
-//! Objectives, optimiser, checkpoints and the training loop
+//! Objectives, the optimiser, checkpoints and the training loop.
+//!
+//! [`train`] is the loop and reads in one sitting: a batch of crops comes from
+//! the loader thread, the [`Objective`] makes a loss of it, the [`Optimiser`]
+//! moves the weights, and a [`Checkpoint`] is written now and then. Everything
+//! random is a function of the configuration's seed and the step, so a run
+//! that is killed goes on from its last checkpoint as if nothing had happened.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config.rs` | [`TrainConfig`], the TOML of a run |
+//! | `crops.rs` | which crops make up step `n` |
+//! | `loader.rs` | decodes them ahead of the training thread |
+//! | `objective/` | one loss per file |
+//! | `optimiser.rs`, `schedule.rs` | AdamW and Lion, learning rates |
+//! | `checkpoint.rs` | files that carry a run over a kill |
+//! | `training_loop.rs` | the loop |
+
+mod checkpoint;
+mod config;
+mod crops;
+mod error;
+mod loader;
+mod objective;
+mod optimiser;
+mod schedule;
+mod training_loop;
+
+pub use checkpoint::{Checkpoint, latest_checkpoint};
+pub use config::{CheckedTrainConfig, TrainConfig};
+pub use crops::{Crop, CropSampler};
+pub use error::TrainError;
+pub use objective::{Loss, Objective};
+pub use optimiser::{Optimiser, OptimiserConfig, Rule};
+pub use schedule::Schedule;
+pub use training_loop::{StepReport, TrainSummary, train};

@@ -1,0 +1,263 @@
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use morphospace_core::Provenance;
+use morphospace_models::{Encoder, Pooling};
+use morphospace_profiles::Profiles;
+use morphospace_screen::{
+    OnIncomplete, ReadSite, Screen, SelfStandardisation, SiteImage, SkippedSite, Tiling, read_site,
+};
+
+use crate::EmbedError;
+use crate::well_means::WellMeans;
+
+/// Batches that are decoded ahead of the network.
+const NUM_BATCHES_AHEAD: usize = 3;
+
+/// How a screen is embedded.
+#[derive(Clone, Debug)]
+pub struct EmbedConfig {
+    /// How sites are cut; the side of a tile must be the network's.
+    pub tiling: Tiling,
+    /// How tiles are brought to the network's scale.
+    pub standardisation: SelfStandardisation,
+    /// What is made of a tile's tokens.
+    pub pooling: Pooling,
+    /// Tiles per forward pass. The last batch is padded, so every pass has
+    /// the same geometry and a tile's vector does not depend on its
+    /// neighbours' number.
+    pub batch_size: usize,
+    /// What happens to sites that lack images.
+    pub on_incomplete: OnIncomplete,
+}
+
+/// Where an embedding stands, told to the observer after every batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EmbedProgress {
+    /// Sites read, of `num_sites`.
+    pub num_sites_done: usize,
+    /// Sites of the screen.
+    pub num_sites: usize,
+    /// Tiles through the network so far.
+    pub num_tiles: usize,
+}
+
+/// Profiles of a screen and what happened on the way.
+#[derive(Debug)]
+pub struct Embedded {
+    /// One row per well, f32, in the order plate, well.
+    pub profiles: Profiles,
+    /// Sites left out, each with the images to blame.
+    pub skipped: Vec<SkippedSite>,
+    /// Sites with missing channels that were embedded with zeros in their
+    /// place ([`OnIncomplete::Fill`]), as `site: channels`.
+    pub filled: Vec<String>,
+    /// Tiles through the network.
+    pub num_tiles: usize,
+    /// Wall time in seconds.
+    pub wall_seconds: f64,
+    /// Share of that time spent waiting for images.
+    pub data_wait_share: f64,
+}
+
+/// What the reading thread sends.
+enum Message {
+    Batch(TileBatch),
+    Skipped(SkippedSite),
+    Filled(String),
+    Failed(EmbedError),
+}
+
+struct TileBatch {
+    /// `[batch_size, channel, row, column]`, zeros behind the last tile.
+    images: Vec<f32>,
+    /// The site of each tile.
+    site_indices: Vec<usize>,
+    num_sites_done: usize,
+}
+
+/// Embeds every site of a screen and averages tiles per well.
+///
+/// # Errors
+/// Before any image is read: a batch size of 0, a tile side or a number of
+/// channels that the network does not take. Later: what
+/// [`EmbedConfig::on_incomplete`] makes of images that cannot be read, or that
+/// no site was left.
+pub fn embed(
+    screen: &dyn Screen,
+    encoder: &dyn Encoder,
+    device: &Device,
+    config: &EmbedConfig,
+    observer: &mut dyn FnMut(EmbedProgress),
+) -> Result<Embedded, EmbedError> {
+    check(screen, encoder, config)?;
+    let started = Instant::now();
+    let num_channels = screen.channels().len();
+    let num_features = encoder.num_pooled_features(num_channels, config.pooling);
+    let side = config.tiling.crop_px;
+    let num_sites = screen.sites().len();
+
+    let mut means = WellMeans::new(num_features);
+    let mut skipped = Vec::new();
+    let mut filled = Vec::new();
+    let mut num_tiles = 0;
+    let mut waited = Duration::ZERO;
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(NUM_BATCHES_AHEAD);
+        scope.spawn(move || read_tiles(screen, config, &sender));
+        while let Some(message) = wait(&receiver, &mut waited) {
+            match message {
+                Message::Skipped(site) => skipped.push(site),
+                Message::Filled(site) => filled.push(site),
+                Message::Failed(error) => return Err(error),
+                Message::Batch(batch) => {
+                    let shape = [config.batch_size, num_channels, side, side];
+                    let images = Tensor::from_data(TensorData::new(batch.images, shape), device);
+                    let vectors = encoder.forward_pooled(images, config.pooling).into_data();
+                    let vectors: Vec<f32> =
+                        vectors.try_to_vec().expect("encoders return f32");
+                    for (vector, site_index) in
+                        vectors.chunks_exact(num_features).zip(&batch.site_indices)
+                    {
+                        means.add(screen, *site_index, vector.iter().map(|v| f64::from(*v)));
+                    }
+                    num_tiles += batch.site_indices.len();
+                    let num_sites_done = batch.num_sites_done;
+                    observer(EmbedProgress { num_sites_done, num_sites, num_tiles });
+                }
+            }
+        }
+        Ok(())
+    })?;
+
+    if num_tiles == 0 {
+        return Err(EmbedError::NothingToEmbed {
+            screen: screen.name().to_owned(),
+            num_sites,
+            first_problem: skipped.first().map_or("it is empty".to_owned(), ToString::to_string),
+        });
+    }
+    let names = (0..num_features).map(|index| format!("feature_{index}")).collect();
+    let wall = started.elapsed().as_secs_f64();
+    Ok(Embedded {
+        profiles: means.into_profiles(names)?.with_provenance(provenance(config)),
+        skipped,
+        filled,
+        num_tiles,
+        wall_seconds: wall,
+        data_wait_share: waited.as_secs_f64() / wall,
+    })
+}
+
+fn check(
+    screen: &dyn Screen,
+    encoder: &dyn Encoder,
+    config: &EmbedConfig,
+) -> Result<(), EmbedError> {
+    if config.batch_size == 0 {
+        return Err(EmbedError::InvalidConfig("batch_size is 0: give at least 1".to_owned()));
+    }
+    if config.tiling.crop_px != encoder.img_size() {
+        return Err(EmbedError::InvalidConfig(format!(
+            "tiles of {} pixels do not fit the network, which takes {}",
+            config.tiling.crop_px,
+            encoder.img_size()
+        )));
+    }
+    let channels = screen.channels();
+    encoder.check(channels.len(), config.pooling).map_err(|source| EmbedError::WrongChannels {
+        screen: screen.name().to_owned(),
+        num_channels: channels.len(),
+        channels: channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        source,
+    })
+}
+
+fn provenance(config: &EmbedConfig) -> Provenance {
+    Provenance::new("embed")
+        .with_setting("crop_px", config.tiling.crop_px)
+        .with_setting("edge", format!("{:?}", config.tiling.edge))
+        .with_setting("tiles", format!("{:?}", config.tiling.selection))
+        .with_setting("standardisation", config.standardisation.as_str())
+        .with_setting("pooling", format!("{:?}", config.pooling))
+        .with_setting("batch_size", config.batch_size)
+        .with_setting("on_incomplete", config.on_incomplete.as_str())
+        .with_setting("precision", "f32")
+}
+
+fn wait(receiver: &Receiver<Message>, waited: &mut Duration) -> Option<Message> {
+    let started = Instant::now();
+    let message = receiver.recv().ok();
+    *waited += started.elapsed();
+    message
+}
+
+/// Reads all sites in order and sends their tiles in full batches. Stops when
+/// nobody listens any more.
+fn read_tiles(screen: &dyn Screen, config: &EmbedConfig, sender: &SyncSender<Message>) {
+    let side = config.tiling.crop_px;
+    let tile_len = screen.channels().len() * side * side;
+    let empty = |num_sites_done| TileBatch {
+        images: vec![0.0; config.batch_size * tile_len],
+        site_indices: Vec::with_capacity(config.batch_size),
+        num_sites_done,
+    };
+    let mut batch = empty(0);
+    for site_index in 0..screen.sites().len() {
+        let message = match read_site(screen, site_index, config.on_incomplete) {
+            Err(error) => Message::Failed(error.into()),
+            Ok(ReadSite::Skipped(site)) => Message::Skipped(site),
+            Ok(ReadSite::Image(image)) => {
+                let plan = match config.tiling.plan(image.width(), image.height()) {
+                    Ok(plan) => plan,
+                    Err(source) => {
+                        let site = screen.sites()[site_index].key.to_string();
+                        let _ = sender.send(Message::Failed(EmbedError::Tiling { site, source }));
+                        return;
+                    }
+                };
+                for tile in plan.tiles() {
+                    let place = batch.site_indices.len() * tile_len;
+                    let output = &mut batch.images[place..place + tile_len];
+                    image.crop_into(*tile, config.standardisation, output);
+                    batch.site_indices.push(site_index);
+                    if batch.site_indices.len() == config.batch_size {
+                        batch.num_sites_done = site_index + 1;
+                        let full = std::mem::replace(&mut batch, empty(site_index + 1));
+                        if sender.send(Message::Batch(full)).is_err() {
+                            return;
+                        }
+                    }
+                }
+                match filled_channels(screen, &image) {
+                    None => continue,
+                    Some(site) => Message::Filled(site),
+                }
+            }
+        };
+        let is_last = matches!(message, Message::Failed(_));
+        if sender.send(message).is_err() || is_last {
+            return;
+        }
+    }
+    if !batch.site_indices.is_empty() {
+        batch.num_sites_done = screen.sites().len();
+        // A listener that has gone needs no last batch.
+        let _ = sender.send(Message::Batch(batch));
+    }
+}
+
+/// `site: channels` for a site some of whose channels stand as zeros.
+fn filled_channels(screen: &dyn Screen, image: &SiteImage) -> Option<String> {
+    let names: Vec<String> = screen
+        .channels()
+        .iter()
+        .zip(image.is_filled())
+        .filter(|(_, is_filled)| **is_filled)
+        .map(|(channel, _)| channel.to_string())
+        .collect();
+    let site = &screen.sites()[image.site_index()].key;
+    (!names.is_empty()).then(|| format!("{site}: {}", names.join(", ")))
+}

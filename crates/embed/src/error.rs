@@ -1,0 +1,55 @@
+use morphospace_models::ModelError;
+use morphospace_profiles::ProfilesError;
+use morphospace_screen::{ScreenError, TilingError};
+
+/// Why a screen could not be embedded.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    /// A setting is out of range.
+    #[error("embedding: {0}")]
+    InvalidConfig(String),
+    /// The network does not take the screen's images.
+    #[error(
+        "screen '{screen}' has {num_channels} channels ({channels}), which the network does not \
+         take: {source}\n\
+         hint: a channel-agnostic network takes fewer channels than it was trained on"
+    )]
+    WrongChannels {
+        /// The screen.
+        screen: String,
+        /// Its number of channels.
+        num_channels: usize,
+        /// Their names and stains.
+        channels: String,
+        /// What the network takes.
+        source: ModelError,
+    },
+    /// An image could not be read, and the policy is to fail.
+    #[error(transparent)]
+    Screen(#[from] ScreenError),
+    /// A site's size does not fit the tiles.
+    #[error("{site}: {source}")]
+    Tiling {
+        /// The site.
+        site: String,
+        /// Why, with the numbers.
+        source: TilingError,
+    },
+    /// No site was left to embed.
+    #[error(
+        "none of the {num_sites} sites of screen '{screen}' can be embedded: {first_problem}\n\
+         hint: `inspect` lists what is missing; --on-incomplete fill embeds sites that lack \
+         channels"
+    )]
+    NothingToEmbed {
+        /// The screen.
+        screen: String,
+        /// Its sites.
+        num_sites: usize,
+        /// The first site's trouble.
+        first_problem: String,
+    },
+    /// The profiles could not be put together.
+    #[error(transparent)]
+    Profiles(#[from] ProfilesError),
+}

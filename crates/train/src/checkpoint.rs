@@ -1,0 +1,142 @@
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use morphospace_core::write_atomically;
+use morphospace_models::{Unexpected, WeightsFile, load_weights, save_checkpoint};
+use serde::{Deserialize, Serialize};
+
+use crate::{Objective, Optimiser, OptimiserConfig, TrainError};
+
+/// Checkpoints of a run that are kept.
+const NUM_KEPT: usize = 2;
+const OPTIMISER_FILE: &str = "optimiser.safetensors";
+const STATE_FILE: &str = "state.json";
+const FOLDER_PREFIX: &str = "step-";
+
+/// A folder that holds everything a run needs to go on:
+/// `model.safetensors` and `config.json` (which `embed` reads too), the
+/// optimiser's averages, and where the run stood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Steps that are done.
+    pub num_steps_done: u64,
+}
+
+/// `state.json`. The sampler's position and all generators follow from the
+/// step, so the step is all there is to remember.
+#[derive(Serialize, Deserialize)]
+struct State {
+    schema_version: u32,
+    num_steps_done: u64,
+    config_sha256: String,
+}
+
+impl Checkpoint {
+    /// Writes a checkpoint into `run_folder/checkpoints`. It is filled under
+    /// another name and renamed, so a folder with the final name is whole;
+    /// all but the last two are then removed.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] or [`TrainError::Model`]; earlier checkpoints are
+    /// intact then.
+    pub fn write<O: Objective>(
+        run_folder: &Path,
+        num_steps_done: u64,
+        config_sha256: &str,
+        network: &O,
+        optimiser: &Optimiser,
+    ) -> Result<Self, TrainError> {
+        let parent = run_folder.join("checkpoints");
+        let folder = parent.join(format!("{FOLDER_PREFIX}{num_steps_done:08}"));
+        let unfinished = parent.join(format!(".{FOLDER_PREFIX}{num_steps_done:08}.tmp"));
+        remove_if_there(&unfinished).map_err(TrainError::file(&unfinished))?;
+        fs::create_dir_all(&unfinished).map_err(TrainError::file(&unfinished))?;
+        save_checkpoint(&unfinished, &network.network_config(), network)?;
+        optimiser
+            .save(&unfinished.join(OPTIMISER_FILE))
+            .map_err(TrainError::file(unfinished.join(OPTIMISER_FILE)))?;
+        let state = State {
+            schema_version: 1,
+            num_steps_done,
+            config_sha256: config_sha256.to_owned(),
+        };
+        let text = serde_json::to_string_pretty(&state).expect("plain values serialise");
+        write_atomically(&unfinished.join(STATE_FILE), |file| writeln!(file, "{text}"))
+            .map_err(TrainError::file(unfinished.join(STATE_FILE)))?;
+        remove_if_there(&folder).map_err(TrainError::file(&folder))?;
+        fs::rename(&unfinished, &folder).map_err(TrainError::file(&folder))?;
+        for old in list(run_folder)?.into_iter().rev().skip(NUM_KEPT) {
+            fs::remove_dir_all(&old.folder).map_err(TrainError::file(&old.folder))?;
+        }
+        Ok(Self { folder, num_steps_done })
+    }
+
+    /// Reads the weights into `network` and returns it with the optimiser.
+    ///
+    /// # Errors
+    /// [`TrainError::ForeignCheckpoint`] if another configuration wrote it.
+    pub fn read<O: Objective>(
+        &self,
+        network: &O,
+        config: OptimiserConfig,
+        config_sha256: &str,
+        device: &Device,
+    ) -> Result<(O, Optimiser), TrainError> {
+        let path = self.folder.join(STATE_FILE);
+        let text = fs::read_to_string(&path).map_err(TrainError::file(&path))?;
+        let state: State = serde_json::from_str(&text)
+            .map_err(|error| TrainError::file(&path)(io::Error::other(error)))?;
+        if state.config_sha256 != config_sha256 {
+            return Err(TrainError::ForeignCheckpoint {
+                path: self.folder.clone(),
+                message: "it was written with other settings".to_owned(),
+            });
+        }
+        let weights = WeightsFile::open(&self.folder.join("model.safetensors"))
+            .map_err(morphospace_models::ModelError::from)?;
+        let (network, _) = load_weights(network, &weights, "", Unexpected::Refuse)
+            .map_err(morphospace_models::ModelError::from)?;
+        let path = self.folder.join(OPTIMISER_FILE);
+        let optimiser =
+            Optimiser::load(config, &path, device).map_err(TrainError::file(&path))?;
+        Ok((network, optimiser))
+    }
+}
+
+/// The last whole checkpoint of a run, if there is one.
+///
+/// # Errors
+/// [`TrainError::File`]: the folder cannot be listed.
+pub fn latest_checkpoint(run_folder: &Path) -> Result<Option<Checkpoint>, TrainError> {
+    Ok(list(run_folder)?.pop())
+}
+
+/// All whole checkpoints, oldest first.
+fn list(run_folder: &Path) -> Result<Vec<Checkpoint>, TrainError> {
+    let parent = run_folder.join("checkpoints");
+    if !parent.exists() {
+        return Ok(Vec::new());
+    }
+    let mut checkpoints = Vec::new();
+    for entry in fs::read_dir(&parent).map_err(TrainError::file(&parent))? {
+        let entry = entry.map_err(TrainError::file(&parent))?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+        if let Some(num_steps_done) = number.and_then(|digits| digits.parse().ok()) {
+            checkpoints.push(Checkpoint { folder: entry.path(), num_steps_done });
+        }
+    }
+    checkpoints.sort_by_key(|checkpoint| checkpoint.num_steps_done);
+    Ok(checkpoints)
+}
+
+fn remove_if_there(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,102 @@
+use morphospace_core::{Seed, sha256_hex};
+use morphospace_models::NetworkConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::{OptimiserConfig, Schedule, TrainError};
+
+/// A training run, as written in TOML.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Seed of everything random in the run.
+    pub seed: u64,
+    /// Optimiser steps.
+    pub num_steps: u64,
+    /// Crops per step.
+    pub batch_size: usize,
+    /// Minutes between checkpoints.
+    #[serde(default = "default_checkpoint_minutes")]
+    pub checkpoint_minutes: f64,
+    /// The network and its objective: `kind = "mae"` or `"camae"`.
+    pub network: NetworkConfig,
+    /// How weights move.
+    pub optimiser: OptimiserConfig,
+    /// Learning rate over the run.
+    pub schedule: Schedule,
+}
+
+fn default_checkpoint_minutes() -> f64 {
+    10.0
+}
+
+/// A [`TrainConfig`] that has passed [`TrainConfig::check`].
+#[derive(Clone, Debug)]
+pub struct CheckedTrainConfig(TrainConfig);
+
+impl TrainConfig {
+    /// Checks every number before any work is done.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] names the setting and the range;
+    /// [`TrainError::Model`] for the network's own.
+    pub fn check(self) -> Result<CheckedTrainConfig, TrainError> {
+        let invalid = |message: String| Err(TrainError::InvalidConfig(message));
+        if self.num_steps == 0 {
+            return invalid("num_steps is 0: give at least 1".to_owned());
+        }
+        if self.batch_size == 0 {
+            return invalid("batch_size is 0: give at least 1".to_owned());
+        }
+        if self.checkpoint_minutes.is_nan() || self.checkpoint_minutes <= 0.0 {
+            return invalid(format!(
+                "checkpoint_minutes {} is not a positive number",
+                self.checkpoint_minutes
+            ));
+        }
+        match self.schedule {
+            Schedule::WarmupCosine { warmup_steps } if warmup_steps >= self.num_steps => {
+                return invalid(format!(
+                    "schedule.warmup_steps {warmup_steps} leaves nothing of num_steps {}",
+                    self.num_steps
+                ));
+            }
+            Schedule::OneCycle { pct_start } if !(0.0..1.0).contains(&pct_start) => {
+                return invalid(format!("schedule.pct_start {pct_start} is not in 0..1"));
+            }
+            _ => {}
+        }
+        self.optimiser.check()?;
+        self.network.check()?;
+        if let NetworkConfig::Vit(_) = self.network {
+            return invalid(
+                "network kind 'vit' has no objective of its own: use 'mae' or 'camae'".to_owned(),
+            );
+        }
+        Ok(CheckedTrainConfig(self))
+    }
+}
+
+impl CheckedTrainConfig {
+    /// The settings.
+    pub fn get(&self) -> &TrainConfig {
+        &self.0
+    }
+
+    /// The seed of the run.
+    pub fn seed(&self) -> Seed {
+        Seed::new(self.0.seed).split("train")
+    }
+
+    /// The resolved configuration as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(&self.0).expect("plain settings serialise to TOML")
+    }
+
+    /// Digest of what decides the result, for recognising a run's own
+    /// checkpoints. How often checkpoints are written does not.
+    pub fn sha256(&self) -> String {
+        let decisive =
+            TrainConfig { checkpoint_minutes: default_checkpoint_minutes(), ..self.0.clone() };
+        sha256_hex(serde_json::to_string(&decisive).expect("plain settings serialise").as_bytes())
+    }
+}

@@ -1,0 +1,67 @@
+use std::io;
+use std::path::PathBuf;
+
+use morphospace_models::ModelError;
+use morphospace_screen::ScreenError;
+
+/// Why a network could not be trained.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A setting is out of range; nothing has been done yet.
+    #[error("training config: {0}")]
+    InvalidConfig(String),
+    /// The screen does not fit the network or has nothing to train on.
+    #[error("cannot train on screen '{screen}': {message}")]
+    UnsuitableScreen {
+        /// The screen's name.
+        screen: String,
+        /// What does not fit, with numbers and the fix.
+        message: String,
+    },
+    /// A site could not be read in the middle of training.
+    #[error(transparent)]
+    Screen(#[from] ScreenError),
+    /// The network was refused or could not be saved.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The loss is not a number any more. The last checkpoint is intact.
+    #[error(
+        "the loss of step {step} is {value}; the batch began with {first_site}\n\
+         hint: the last checkpoint is intact: go on from it with a smaller learning rate"
+    )]
+    LossNotFinite {
+        /// The step.
+        step: u64,
+        /// The value.
+        value: f32,
+        /// The first site of the batch.
+        first_site: String,
+    },
+    /// A file of the run cannot be read or written.
+    #[error("cannot use '{}'", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A checkpoint was written by a run with other settings.
+    #[error(
+        "checkpoint '{}' belongs to another run: {message}\n\
+         hint: give the run a new folder",
+        path.display()
+    )]
+    ForeignCheckpoint {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// What differs.
+        message: String,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}
