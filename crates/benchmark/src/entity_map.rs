@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use morphospace_profiles::Profiles;
+
 use crate::BenchmarkError;
 
 /// A map as the scores see it: one labelled direction per entity (gene,
@@ -60,6 +62,19 @@ impl EntityMap {
             directions: values,
             num_features,
         })
+    }
+
+    /// The rows of a table, labelled by one of its metadata columns.
+    ///
+    /// # Errors
+    /// The column is missing or holds a null; a value is not finite.
+    pub fn from_profiles(profiles: &Profiles, label_column: &str) -> Result<Self, BenchmarkError> {
+        let labels = profiles.keys(label_column)?;
+        Self::new(
+            labels,
+            profiles.values().into_owned(),
+            profiles.num_features(),
+        )
     }
 
     /// Rows.

@@ -175,4 +175,7 @@ pub enum BenchmarkError {
         /// What is wrong.
         message: String,
     },
+    /// A table lacks a column or holds a null where a key is needed.
+    #[error(transparent)]
+    Profiles(#[from] morphospace_profiles::ProfilesError),
 }
