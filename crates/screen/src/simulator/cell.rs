@@ -211,7 +211,7 @@ fn draw_cell(
             (amplitude * phase.sin()) as f32,
         )
     };
-    let lobes = [lobe(0.7), lobe(0.9), lobe(0.6)];
+    let lobes = [lobe(0.8), lobe(0.75), lobe(0.35)];
 
     let offset = rng.random_range(0.0..0.22f32);
     let (toward_cos, toward_sin) = unit_vector(rng);

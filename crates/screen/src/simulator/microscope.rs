@@ -9,17 +9,17 @@ use super::{NUM_CHANNELS, SimulatorConfig};
 /// Mean and standard deviation of stained matter in an average image of each
 /// channel: what a fixed exposure is set for.
 const AVERAGE_IMAGE: [(f32, f32); NUM_CHANNELS] = [
-    (0.12, 0.29),
-    (0.23, 0.27),
-    (0.25, 0.22),
-    (0.4, 0.37),
-    (0.22, 0.3),
-    (0.2, 0.25),
+    (0.15, 0.34),
+    (0.17, 0.22),
+    (0.16, 0.22),
+    (0.32, 0.33),
+    (0.11, 0.26),
+    (0.12, 0.24),
 ];
 
-/// Mean over contrast of an average image. Large enough that black level
-/// stays above zero where cells cover nearly everything.
-const MEAN_OVER_CONTRAST: f64 = 1.5;
+/// Room for images in which cells cover more than usual: their mean is larger
+/// for the same contrast, and black level must not fall below zero.
+const HEADROOM: f64 = 1.2;
 
 /// How one channel of one site is seen.
 #[derive(Clone, Debug)]
@@ -116,7 +116,8 @@ impl Microscope {
         let sd_met = sd.max(1e-4).powf(follow) * usual_sd.powf(1.0 - follow);
         let mean_met = follow * mean + (1.0 - follow) * usual_mean;
         let gain = optics.contrast as f32 / sd_met;
-        let aim = (optics.background + MEAN_OVER_CONTRAST * optics.contrast) as f32;
+        let usual_ratio = HEADROOM * f64::from(usual_mean / usual_sd);
+        let aim = (optics.background + usual_ratio * optics.contrast) as f32;
         let black = aim - gain * mean_met;
         let read_variance = (self.noise * self.noise) as f32;
         plane
@@ -240,6 +241,28 @@ mod tests {
         optics.illuminate(&mut plane, 400);
         assert!((plane[100 * 400 + 100] - 1.0).abs() < 1e-3);
         assert!((plane[400 * 400 - 1] - 0.6).abs() < 3e-3);
+    }
+
+    #[test]
+    fn the_average_image_is_that_of_the_demo() {
+        let screen = SimulatorConfig::default().check().expect("valid");
+        let mut sums = [(0.0, 0.0); NUM_CHANNELS];
+        let wells: Vec<usize> = (0..screen.wells().len()).step_by(16).collect();
+        for &well_index in &wells {
+            let (_, matter) = super::super::site::paint_site(&screen, well_index, 1);
+            for (sum, plane) in sums.iter_mut().zip(&matter) {
+                let (mean, sd) = mean_and_sd(plane);
+                *sum = (sum.0 + mean, sum.1 + sd);
+            }
+        }
+        let average = sums.map(|(mean, sd)| (mean / wells.len() as f32, sd / wells.len() as f32));
+        for (measured, stated) in average.iter().zip(AVERAGE_IMAGE) {
+            let near = |a: f32, b: f32| (a / b - 1.0).abs() < 0.1;
+            assert!(
+                near(measured.0, stated.0) && near(measured.1, stated.1),
+                "{average:.2?}"
+            );
+        }
     }
 
     #[test]

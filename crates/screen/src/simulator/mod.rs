@@ -37,6 +37,8 @@ mod cell;
 mod config;
 mod draw;
 mod error;
+#[cfg(test)]
+mod hardness;
 mod microscope;
 mod morphology;
 mod paint;

@@ -176,16 +176,16 @@ const fn row(name: &'static str, effect_unit: f64, base: [f64; 4]) -> Row {
 /// In the order of [`Parameter::ALL`]. Units are set so that an effect of 1
 /// can be seen by eye in every parameter.
 static TABLE: [Row; Parameter::COUNT] = [
-    row("cell_count", 0.25, [27.0, 21.0, 23.0, 15.0]),
+    row("cell_count", 0.25, [30.0, 24.0, 27.0, 17.0]),
     row("cell_size", 0.14, [21.0, 27.0, 26.0, 31.0]),
     row("cell_elongation", 0.28, [1.20, 1.95, 1.35, 1.50]),
-    row("cell_irregularity", 0.50, [0.06, 0.10, 0.08, 0.15]),
+    row("cell_irregularity", 0.50, [0.06, 0.10, 0.08, 0.13]),
     row("nucleus_size", 0.15, [0.50, 0.40, 0.42, 0.37]),
     row("nucleus_elongation", 0.22, [1.15, 1.40, 1.25, 1.30]),
     row("chromatin_grain", 0.40, [3.2, 4.0, 3.8, 4.4]),
     row("chromatin_contrast", 0.55, [0.22, 0.16, 0.16, 0.18]),
-    row("er_extent", 0.45, [7.0, 9.5, 9.0, 10.5]),
-    row("er_mesh", 0.40, [4.0, 5.0, 4.6, 5.4]),
+    row("er_extent", 0.45, [8.0, 12.0, 11.0, 13.0]),
+    row("er_mesh", 0.40, [3.6, 4.4, 4.0, 4.6]),
     row("fibre_count", 0.65, [5.0, 14.0, 10.0, 12.0]),
     row("fibre_disorder", 0.70, [0.60, 0.14, 0.28, 0.35]),
     row("actin_cortex", 0.50, [1.5, 0.7, 1.0, 0.8]),

@@ -168,7 +168,7 @@ impl Painter {
                     add(RNA, in_nucleus * 0.9 * nuclear_rna * (1.0 + 0.12 * clumps));
                 }
                 let mesh = texture.at(x, y, er_mesh, other_offset).abs();
-                let reticulum = 0.3 + 1.3 * (1.0 - 1.3 * mesh).max(0.0);
+                let reticulum = 0.45 + 1.0 * (1.0 - 1.2 * mesh).max(0.0);
                 add(
                     ER,
                     outside * thickness * (0.1 + fade) * reticulum + 0.12 * in_nucleus,

@@ -1,9 +1,9 @@
-use morphospace_core::SiteKey;
+use morphospace_core::{Seed, SiteKey};
 
-use super::cell::place_cells;
+use super::cell::{Cell, place_cells};
 use super::draw::{PixelNoise, normal};
 use super::microscope::Microscope;
-use super::paint::paint;
+use super::paint::{Planes, paint};
 use super::plan::{culture_effects, well_seed};
 use super::{CheckedSimulator, Effects, Morphology, NUM_CHANNELS, Parameter};
 
@@ -40,44 +40,54 @@ pub struct SimulatedSite {
 /// ```
 pub fn draw_site(screen: &CheckedSimulator, well_index: usize, site: u32) -> SimulatedSite {
     let config = screen.config();
-    let planned = &screen.wells()[well_index];
-    let well = &planned.well;
+    let well = &screen.wells()[well_index].well;
     let well_seed = well_seed(config, well);
-    let site_seed = well_seed.split("site").split_index(site.into());
-
-    let mut well_rng = well_seed.split("culture").rng();
-    let well_effects =
-        Effects(Parameter::ALL.map(|_| config.effects.well_variation * normal(&mut well_rng)));
-    let effects = screen.perturbations()[planned.perturbation_index]
-        .effects
-        .plus(&culture_effects(config, well))
-        .plus(&well_effects);
-
-    let image_px = config.image_px;
-    let cells = place_cells(
-        planned.cell_type,
-        &effects,
-        config.effects.cell_variation,
-        image_px,
-        config.magnification,
-        &mut site_seed.split("cells").rng(),
-    );
-    let matter = paint(
-        &cells,
-        image_px,
-        config.magnification as f32,
-        &mut site_seed.split("paint").rng(),
-    );
+    let (cells, matter) = paint_site(screen, well_index, site);
     let microscope = Microscope::set_up(config, well, well_seed);
-    let mut noise = PixelNoise::new(site_seed.split("noise"));
+    let mut noise = PixelNoise::new(site_seed(well_seed, site).split("noise"));
     SimulatedSite {
         key: SiteKey::new(well.plate.clone(), well.address, site),
-        image_px,
-        planes: microscope.expose(matter, image_px, &mut noise),
+        image_px: config.image_px,
+        planes: microscope.expose(matter, config.image_px, &mut noise),
         cells: cells
             .iter()
             .filter(|cell| cell.is_inside)
             .map(|cell| cell.morphology)
             .collect(),
     }
+}
+
+/// The cells of a site, and where their stained matter lies.
+pub(super) fn paint_site(
+    screen: &CheckedSimulator,
+    well_index: usize,
+    site: u32,
+) -> (Vec<Cell>, Planes) {
+    let config = screen.config();
+    let planned = &screen.wells()[well_index];
+    let well_seed = well_seed(config, &planned.well);
+    let site_seed = site_seed(well_seed, site);
+    let mut well_rng = well_seed.split("culture").rng();
+    let well_effects =
+        Effects(Parameter::ALL.map(|_| config.effects.well_variation * normal(&mut well_rng)));
+    let effects = screen.perturbations()[planned.perturbation_index]
+        .effects
+        .plus(&culture_effects(config, &planned.well))
+        .plus(&well_effects);
+    let cells = place_cells(
+        planned.cell_type,
+        &effects,
+        config.effects.cell_variation,
+        config.image_px,
+        config.magnification,
+        &mut site_seed.split("cells").rng(),
+    );
+    let magnification = config.magnification as f32;
+    let rng = &mut site_seed.split("paint").rng();
+    let matter = paint(&cells, config.image_px, magnification, rng);
+    (cells, matter)
+}
+
+fn site_seed(well_seed: Seed, site: u32) -> Seed {
+    well_seed.split("site").split_index(site.into())
 }
