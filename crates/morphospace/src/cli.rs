@@ -1,0 +1,405 @@
+//! Arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use morphospace::device::DeviceChoice;
+use morphospace_map::AlignMethod;
+use morphospace_models::Pooling;
+use morphospace_screen::{EdgePolicy, OnIncomplete, ScreenFormat, TileSelection};
+
+use crate::network_source::NetworkSource;
+
+/// From the pixels of a high-content microscopy screen to a scored map of
+/// biology.
+///
+/// Exit status: 0 done, 1 finished or stopped with reported failures, 2
+/// refused before any work.
+#[derive(Debug, Parser)]
+#[command(name = "morphospace", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Simulate a small screen, train on it, and report what was learned
+    Demo(DemoArgs),
+    /// Write a simulated screen in the layout of RxRx1
+    Simulate(SimulateArgs),
+    /// Look a screen over: counts, missing and unreadable images
+    Inspect(InspectArgs),
+    /// Train a network on a screen; the same command goes on after a kill
+    Train(TrainArgs),
+    /// Turn the images of a screen into profiles, one row per well
+    Embed(EmbedArgs),
+    /// Take batch effects out of profiles
+    Align(AlignArgs),
+    /// Turn replicate wells into one row per perturbation
+    Aggregate(AggregateArgs),
+    /// Score profiles
+    #[command(subcommand)]
+    Benchmark(BenchmarkCommand),
+    /// Draw a page about a run
+    Report(ReportArgs),
+    /// Print what this machine and this binary can do
+    Doctor(DoctorArgs),
+}
+
+/// Where tensors live.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// auto, cpu, cuda[:n], rocm[:n], metal[:n], vulkan[:n] or webgpu[:n]
+    #[arg(long, default_value = "auto", env = "MORPHOSPACE_DEVICE", value_name = "DEVICE")]
+    pub(crate) device: DeviceChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScreenArgs {
+    /// The screen: a folder with metadata.csv (RxRx1) or screen.toml, or a TOML description
+    #[arg(value_name = "SCREEN")]
+    pub(crate) screen: PathBuf,
+    /// `rxrx1`, or a TOML file that describes the screen's files and tables
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ScreenFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for the screen, the network, profiles and the report
+    #[arg(long, default_value = "morphospace-demo", value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Seed of the screen, the network and all draws; several seeds make one
+    /// table with paired intervals
+    #[arg(long = "seed", default_values_t = [1], value_name = "SEED")]
+    pub(crate) seeds: Vec<u64>,
+    /// Simulator settings in TOML in place of the built-in ones
+    #[arg(long, value_name = "TOML")]
+    pub(crate) simulator: Option<PathBuf>,
+    /// Training settings in TOML in place of the built-in ones
+    #[arg(long, value_name = "TOML")]
+    pub(crate) training: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Folder to write, new or empty
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Settings in TOML; without, those of the demo
+    #[arg(long, value_name = "TOML")]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one setting, e.g. --set num_plates=4 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// Decode every image; otherwise one site per plate, and presence for the rest
+    #[arg(long)]
+    pub(crate) decode: bool,
+    /// Also write the table of sites to this Parquet file
+    #[arg(long, value_name = "PARQUET")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// Training settings in TOML
+    #[arg(long, value_name = "TOML")]
+    pub(crate) config: PathBuf,
+    /// Override one setting, e.g. --set num_steps=100 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Folder of the run; if it holds a checkpoint, the run goes on from it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Print the resolved settings and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// A checkpoint folder, a run folder of `train`, `untrained:<variant>`
+    /// (e.g. untrained:camae_vit_small_patch16), or `intensity` for five
+    /// statistics per channel
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: NetworkSource,
+    /// Table to write: .parquet, .csv or .csv.gz
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What to do with sites that lack images
+    #[arg(long, default_value = "fail", value_name = "fail|skip|fill")]
+    pub(crate) on_incomplete: OnIncomplete,
+    /// What to do with pixels that fill no whole tile
+    #[arg(long, default_value = "overlap")]
+    pub(crate) edge: EdgeArg,
+    /// Which tiles of a site
+    #[arg(long, default_value = "all")]
+    pub(crate) tiles: TilesArg,
+    /// What to make of a tile's tokens
+    #[arg(long, default_value = "patch-mean")]
+    pub(crate) pooling: PoolingArg,
+    /// Tiles per forward pass
+    #[arg(long, default_value_t = 8)]
+    pub(crate) batch_size: usize,
+    /// Seed of an untrained network
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum EdgeArg {
+    /// Leave them out
+    Drop,
+    /// Mirror the image beyond its edge
+    Reflect,
+    /// Let tiles overlap evenly
+    Overlap,
+}
+
+impl From<EdgeArg> for EdgePolicy {
+    fn from(edge: EdgeArg) -> Self {
+        match edge {
+            EdgeArg::Drop => Self::Drop,
+            EdgeArg::Reflect => Self::Reflect,
+            EdgeArg::Overlap => Self::Overlap,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TilesArg {
+    /// All of them: 64 of a 2048-pixel image
+    All,
+    /// Without the outer ring: 36 of a 2048-pixel image
+    Centre,
+}
+
+impl From<TilesArg> for TileSelection {
+    fn from(tiles: TilesArg) -> Self {
+        match tiles {
+            TilesArg::All => Self::All,
+            TilesArg::Centre => Self::CentreDropOuterRing,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PoolingArg {
+    /// Mean of the patch tokens
+    PatchMean,
+    /// The class token
+    Cls,
+    /// Mean of the patch tokens of each channel, side by side
+    PerChannel,
+}
+
+impl From<PoolingArg> for Pooling {
+    fn from(pooling: PoolingArg) -> Self {
+        match pooling {
+            PoolingArg::PatchMean => Self::PatchMean,
+            PoolingArg::Cls => Self::Cls,
+            PoolingArg::PerChannel => Self::PerChannel,
+        }
+    }
+}
+
+/// Which rows are negative controls.
+#[derive(Debug, Args)]
+pub(crate) struct ControlArgs {
+    /// Column and values that mark negative controls
+    #[arg(
+        long,
+        default_value = "Metadata_control_role=negative_control,untreated",
+        value_name = "COLUMN=VALUE[,VALUE]"
+    )]
+    pub(crate) controls: String,
+    /// Column of the batch
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) batch_column: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlignArgs {
+    /// Profiles: .parquet, .csv, .csv.gz or .tsv
+    #[arg(value_name = "PROFILES")]
+    pub(crate) profiles: PathBuf,
+    /// tvn, pca_center_scale, center_scale or pca
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: AlignMethod,
+    /// Table to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Also keep the fitted correction in this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) save_aligner: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) controls: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AggregateArgs {
+    /// Profiles: .parquet, .csv, .csv.gz or .tsv
+    #[arg(value_name = "PROFILES")]
+    pub(crate) profiles: PathBuf,
+    /// Columns whose values make a group
+    #[arg(long, value_delimiter = ',', default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) by: Vec<String>,
+    /// How the rows of a group become one
+    #[arg(long, default_value = "mean")]
+    pub(crate) average: AverageArg,
+    /// Leave out groups with these keys
+    #[arg(long, value_delimiter = ',', value_name = "KEY")]
+    pub(crate) remove: Vec<String>,
+    /// Subtract the mean of the negative controls first
+    #[arg(long)]
+    pub(crate) from_controls: bool,
+    /// Table to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) controls: ControlArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum AverageArg {
+    /// Mean of each feature
+    Mean,
+    /// Median of each feature
+    Median,
+    /// Mean direction, projected back on the sphere
+    Spherical,
+    /// Fréchet mean on the sphere
+    Frechet,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchmarkCommand {
+    /// Recall of known relationships in a map of entities
+    RelationshipRecall(RecallArgs),
+    /// Agreement of replicate plates or experiments
+    ReplicateConsistency(ReplicateArgs),
+    /// How well the batch is told from the profiles
+    BatchPrediction(BatchPredictionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// Profiles: .parquet, .csv, .csv.gz or .tsv
+    #[arg(value_name = "PROFILES")]
+    pub(crate) profiles: PathBuf,
+    /// Name of the model in the scores
+    #[arg(long, default_value = "unnamed")]
+    pub(crate) model: String,
+    /// Name of the alignment in the scores
+    #[arg(long, default_value = "unstated")]
+    pub(crate) alignment: String,
+    /// Seed of nulls, folds and bootstraps
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Add the scores to this scores.json
+    #[arg(long, value_name = "JSON")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecallArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Files of known relationships with the header entity1,entity2
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) relationships: Vec<PathBuf>,
+    /// Column of the entities; rows of one entity are averaged
+    #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) entity_column: String,
+    #[command(flatten)]
+    pub(crate) controls: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplicateArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Column that tells replicates apart
+    #[arg(long, default_value = "Metadata_Plate", value_name = "COLUMN")]
+    pub(crate) replicate_column: String,
+    /// Column that says which rows of two replicates belong together, besides
+    /// the perturbation
+    #[arg(long, default_value = "Metadata_Well", value_name = "COLUMN")]
+    pub(crate) match_column: String,
+    /// Column of the perturbation
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
+    pub(crate) perturbation_column: String,
+    /// Two replicates to compare; without, all pairs (repeatable)
+    #[arg(long = "pair", value_name = "A,B")]
+    pub(crate) pairs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchPredictionArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Column of the batch
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) batch_column: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Profiles before alignment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profiles: PathBuf,
+    /// Profiles after alignment, with the same rows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) aligned: Option<PathBuf>,
+    /// Files of scores
+    #[arg(long, num_args = 1.., value_name = "JSON")]
+    pub(crate) scores: Vec<PathBuf>,
+    /// Screen to show images of
+    #[arg(long, value_name = "SCREEN")]
+    pub(crate) screen: Option<PathBuf>,
+    /// Format of the screen, as for `inspect`
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ScreenFormat>,
+    /// Title of the page
+    #[arg(long, default_value = "Screen report")]
+    pub(crate) title: String,
+    /// Column of the batch
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) batch_column: String,
+    /// Column that colours the second row of scatters
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
+    pub(crate) group_column: String,
+    /// Page to write
+    #[arg(long, value_name = "HTML")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

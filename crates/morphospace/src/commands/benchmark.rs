@@ -1,0 +1,122 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use morphospace::evaluation::{Evaluation, all_pairs, replicate_score};
+use morphospace_benchmark::{Score, Scores, WellTable, read_relationships};
+use morphospace_core::{Provenance, Seed};
+use morphospace_map::ControlRule;
+
+use crate::cli::{BatchPredictionArgs, BenchmarkCommand, RecallArgs, ReplicateArgs, ScoreArgs};
+use crate::failure::{Failure, Outcome, Phase};
+
+pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
+    let (args, scores) = match command {
+        BenchmarkCommand::RelationshipRecall(args) => (&args.score, recall(args)),
+        BenchmarkCommand::ReplicateConsistency(args) => (&args.score, replicates(args)),
+        BenchmarkCommand::BatchPrediction(args) => (&args.score, batch_prediction(args)),
+    };
+    publish(args, scores.or_refuse()?).or_stop()?;
+    Ok(Outcome::Done)
+}
+
+fn recall(args: &RecallArgs) -> Result<Vec<Score>> {
+    let profiles = super::read(&args.score.profiles)?;
+    let relationships = args
+        .relationships
+        .iter()
+        .map(|path| Ok(read_relationships(path)?))
+        .collect::<Result<Vec<_>>>()?;
+    let evaluation = Evaluation {
+        model: &args.score.model,
+        batch_column: &args.controls.batch_column,
+        entity_column: &args.entity_column,
+        relationships: &relationships,
+        controls: super::control_rule(&args.controls)?,
+        seed: Seed::new(args.score.seed),
+    };
+    let scores = evaluation.relationship_recall(&profiles, &args.score.alignment)?;
+    if scores.is_empty() {
+        bail!(
+            "none of the known relationships has both its ends among the entities of column '{}'",
+            args.entity_column
+        );
+    }
+    Ok(scores)
+}
+
+fn replicates(args: &ReplicateArgs) -> Result<Vec<Score>> {
+    let profiles = super::read(&args.score.profiles)?;
+    profiles.check_finite()?;
+    let wells = WellTable::from_profiles(
+        &profiles,
+        &args.replicate_column,
+        &args.match_column,
+        &args.perturbation_column,
+    )?;
+    let pairs = if args.pairs.is_empty() {
+        all_pairs(&profiles.keys(&args.replicate_column)?)
+    } else {
+        args.pairs.iter().map(|text| pair(text)).collect::<Result<Vec<_>>>()?
+    };
+    let seed = Seed::new(args.score.seed);
+    let score = replicate_score(&wells, &pairs, &args.score.model, &args.score.alignment, seed)?;
+    Ok(vec![score.with_setting("replicates", &args.replicate_column)])
+}
+
+fn pair(text: &str) -> Result<(String, String)> {
+    let (first, second) = text
+        .split_once(',')
+        .with_context(|| format!("--pair '{text}' is not of the form A,B"))?;
+    Ok((first.trim().to_owned(), second.trim().to_owned()))
+}
+
+fn batch_prediction(args: &BatchPredictionArgs) -> Result<Vec<Score>> {
+    let profiles = super::read(&args.score.profiles)?;
+    profiles.check_finite()?;
+    let evaluation = Evaluation {
+        model: &args.score.model,
+        batch_column: &args.batch_column,
+        entity_column: "Metadata_gene",
+        relationships: &[],
+        controls: ControlRule::default(),
+        seed: Seed::new(args.score.seed),
+    };
+    evaluation.batch_prediction(&profiles, &args.score.alignment)
+}
+
+/// Prints the scores and adds them to a file, replacing earlier ones of the
+/// same benchmark, model and alignment.
+fn publish(args: &ScoreArgs, mut scores: Vec<Score>) -> Result<()> {
+    for score in &mut scores {
+        score.inputs.push(args.profiles.display().to_string());
+    }
+    let provenance = Provenance::new("benchmark")
+        .with_input(&args.profiles)?
+        .with_seed("benchmark", args.seed);
+    let fresh = Scores::new(provenance.clone(), scores);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&fresh)?);
+    } else {
+        println!("{fresh}");
+    }
+    if let Some(path) = &args.output {
+        add_to(path, fresh, provenance)?;
+    }
+    Ok(())
+}
+
+fn add_to(path: &PathBuf, fresh: Scores, provenance: Provenance) -> Result<()> {
+    let mut kept = if path.exists() { read_scores(path)?.scores } else { Vec::new() };
+    let key = |score: &Score| {
+        let source = score.settings.get("source").cloned();
+        (score.benchmark.clone(), score.model.clone(), score.alignment.clone(), source)
+    };
+    kept.retain(|old| fresh.scores.iter().all(|new| key(new) != key(old)));
+    kept.extend(fresh.scores);
+    Scores::new(provenance, kept).write(path)?;
+    Ok(())
+}
+
+pub(crate) fn read_scores(path: &Path) -> Result<Scores> {
+    Ok(Scores::read(path)?)
+}

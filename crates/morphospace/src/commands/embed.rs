@@ -1,0 +1,113 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+use morphospace_core::{Provenance, Seed};
+use morphospace_embed::{EmbedConfig, EmbedError, EmbedProgress, Embedded, embed, intensity_profiles};
+use morphospace_models::Encoder;
+use morphospace_profiles::{Profiles, write_profiles};
+use morphospace_screen::{Screen, SelfStandardisation, Tiling};
+
+use crate::cli::EmbedArgs;
+use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::{Progress, warn_each};
+
+pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
+    refuse_unknown_table(&args.output)?;
+    let device = args.device.device.open().or_refuse()?;
+    let screen = super::open(&args.screen).or_refuse()?;
+    let encoder = args.network.open(&device, Seed::new(args.seed)).or_refuse()?;
+    let (profiles, any_left_out) = match encoder {
+        None => {
+            let (profiles, skipped) =
+                intensity_profiles(&*screen, args.on_incomplete).or_stop()?;
+            let names: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+            warn_each("sites were left out", &names);
+            (profiles, !names.is_empty())
+        }
+        Some(encoder) => {
+            let config = EmbedConfig {
+                tiling: Tiling {
+                    crop_px: encoder.img_size(),
+                    edge: args.edge.into(),
+                    selection: args.tiles.into(),
+                },
+                standardisation: SelfStandardisation::InstanceNorm,
+                pooling: args.pooling.into(),
+                batch_size: args.batch_size,
+                on_incomplete: args.on_incomplete,
+            };
+            let embedded = embed_under_progress(&*screen, &*encoder, &device, &config)?;
+            let any = !embedded.skipped.is_empty() || !embedded.filled.is_empty();
+            (embedded.profiles, any)
+        }
+    };
+    let provenance = profiles.provenance().cloned().unwrap_or_else(|| Provenance::new("embed"));
+    let provenance = provenance
+        .with_setting("network", &args.network)
+        .with_setting("screen", args.screen.screen.display())
+        .with_setting("device", args.device.device)
+        .with_seed("untrained network", args.seed);
+    write_profiles(&args.output, &profiles.with_provenance(provenance)).or_stop()?;
+    println!("{}", args.output.display());
+    Ok(Outcome::with_failures(any_left_out))
+}
+
+/// A table nobody can write is refused before hours of work.
+pub(crate) fn refuse_unknown_table(path: &Path) -> Result<(), Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let known = [".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz"];
+    if known.iter().any(|ending| name.ends_with(ending)) {
+        return Ok(());
+    }
+    Err(Failure::Refused(anyhow::anyhow!(
+        "'{}' is no table that can be written; endings: {}",
+        path.display(),
+        known.join(", ")
+    )))
+}
+
+/// Embeds under a progress bar and names the sites that were left out or
+/// filled.
+pub(crate) fn embed_under_progress(
+    screen: &dyn Screen,
+    encoder: &dyn Encoder,
+    device: &Device,
+    config: &EmbedConfig,
+) -> Result<Embedded, Failure> {
+    let progress = Progress::new("embed", "sites", screen.sites().len());
+    let mut observer = |at: EmbedProgress| progress.update(at.num_sites_done, "");
+    let embedded =
+        embed(screen, encoder, device, config, &mut observer).map_err(|error| match error {
+            EmbedError::InvalidConfig(_) | EmbedError::WrongChannels { .. } => {
+                Failure::Refused(error.into())
+            }
+            _ => Failure::Stopped(error.into()),
+        })?;
+    progress.finish(&format!(
+        "{} wells from {} tiles, {:.1} tiles/s, {:.0} % waiting for images",
+        embedded.profiles.num_rows(),
+        embedded.num_tiles,
+        embedded.num_tiles as f64 / embedded.wall_seconds,
+        100.0 * embedded.data_wait_share
+    ));
+    let skipped: Vec<String> = embedded.skipped.iter().map(ToString::to_string).collect();
+    warn_each("sites were left out", &skipped);
+    warn_each("sites were filled with zeros where channels are missing", &embedded.filled);
+    Ok(embedded)
+}
+
+/// Profiles of a network as plain as they come, for the demo.
+pub(crate) fn profiles_of(
+    screen: &dyn Screen,
+    encoder: &dyn Encoder,
+    device: &Device,
+) -> Result<Profiles, Failure> {
+    let config = EmbedConfig {
+        tiling: Tiling { crop_px: encoder.img_size(), ..Tiling::default() },
+        standardisation: SelfStandardisation::InstanceNorm,
+        pooling: morphospace_models::Pooling::PatchMean,
+        batch_size: 16,
+        on_incomplete: morphospace_screen::OnIncomplete::Fail,
+    };
+    Ok(embed_under_progress(screen, encoder, device, &config)?.profiles)
+}

@@ -1,0 +1,79 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+use morphospace_core::read_config;
+use morphospace_models::NetworkConfig;
+use morphospace_screen::Screen;
+use morphospace_train::{
+    CheckedTrainConfig, StepReport, TrainConfig, TrainError, TrainSummary, train,
+};
+
+use crate::cli::TrainArgs;
+use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::{Progress, warn};
+
+pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
+    let config: TrainConfig = read_config(&args.config, &args.overrides).or_refuse()?;
+    let config = config.check().or_refuse()?;
+    if args.dry_run {
+        print!("{}", config.to_toml());
+        return Ok(Outcome::Done);
+    }
+    let device = args.device.device.open().or_refuse()?;
+    let screen = super::open(&args.screen).or_refuse()?;
+    let summary = train_under_progress(&*screen, &config, &args.output, &device)?;
+    println!("{}", summary.checkpoint.folder.display());
+    Ok(Outcome::with_failures(summary.num_sites_left_out > 0))
+}
+
+/// Trains the network that the configuration names, under a progress bar.
+pub(crate) fn train_under_progress(
+    screen: &dyn Screen,
+    config: &CheckedTrainConfig,
+    folder: &Path,
+    device: &Device,
+) -> Result<TrainSummary, Failure> {
+    let settings = config.get();
+    let progress = Progress::new("train", "steps", settings.num_steps as usize);
+    let mut observer = |report: &StepReport| {
+        let remark = format!(
+            "loss {:.4}, {:.0} images/s, {:.0} % waiting for images",
+            report.loss,
+            report.images_per_second,
+            100.0 * report.data_wait_share
+        );
+        progress.update(report.step as usize + 1, &remark);
+    };
+    let device = device.clone().autodiff();
+    let seed = config.seed().split("init");
+    let trained = match &settings.network {
+        NetworkConfig::Mae(network) => {
+            let network = network.init(&device, seed).or_refuse()?;
+            train(network, screen, config, folder, &device, &mut observer)
+        }
+        NetworkConfig::CaMae(network) => {
+            let network = network.init(&device, seed).or_refuse()?;
+            train(network, screen, config, folder, &device, &mut observer)
+        }
+        NetworkConfig::Vit(_) => unreachable!("the configuration was checked"),
+    };
+    let summary = trained.map_err(|error| match error {
+        TrainError::InvalidConfig(_)
+        | TrainError::UnsuitableScreen { .. }
+        | TrainError::ForeignCheckpoint { .. } => Failure::Refused(error.into()),
+        _ => Failure::Stopped(error.into()),
+    })?;
+    if summary.num_sites_left_out > 0 {
+        warn(format!(
+            "{} sites lack images and were not trained on; `inspect` names them",
+            summary.num_sites_left_out
+        ));
+    }
+    let from = match summary.first_step {
+        0 => String::new(),
+        step => format!(" from step {step} on"),
+    };
+    let loss = summary.steps.last().map_or(String::new(), |step| format!(", loss {:.4}", step.loss));
+    progress.finish(&format!("{} steps{from}{loss}", summary.steps.len()));
+    Ok(summary)
+}

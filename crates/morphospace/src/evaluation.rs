@@ -1,0 +1,235 @@
+//! The scores of one set of profiles under one alignment.
+
+use anyhow::Result;
+use morphospace_benchmark::{
+    BatchClassifier, Bootstrap, EntityMap, RecallOptions, Relationships, ReplicateNull, Score,
+    WellTable, predict_batch_of_profiles, recall_intervals, relationship_recall,
+    replicate_consistency, replicate_consistency_interval, shuffled_recall,
+};
+use morphospace_core::{ControlRole, Seed};
+use morphospace_map::{Aggregate, AlignMethod, Average, ControlRule, aggregate, align_profiles};
+use morphospace_profiles::Profiles;
+
+/// Name of the score for recall of known relationships.
+pub const RECALL: &str = "relationship recall";
+/// Name of the score for agreement of replicates.
+pub const REPLICATES: &str = "replicate consistency (KS)";
+/// Name of the score for how well the batch is told by nearest neighbours.
+pub const BATCH_NEIGHBOURS: &str = "batch prediction (15 nearest neighbours)";
+/// Name of the score for how well the batch is told by a linear probe.
+pub const BATCH_LINEAR: &str = "batch prediction (linear)";
+
+/// Shuffled maps behind the chance level of recall.
+const NUM_SHUFFLES: usize = 100;
+
+/// What is scored and how.
+#[derive(Clone, Debug)]
+pub struct Evaluation<'a> {
+    /// Who made the profiles.
+    pub model: &'a str,
+    /// Column of the batch.
+    pub batch_column: &'a str,
+    /// Column of the map's entities.
+    pub entity_column: &'a str,
+    /// Known relationships between entities.
+    pub relationships: &'a [Relationships],
+    /// Which rows are negative controls.
+    pub controls: ControlRule,
+    /// Seed of bootstraps, nulls and folds.
+    pub seed: Seed,
+}
+
+impl Evaluation<'_> {
+    /// Profiles after an alignment, or as they are.
+    ///
+    /// # Errors
+    /// The alignment was refused.
+    pub fn align(&self, profiles: &Profiles, method: Option<&AlignMethod>) -> Result<Profiles> {
+        Ok(match method {
+            None => profiles.clone(),
+            Some(method) => align_profiles(profiles, self.batch_column, &self.controls, method)?,
+        })
+    }
+
+    /// One row per entity of the treatments: the mean of all its wells, seen
+    /// from the mean of the negative controls.
+    ///
+    /// # Errors
+    /// A column is missing or a value not finite.
+    pub fn entity_map(&self, aligned: &Profiles) -> Result<Profiles> {
+        let settings = Aggregate {
+            average: Average::Mean,
+            origin: Some(self.controls.clone()),
+            ..Aggregate::by([self.entity_column])
+        };
+        let all = aggregate(&self.without_positive_controls(aligned)?, &settings)?;
+        // Controls are no entities of the map: their label is any control's.
+        let is_control = self.controls.select(aligned)?;
+        let keys = aligned.text(self.entity_column)?;
+        let control_keys: Vec<&String> = keys
+            .iter()
+            .zip(&is_control)
+            .filter(|(_, is_control)| **is_control)
+            .filter_map(|(key, _)| key.as_ref())
+            .collect();
+        let names = all.keys(self.entity_column)?;
+        let kept: Vec<usize> =
+            (0..all.num_rows()).filter(|row| !control_keys.contains(&&names[*row])).collect();
+        Ok(all.select_rows(&kept))
+    }
+
+    fn without_positive_controls(&self, profiles: &Profiles) -> Result<Profiles> {
+        let Ok(roles) = profiles.text("Metadata_control_role") else {
+            return Ok(profiles.clone());
+        };
+        let positive = ControlRole::PositiveControl.as_str();
+        let kept: Vec<usize> = (0..profiles.num_rows())
+            .filter(|row| roles[*row].as_deref() != Some(positive))
+            .collect();
+        Ok(profiles.select_rows(&kept))
+    }
+
+    /// Recall of known relationships in the map of entities, per source and
+    /// pair of thresholds, with its chance level and a bootstrap interval
+    /// over entities.
+    ///
+    /// # Errors
+    /// There are too few entities, or a column is missing.
+    pub fn relationship_recall(&self, aligned: &Profiles, alignment: &str) -> Result<Vec<Score>> {
+        let table = self.entity_map(aligned)?;
+        let map = EntityMap::from_profiles(&table, self.entity_column)?;
+        recall_scores(&map, self.relationships, self.model, alignment, self.seed)
+    }
+
+    /// How well the batch of a well is told from its profile.
+    ///
+    /// # Errors
+    /// There is a single batch, or a column is missing.
+    pub fn batch_prediction(&self, aligned: &Profiles, alignment: &str) -> Result<Vec<Score>> {
+        let seed = self.seed.split("batch prediction");
+        let classifiers = [
+            (BATCH_NEIGHBOURS, BatchClassifier::nearest_neighbours()),
+            (BATCH_LINEAR, BatchClassifier::linear(seed.split("folds"))),
+        ];
+        let mut scores = Vec::new();
+        for (name, classifier) in classifiers {
+            let found = predict_batch_of_profiles(aligned, self.batch_column, &classifier)?;
+            let n = found.truth.len();
+            let score = Score::new(name, self.model, alignment, found.balanced_accuracy, n)
+                .with_null(found.chance)
+                .with_seed(seed);
+            let interval = found.interval(&Bootstrap::new(seed.split("bootstrap")));
+            scores.push(match interval {
+                Some(interval) => score.with_interval(interval),
+                None => score,
+            });
+        }
+        Ok(scores)
+    }
+
+    /// Agreement of replicate batches: each perturbation's mean profile in
+    /// one batch against the same in another, compared with random pairs.
+    ///
+    /// # Errors
+    /// There is a single batch, or a column is missing.
+    pub fn replicate_consistency(&self, aligned: &Profiles, alignment: &str) -> Result<Score> {
+        let treatments = self.without_positive_controls(aligned)?;
+        let is_control = self.controls.select(&treatments)?;
+        let labels = treatments.text(self.entity_column)?;
+        let kept: Vec<usize> = (0..treatments.num_rows())
+            .filter(|row| !is_control[*row] && labels[*row].is_some())
+            .collect();
+        let settings = Aggregate::by([self.batch_column, self.entity_column]);
+        let means = aggregate(&treatments.select_rows(&kept), &settings)?;
+        let entity = self.entity_column;
+        let wells = WellTable::from_profiles(&means, self.batch_column, entity, entity)?;
+        let pairs = all_pairs(&means.keys(self.batch_column)?);
+        replicate_score(&wells, &pairs, self.model, alignment, self.seed)
+    }
+}
+
+/// Every pair of distinct values, in order.
+pub fn all_pairs(values: &[String]) -> Vec<(String, String)> {
+    let mut distinct: Vec<&String> = values.iter().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut pairs = Vec::new();
+    for (index, first) in distinct.iter().enumerate() {
+        for second in &distinct[index + 1..] {
+            pairs.push(((*first).clone(), (*second).clone()));
+        }
+    }
+    pairs
+}
+
+/// Recall of each source at each pair of thresholds as scores.
+///
+/// # Errors
+/// There are too few entities.
+pub fn recall_scores(
+    map: &EntityMap,
+    relationships: &[Relationships],
+    model: &str,
+    alignment: &str,
+    seed: Seed,
+) -> Result<Vec<Score>> {
+    let seed = seed.split("relationship recall");
+    let options = RecallOptions::default();
+    let report = relationship_recall(map, relationships, &options)?;
+    let bootstrap = Bootstrap::new(seed.split("bootstrap"));
+    let intervals = recall_intervals(map, &report, &options, &bootstrap);
+    let chance = shuffled_recall(map, &report, NUM_SHUFFLES, seed.split("shuffle"));
+    let mut scores = Vec::new();
+    for (source_index, source) in report.sources.iter().enumerate() {
+        for (index, threshold) in source.thresholds.iter().enumerate() {
+            let Some(recall) = threshold.recall else { continue };
+            let mut score = Score::new(RECALL, model, alignment, recall, source.num_query())
+                .with_seed(seed)
+                .with_setting("source", &source.source)
+                .with_setting("thresholds", format!("{}, {}", threshold.low, threshold.high))
+                .with_setting("null", "all pairs of entities")
+                .with_setting("num_entities", report.entities.len());
+            if let Some(chance) = chance[source_index][index] {
+                score = score.with_null(chance.mean);
+            }
+            if let Some(interval) = intervals.intervals[source_index][index] {
+                score = score.with_interval(interval);
+            }
+            scores.push(score);
+        }
+    }
+    Ok(scores)
+}
+
+/// Replicate consistency as a score: the median over pairs of the
+/// Kolmogorov-Smirnov statistic, 0 where replicates agree no better than
+/// random pairs.
+///
+/// # Errors
+/// A pair shares no perturbation.
+pub fn replicate_score(
+    wells: &WellTable,
+    pairs: &[(String, String)],
+    model: &str,
+    alignment: &str,
+    seed: Seed,
+) -> Result<Score> {
+    let seed = seed.split("replicate consistency");
+    let null = ReplicateNull::Drawn(seed.split("null"));
+    let found = replicate_consistency(wells, pairs, &null)?;
+    let n = found.pairs.iter().map(|pair| pair.matched.len()).sum();
+    let mean = |value: &dyn Fn(&morphospace_benchmark::ReplicatePair) -> f64| {
+        found.pairs.iter().map(value).sum::<f64>() / found.pairs.len() as f64
+    };
+    let score = Score::new(REPLICATES, model, alignment, found.median_kolmogorov_smirnov, n)
+        .with_seed(seed)
+        .with_setting("num_pairs", found.pairs.len())
+        .with_setting("median_cramer_von_mises", found.median_cramer_von_mises)
+        .with_setting("mean_matched_cosine", mean(&|pair| pair.mean_query()))
+        .with_setting("mean_null_cosine", mean(&|pair| pair.mean_null()));
+    let bootstrap = Bootstrap::new(seed.split("bootstrap"));
+    Ok(match replicate_consistency_interval(&found, &bootstrap) {
+        Some(interval) => score.with_interval(interval),
+        None => score,
+    })
+}
