@@ -57,7 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     .with_note("one seed; intervals are over perturbations, not over training runs"),
             ),
         )
-        .with_section(Section::new("What ran").with(provenance()));
+        .with_section(Section::new("What ran").with(provenance()))
+        .with_section(awkward());
     write_page(&path, &page)?;
     Ok(())
 }
@@ -311,6 +312,74 @@ fn failures() -> FailureTable {
         num_checked: 2464,
         failures,
     }
+}
+
+/// What must still look sensible: markup and very long names, no data, a
+/// single point, equal values, values that are no numbers.
+fn awkward() -> Section {
+    let markup = "<script>alert(\"hello\")</script> & 'quotes'";
+    let long = "a_perturbation_name_that_goes_on_".repeat(6);
+    let score = |model: &str, value: f64| ScoreRow {
+        benchmark: markup.into(),
+        model: model.into(),
+        alignment: long.clone(),
+        value,
+        ci: Some((value, f64::INFINITY)),
+        null: Some(f64::NAN),
+        n: 0,
+        note: markup.into(),
+    };
+    let projection = |title: &str, coordinates: &[(f64, f64)]| Projection {
+        title: title.into(),
+        x_label: long.clone(),
+        y_label: markup.into(),
+        coordinates: coordinates.to_vec(),
+    };
+    let well = |address: &str, value: Option<f64>| HeatMapWell {
+        address: address.parse().expect("a well"),
+        value,
+        control_role: ControlRole::NegativeControl,
+        label: markup.into(),
+    };
+    Section::new(format!("Awkward input {markup}"))
+        .with_intro(long.clone())
+        .with(ScoreTable::new(
+            markup,
+            [score(markup, 0.5), score(&long, f64::NAN)],
+        ))
+        .with(ScatterFigure::grid(
+            markup,
+            &[
+                projection(&long, &[(3.0, 3.0), (f64::NAN, 1.0)]),
+                projection("equal points", &[(1e9, 0.0), (1e9, 0.0)]),
+            ],
+            &[Colouring {
+                name: markup.into(),
+                labels: vec![long.clone(), markup.into()],
+            }],
+        ))
+        .with(PlateHeatMap::new("No wells", "nothing"))
+        .with(PlateHeatMap::new("One well", markup).with_wells([well("C07", Some(5.0))]))
+        .with(PlateHeatMap::new(long.clone(), "grey values").with_wells([
+            well("A01", Some(f64::NAN)),
+            well("B03", None),
+            well("AF48", None),
+        ]))
+        .with(
+            ImagePanel::new(long.clone())
+                .with_channel(ImageChannel::from_u8("w1", 9, 9, &[0; 80]))
+                .with_channel(ImageChannel::from_u8(markup, 300, 20, &[9; 6000])),
+        )
+        .with(
+            LineFigure::new("One point", markup, long.clone())
+                .with_series(LineSeries::new(markup, vec![(1.0, 5e-9), (2.0, f64::NAN)])),
+        )
+        .with(LineFigure::new("No point", "step", "loss"))
+        .with(FailureTable {
+            num_checked: 1,
+            failures: vec![Failure::new(&long, markup, &long)],
+        })
+        .with(Notes::default().with_warning(markup).with_note(long))
 }
 
 fn provenance() -> KeyValueTable {

@@ -7,17 +7,20 @@ use crate::number::px;
 /// Width of a character of a tick label, about, in pixels.
 const CHAR_WIDTH: f64 = 6.2;
 
+/// Width of a character of an axis label.
+const LABEL_CHAR_WIDTH: f64 = 7.0;
+
 /// The box two axes span inside an SVG drawing.
 pub(crate) struct Frame {
     width: f64,
     height: f64,
     left: f64,
+    right: f64,
     x: Axis,
     y: Axis,
 }
 
 const TOP: f64 = 8.0;
-const RIGHT: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
 
 impl Frame {
@@ -25,7 +28,10 @@ impl Frame {
     /// the labels of `y`.
     pub(crate) fn new(width: f64, height: f64, x: Axis, y: Axis) -> Self {
         let left = 30.0 + CHAR_WIDTH * y.label_chars() as f64;
+        // Half of the last label may stand beyond the axis.
+        let right = width - (4.0 + CHAR_WIDTH / 2.0 * x.label_chars() as f64).max(14.0);
         Self {
+            right,
             width,
             height,
             left,
@@ -35,7 +41,7 @@ impl Frame {
     }
 
     pub(crate) fn x_px(&self, value: f64) -> f64 {
-        self.left + self.x.fraction(value) * (self.width - self.left - RIGHT)
+        self.left + self.x.fraction(value) * (self.right - self.left)
     }
 
     pub(crate) fn y_px(&self, value: f64) -> f64 {
@@ -48,7 +54,7 @@ impl Frame {
 
     /// Width of the box in whole pixels.
     pub(crate) fn num_columns(&self) -> usize {
-        (self.width - self.left - RIGHT).max(1.0) as usize
+        (self.right - self.left).max(1.0) as usize
     }
 
     /// Opens the `<svg>` and draws grid, box, ticks and axis labels; the
@@ -60,7 +66,7 @@ impl Frame {
         x_label: &str,
         y_label: &str,
     ) -> std::fmt::Result {
-        let (left, right) = (self.left, self.width - RIGHT);
+        let (left, right) = (self.left, self.right);
         let (top, bottom) = (TOP, self.bottom());
         write!(
             html,
@@ -106,20 +112,20 @@ impl Frame {
                 px(self.y_px(*tick) + 3.5)
             )?;
         }
-        let (x_room, y_room) = ((right - left) / CHAR_WIDTH, (bottom - top) / CHAR_WIDTH);
+        let room = |length: f64| (length / LABEL_CHAR_WIDTH) as usize;
         writeln!(
             html,
             "<text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             px((left + right) / 2.0),
             px(self.height - 8.0),
-            Escaped(&shortened(x_label, x_room as usize))
+            Escaped(&shortened(x_label, room(right - left)))
         )?;
         let middle = px((top + bottom) / 2.0);
         writeln!(
             html,
             "<text class=\"label\" x=\"13\" y=\"{middle}\" text-anchor=\"middle\" \
              transform=\"rotate(-90 13 {middle})\">{}</text>",
-            Escaped(&shortened(y_label, y_room as usize))
+            Escaped(&shortened(y_label, room(bottom - top)))
         )
     }
 }

@@ -67,7 +67,8 @@ impl ImageChannel {
 /// Each channel is stretched between two of its own percentiles (0.5 and
 /// 99.8), or its [`ImageChannel::range`]; the grey values shown as black and
 /// white stand below it. Thumbnails are area averages of at most
-/// `thumbnail_px` pixels a side. Default composite colours are those of
+/// `thumbnail_px` pixels a side. In the composite, the brightest
+/// pixels are as bright as a screen can show. Default colours are those of
 /// `rxrx1-utils` (`rxrx.io.RGB_MAP`).
 ///
 /// ```
@@ -214,7 +215,9 @@ impl ImagePanel {
             num_used += 1;
             let colour = self.colour(index).map(f32::from);
             for (sum, &grey) in sums.iter_mut().zip(&image.grey) {
-                let part = f32::from(grey) / 255.0;
+                // Steeper than the grey images: haze that all channels share
+                // would wash the colours out.
+                let part = (f32::from(grey) / 255.0).powf(1.5);
                 for (sum, colour) in sum.iter_mut().zip(colour) {
                     *sum += part * colour;
                 }
@@ -223,8 +226,14 @@ impl ImagePanel {
         let Some((width, height)) = size else {
             return Ok(());
         };
-        // Six saturated colours on top of one another would be white.
-        let weight = 1.4 / (num_used as f32).max(1.4);
+        // Six saturated colours on top of one another would be white: the
+        // brightest pixels of the sum are white instead, but for a few.
+        let brightest = sums
+            .iter()
+            .map(|rgb| rgb.iter().fold(0.0f32, |a, &b| a.max(b)) as u16)
+            .collect::<Vec<_>>();
+        let (_, white) = display_range(&brightest);
+        let weight = 255.0 / f32::from(white.max(1));
         let rgb: Vec<u8> = sums
             .iter()
             .flatten()
@@ -333,7 +342,10 @@ fn display_range(pixels: &[u16]) -> (u16, u16) {
         value.unwrap_or(0) as u16
     };
     let last = pixels.len().saturating_sub(1);
-    (value_at(last * 5 / 1000), value_at(last * 998 / 1000))
+    (
+        value_at(last * 5 / 1000),
+        value_at((last * 998).div_ceil(1000)),
+    )
 }
 
 fn png_base64(width: usize, height: usize, colour: png::ColorType, bytes: &[u8]) -> String {

@@ -40,6 +40,7 @@ mod frame;
 mod image_panel;
 mod key_value_table;
 mod line_figure;
+mod natural_order;
 mod notes;
 mod number;
 mod page;

@@ -88,18 +88,8 @@ impl PlateHeatMap {
     }
 
     pub(crate) fn write_html(&self, html: &mut String) -> std::fmt::Result {
-        write!(
-            html,
-            "<figure class=\"plate\">\n<figcaption><strong>{}</strong><span>{}</span></figcaption>\n",
-            Escaped(&self.title),
-            Escaped(&self.value_label)
-        )?;
         let wells: BTreeMap<WellAddress, &HeatMapWell> =
             self.wells.iter().map(|well| (well.address, well)).collect();
-        let Some(shown) = Shown::of(wells.keys().copied()) else {
-            html.push_str("<p class=\"empty\">No wells to draw.</p>\n</figure>\n");
-            return Ok(());
-        };
         let values = || wells.values().filter_map(|well| well.value);
         let given = self
             .range
@@ -108,8 +98,23 @@ impl PlateHeatMap {
             .map(|(a, b)| (a.min(b), a.max(b)))
             .or_else(|| extent(values()));
         let axis = range.map(|(low, high)| Axis::between(low, high, 4));
-        self.write_plate(html, &wells, &shown, axis.as_ref())?;
-        write_legend(html, &wells, &shown, axis.is_some())?;
+        let shown = Shown::of(wells.keys().copied());
+        let layout = shown.as_ref().map(|shown| Layout::of(shown, axis.as_ref()));
+        let width = layout.as_ref().map_or(0.0, |layout| layout.width);
+        writeln!(
+            html,
+            "<figure class=\"plate\" style=\"width:max(20rem,{}px)\">\n\
+             <figcaption><strong>{}</strong><span>{}</span></figcaption>",
+            px(width),
+            Escaped(&self.title),
+            Escaped(&self.value_label)
+        )?;
+        if let (Some(shown), Some(layout)) = (shown, layout) {
+            self.write_plate(html, &wells, &shown, &layout, axis.as_ref())?;
+            write_legend(html, &wells, &shown, axis.as_ref())?;
+        } else {
+            html.push_str("<p class=\"empty\">No wells to draw.</p>\n");
+        }
         html.push_str("</figure>\n");
         Ok(())
     }
@@ -119,17 +124,9 @@ impl PlateHeatMap {
         html: &mut String,
         wells: &BTreeMap<WellAddress, &HeatMapWell>,
         shown: &Shown,
+        layout: &Layout,
         axis: Option<&Axis>,
     ) -> std::fmt::Result {
-        // Plates with many columns get smaller wells so that they fit a page.
-        let pitch = if shown.num_columns() > 24 { 15.0 } else { 20.0 };
-        let (left, top) = (26.0, 18.0);
-        let plate_width = pitch * shown.num_columns() as f64;
-        let plate_height = pitch * shown.num_rows() as f64;
-        let bar_height = plate_height.clamp(80.0, 240.0);
-        let bar_width = axis.map_or(0.0, |axis| 42.0 + 6.2 * axis.label_chars() as f64);
-        let width = left + plate_width + bar_width + 4.0;
-        let height = top + plate_height.max(axis.map_or(0.0, |_| bar_height)) + 8.0;
         let description = format!(
             "Plate heat map of {}: {} for {}, {}.",
             self.title,
@@ -149,25 +146,28 @@ impl PlateHeatMap {
             "<svg class=\"heat-map\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {w} {h}\" \
              width=\"{w}\" height=\"{h}\">",
             Escaped(&description),
-            w = px(width),
-            h = px(height)
+            w = px(layout.width),
+            h = px(layout.height)
         )?;
+        let pitch = layout.pitch;
         let centre = |index: usize| pitch * (index as f64 + 0.5);
-        for (index, column) in shown.columns().enumerate() {
+        // Two digits do not fit between small wells.
+        let every = if pitch < 18.0 { 2 } else { 1 };
+        for (index, column) in shown.columns().enumerate().step_by(every) {
             writeln!(
                 html,
                 "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                px(left + centre(index)),
-                px(top - 6.0),
+                px(LEFT + centre(index)),
+                px(TOP - 6.0),
                 column + 1
             )?;
         }
         let mut hatched = String::new();
         for (row_number, row) in shown.rows().enumerate() {
-            let y = top + pitch * row_number as f64;
+            let y = TOP + pitch * row_number as f64;
             let mut name = None;
             for (column_number, column) in shown.columns().enumerate() {
-                let x = left + pitch * column_number as f64;
+                let x = LEFT + pitch * column_number as f64;
                 let Some(address) = WellAddress::from_indices(row, column) else {
                     continue;
                 };
@@ -178,7 +178,7 @@ impl PlateHeatMap {
             writeln!(
                 html,
                 "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-                px(left - 6.0),
+                px(LEFT - 6.0),
                 px(y + pitch / 2.0 + 3.5),
                 name.unwrap_or_default()
             )?;
@@ -187,10 +187,48 @@ impl PlateHeatMap {
             writeln!(html, "<path class=\"hatch\" d=\"{hatched}\"/>")?;
         }
         if let Some(axis) = axis {
-            write_colour_bar(html, axis, left + plate_width + 16.0, top, bar_height)?;
+            write_colour_bar(html, axis, layout)?;
         }
         html.push_str("</svg>\n");
         Ok(())
+    }
+}
+
+/// Room for the row letters.
+const LEFT: f64 = 26.0;
+/// Room for the column numbers.
+const TOP: f64 = 18.0;
+
+/// Sizes of the drawing in pixels.
+struct Layout {
+    /// Distance from well to well.
+    pitch: f64,
+    width: f64,
+    height: f64,
+    bar_x: f64,
+    bar_height: f64,
+}
+
+impl Layout {
+    fn of(shown: &Shown, axis: Option<&Axis>) -> Self {
+        // Plates with many columns get smaller wells, so that they fit a page.
+        let pitch = if shown.num_columns() > 24 { 15.0 } else { 20.0 };
+        let plate_height = pitch * shown.num_rows() as f64;
+        let bar_x = LEFT + pitch * shown.num_columns() as f64 + 16.0;
+        let (bar_width, bar_height) = match axis {
+            Some(axis) => (
+                26.0 + 6.2 * axis.label_chars() as f64,
+                plate_height.clamp(80.0, 240.0),
+            ),
+            None => (0.0, 0.0),
+        };
+        Self {
+            pitch,
+            width: bar_x + bar_width,
+            height: TOP + plate_height.max(bar_height) + 8.0,
+            bar_x,
+            bar_height,
+        }
     }
 }
 
@@ -310,13 +348,8 @@ fn write_well(
     Ok(())
 }
 
-fn write_colour_bar(
-    html: &mut String,
-    axis: &Axis,
-    x: f64,
-    y: f64,
-    height: f64,
-) -> std::fmt::Result {
+fn write_colour_bar(html: &mut String, axis: &Axis, layout: &Layout) -> std::fmt::Result {
+    let (x, y, height) = (layout.bar_x, TOP, layout.bar_height);
     const NUM_STEPS: usize = 32;
     let step = height / NUM_STEPS as f64;
     for index in 0..NUM_STEPS {
@@ -350,7 +383,7 @@ fn write_legend(
     html: &mut String,
     wells: &BTreeMap<WellAddress, &HeatMapWell>,
     shown: &Shown,
-    has_values: bool,
+    axis: Option<&Axis>,
 ) -> std::fmt::Result {
     html.push_str("<ul class=\"legend\">\n");
     let mut entry = |class: &str, text: &str| {
@@ -374,19 +407,38 @@ fn write_legend(
     }
     let has_value = |well: &HeatMapWell| well.value.is_some_and(f64::is_finite);
     let all_drawn = wells.len() == shown.num_rows() * shown.num_columns();
-    if !has_values || !all_drawn || !wells.values().all(|well| has_value(well)) {
+    if axis.is_none() || !all_drawn || !wells.values().all(|well| has_value(well)) {
         let drawing = "<rect class=\"missing\" x=\"1\" y=\"1\" width=\"12\" height=\"12\"/>\
                        <path class=\"hatch\" d=\"M1 7L7 1M1 13L13 1M7 13L13 7\"/>";
         entry(drawing, "no value")?;
     }
-    let ends = |range: (usize, usize)| (range.0 + 1, range.1 + 1);
-    let row_name = |row: usize| WellAddress::from_indices(row, 0).map(WellAddress::row_name);
-    let (first, last) = ends(shown.columns);
+    let beyond = |well: &&&HeatMapWell| match (well.value, axis) {
+        (Some(value), Some(axis)) => value < axis.low || value > axis.high,
+        _ => false,
+    };
+    let num_beyond = wells.values().filter(beyond).count();
+    let beyond = match num_beyond {
+        0 => String::new(),
+        _ => format!(", {} beyond the colour scale", counted(num_beyond, "well")),
+    };
+    let row_name = |row: usize| {
+        WellAddress::from_indices(row, 0)
+            .map(WellAddress::row_name)
+            .unwrap_or_default()
+    };
+    let named = |noun: &str, first: String, last: String| {
+        if first == last {
+            format!("{noun} {first}")
+        } else {
+            format!("{noun}s {first}–{last}")
+        }
+    };
+    let rows = named("row", row_name(shown.rows.0), row_name(shown.rows.1));
+    let (first, last) = (shown.columns.0 + 1, shown.columns.1 + 1);
+    let columns = named("column", first.to_string(), last.to_string());
     writeln!(
         html,
-        "<li class=\"count\">{}, rows {}–{}, columns {first}–{last}</li>\n</ul>",
+        "<li class=\"count\">{}, {rows}, {columns}{beyond}</li>\n</ul>",
         counted(wells.len(), "well"),
-        row_name(shown.rows.0).unwrap_or_default(),
-        row_name(shown.rows.1).unwrap_or_default(),
     )
 }

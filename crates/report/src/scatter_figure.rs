@@ -1,11 +1,10 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use morphospace_core::Experiment;
-
 use crate::axis::Axis;
 use crate::escape::{Escaped, shortened};
 use crate::frame::Frame;
+use crate::natural_order::by_nature;
 use crate::number::{counted, format_count};
 use crate::palette::{MAX_GROUPS, Marker};
 
@@ -143,7 +142,7 @@ impl ScatterFigure {
     pub(crate) fn write_html(&self, html: &mut String) -> std::fmt::Result {
         writeln!(
             html,
-            "<figure class=\"scatter\">\n<figcaption><strong>{}</strong></figcaption>",
+            "<figure class=\"scatter\">\n<figcaption>{}</figcaption>",
             Escaped(&self.caption)
         )?;
         if self.rows.is_empty() {
@@ -287,12 +286,7 @@ impl<'a> Groups<'a> {
             }
         }
         let mut labels: Vec<(&str, usize)> = counts.into_iter().collect();
-        // As experiments sort: `HUVEC-2` before `HUVEC-10`.
-        let by_name = |a: &(&str, usize), b: &(&str, usize)| {
-            Experiment::new(a.0)
-                .cmp(&Experiment::new(b.0))
-                .then(a.0.cmp(b.0))
-        };
+        let by_name = |a: &(&str, usize), b: &(&str, usize)| by_nature(a.0, b.0);
         labels.sort_by(|a, b| b.1.cmp(&a.1).then(by_name(a, b)));
         let others = labels.split_off(labels.len().min(MAX_GROUPS));
         labels.sort_by(by_name);
@@ -314,7 +308,12 @@ impl<'a> Groups<'a> {
     }
 
     fn write_legend(&self, html: &mut String) -> std::fmt::Result {
-        html.push_str("<ul class=\"legend\">\n");
+        let columns = if self.labels.len() > 8 {
+            " columns"
+        } else {
+            ""
+        };
+        writeln!(html, "<ul class=\"legend{columns}\">")?;
         for (index, (label, count)) in self.labels.iter().enumerate() {
             let shown = if label.is_empty() {
                 "(no label)"
@@ -333,7 +332,7 @@ impl<'a> Groups<'a> {
         if self.num_others > 0 {
             writeln!(
                 html,
-                "<li>{}other: {} <span class=\"count\">{}</span></li>",
+                "<li class=\"rest\">{}other: {} <span class=\"count\">{}</span></li>",
                 Marker::Other.swatch(),
                 counted(self.num_others, "group"),
                 format_count(self.num_other_points)

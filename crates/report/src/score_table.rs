@@ -1,7 +1,9 @@
 use std::fmt::Write;
 
+use morphospace_benchmark::Score;
+
 use crate::axis::Axis;
-use crate::escape::Escaped;
+use crate::escape::{Escaped, shortened};
 use crate::number::{format_count, format_number, px};
 
 /// A score of a [`ScoreTable`].
@@ -24,6 +26,31 @@ pub struct ScoreRow {
     pub n: usize,
     /// Anything else a reader must know.
     pub note: String,
+}
+
+/// The settings become the note; a network's block is part of the model's
+/// name. An interval needs both ends.
+impl From<&Score> for ScoreRow {
+    fn from(score: &Score) -> Self {
+        let model = match score.block {
+            Some(block) => format!("{}, block {block}", score.model),
+            None => score.model.clone(),
+        };
+        let settings = score
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"));
+        Self {
+            benchmark: score.benchmark.clone(),
+            model,
+            alignment: score.alignment.clone(),
+            value: score.value,
+            ci: score.ci_low.zip(score.ci_high),
+            null: score.null,
+            n: score.n,
+            note: settings.collect::<Vec<_>>().join("; "),
+        }
+    }
 }
 
 /// Which end of a benchmark is the good one.
@@ -134,7 +161,10 @@ impl ScoreTable {
             null: self.rows.iter().any(|row| row.null.is_some()),
             note: self.rows.iter().any(|row| !row.note.is_empty()),
         };
-        html.push_str("<div class=\"wide\"><table class=\"scores\">");
+        html.push_str(
+            "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Scores\">\
+             <table class=\"scores\">",
+        );
         if !self.caption.is_empty() {
             write!(html, "<caption>{}</caption>", Escaped(&self.caption))?;
         }
@@ -172,7 +202,7 @@ impl ScoreTable {
         best: Option<(&ScoreRow, &str)>,
     ) -> std::fmt::Result {
         let benchmark = rows.first().map_or("", |row| &row.benchmark);
-        let axis = Axis::covering(rows.iter().flat_map(|row| row.drawn_values()), 3);
+        let axis = Axis::covering(rows.iter().flat_map(|row| row.drawn_values()), 5);
         let direction = self.better.iter().find(|(name, _)| name == benchmark);
         let direction = direction.map_or("", |(_, better)| match better {
             Better::Higher => "higher is better",
@@ -195,11 +225,11 @@ impl ScoreTable {
             } else {
                 ""
             };
-            write!(html, "<tr{class}><th scope=\"row\">{}", Escaped(&row.model))?;
+            write!(html, "<tr{class}><th scope=\"row\"{}", cell(&row.model, 60))?;
             if is_reference {
                 html.push_str(" <span class=\"badge\">reference</span>");
             }
-            write!(html, "</th><td>{}</td>", Escaped(&row.alignment))?;
+            write!(html, "</th><td{}</td>", cell(&row.alignment, 32))?;
             match best.filter(|(first, _)| std::ptr::eq(*first, *row)) {
                 Some((_, word)) => write!(
                     html,
@@ -237,7 +267,7 @@ impl ScoreTable {
                 row.strip(&axis)?
             )?;
             if columns.note {
-                write!(html, "<td class=\"note\">{}</td>", Escaped(&row.note))?;
+                write!(html, "<td class=\"note\"{}</td>", cell(&row.note, 160))?;
             }
             html.push_str("</tr>\n");
         }
@@ -278,6 +308,17 @@ impl ScoreTable {
     }
 }
 
+/// End of a cell's opening tag and its text; of a long text the beginning,
+/// and the whole when the pointer rests on it.
+fn cell(text: &str, max_chars: usize) -> String {
+    let short = shortened(text, max_chars);
+    if short == text {
+        format!(">{}", Escaped(text))
+    } else {
+        format!(" title=\"{}\">{}", Escaped(text), Escaped(&short))
+    }
+}
+
 /// Columns that are shown because some row fills them.
 struct Columns {
     ci: bool,
@@ -311,7 +352,7 @@ impl Columns {
     }
 }
 
-const STRIP_WIDTH: f64 = 190.0;
+const STRIP_WIDTH: f64 = 220.0;
 const STRIP_HEIGHT: f64 = 22.0;
 /// Room for half a tick label at both ends.
 const STRIP_MARGIN: f64 = 14.0;
