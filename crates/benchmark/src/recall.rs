@@ -98,8 +98,8 @@ pub struct NullSummary {
     pub max: f64,
     /// Mean cosine.
     pub mean: f64,
-    /// (quantile, cosine) at every threshold in ascending order, linearly
-    /// interpolated as `numpy.quantile` does.
+    /// (quantile q, cosine) at every threshold in ascending order: the cosine
+    /// at rank `floor(q · size)` (from 0) of the sorted null.
     pub quantiles: Vec<(f64, f64)>,
 }
 
@@ -558,17 +558,17 @@ impl NullRanks {
         }
     }
 
-    /// Two per pair of thresholds (the cut-offs), then two per quantile.
+    /// Two per pair of thresholds (the cut-offs), then one per quantile.
     fn order_statistics(&self) -> Vec<OrderStatistic<'static>> {
         let last = self.size - 1;
         let cutoffs = self
             .counts
             .iter()
             .flat_map(|&(k, m)| [k.min(last), m.saturating_sub(1).min(last)]);
-        let quantiles = self.quantiles.iter().flat_map(|&quantile| {
-            let (below, _) = interpolation(self.size, quantile);
-            [below, (below + 1).min(last)]
-        });
+        let quantiles = self
+            .quantiles
+            .iter()
+            .map(|&quantile| ((quantile * self.size as f64) as u64).min(last));
         cutoffs
             .chain(quantiles)
             .map(|rank| OrderStatistic { rank, without: &[] })
@@ -594,13 +594,11 @@ impl NullRanks {
                 (low, high)
             })
             .collect();
-        let quantiles = quantiles
-            .chunks_exact(2)
-            .zip(&self.quantiles)
-            .map(|(values, &quantile)| {
-                let (_, weight) = interpolation(self.size, quantile);
-                (quantile, interpolated(values[0], values[1], weight))
-            })
+        let quantiles = self
+            .quantiles
+            .iter()
+            .copied()
+            .zip(quantiles.iter().copied())
             .collect();
         (cutoffs, quantiles)
     }

@@ -1,0 +1,111 @@
+//! Whether the batch can be told.
+
+use morphospace_benchmark::{
+    BatchClassifier, BenchmarkError, Bootstrap, EntityMap, predict_batch, random_embeddings,
+};
+use morphospace_core::Seed;
+
+/// 4 batches of 30 wells with 2 sites each; `shift` moves the batches apart.
+fn wells(shift: f64) -> (EntityMap, Vec<String>, Vec<String>) {
+    let num_features = 10;
+    let mut values = random_embeddings(240, num_features, Seed::new(1));
+    let shifts = random_embeddings(4, num_features, Seed::new(2));
+    for (at, value) in values.iter_mut().enumerate() {
+        let batch = at / num_features / 60;
+        *value += shift * shifts[batch * num_features + at % num_features];
+    }
+    let batches: Vec<String> = (0..240).map(|row| format!("batch {}", row / 60)).collect();
+    let wells: Vec<String> = (0..240).map(|row| format!("well {}", row / 2)).collect();
+    (
+        EntityMap::new(wells.clone(), values, num_features).unwrap(),
+        batches,
+        wells,
+    )
+}
+
+#[test]
+fn a_planted_batch_is_told_and_noise_is_not() {
+    let bootstrap = Bootstrap {
+        num_resamples: 200,
+        ..Bootstrap::new(Seed::new(4))
+    };
+    for classifier in [
+        BatchClassifier::nearest_neighbours(),
+        BatchClassifier::linear(Seed::new(3)),
+    ] {
+        let (profiles, batches, wells) = wells(1.5);
+        let found = predict_batch(&profiles, &batches, &wells, &classifier).unwrap();
+        assert!(
+            found.balanced_accuracy > 0.9,
+            "{classifier:?}: {}",
+            found.balanced_accuracy
+        );
+        assert!(
+            found
+                .interval(&bootstrap)
+                .unwrap()
+                .contains(found.balanced_accuracy)
+        );
+
+        let (profiles, batches, wells) = self::wells(0.0);
+        let found = predict_batch(&profiles, &batches, &wells, &classifier).unwrap();
+        assert_eq!(found.chance, 0.25);
+        assert!(
+            (found.balanced_accuracy - 0.25).abs() < 0.1,
+            "{}",
+            found.balanced_accuracy
+        );
+    }
+}
+
+#[test]
+fn sites_of_a_well_do_not_vouch_for_each_other() {
+    // Both sites of a well are equal and wells are random: with the sites as
+    // separate wells the nearest neighbour would always be the twin.
+    let once = random_embeddings(120, 10, Seed::new(1));
+    let values: Vec<f64> = once
+        .chunks(10)
+        .flat_map(|row| [row, row].concat())
+        .collect();
+    let (_, batches, wells) = wells(0.0);
+    let profiles = EntityMap::new(wells.clone(), values, 10).unwrap();
+    let nearest = BatchClassifier::NearestNeighbours { k: 1 };
+    let whole = predict_batch(&profiles, &batches, &wells, &nearest).unwrap();
+    assert!(
+        whole.balanced_accuracy < 0.45,
+        "{}",
+        whole.balanced_accuracy
+    );
+    let rows: Vec<String> = (0..240).map(|row| row.to_string()).collect();
+    let leaking = predict_batch(&profiles, &batches, &rows, &nearest).unwrap();
+    assert_eq!(leaking.balanced_accuracy, 1.0);
+}
+
+#[test]
+fn one_batch_or_too_few_wells_are_refused() {
+    let (profiles, batches, wells) = wells(0.0);
+    let one = vec!["a".to_owned(); 240];
+    let error = predict_batch(
+        &profiles,
+        &one,
+        &wells,
+        &BatchClassifier::nearest_neighbours(),
+    );
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "'batch' has 1 classes, at least 2 are needed to predict it"
+    );
+    let error = predict_batch(
+        &profiles,
+        &batches,
+        &one,
+        &BatchClassifier::linear(Seed::new(1)),
+    );
+    assert!(matches!(
+        error.unwrap_err(),
+        BenchmarkError::TooFewGroups {
+            num_folds: 5,
+            num_groups: 1
+        }
+    ));
+}

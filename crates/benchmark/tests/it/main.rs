@@ -1,0 +1,7 @@
+//! Integration tests: golden cases and properties of the scores.
+#![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
+
+mod batch;
+mod golden;
+mod properties;
+mod table;
