@@ -190,7 +190,7 @@ mod tests {
         let plane = Tensor::<1>::from_floats(row.repeat(4).as_slice(), &device);
         let values: Vec<f32> = magnitudes(plane.reshape([1, 1, 4, 4]))
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .expect("floats");
         for (index, value) in values.iter().enumerate() {
             let expected = if index == 1 || index == 3 { 8.0 } else { 0.0 };

@@ -5,6 +5,7 @@
 //! nowhere else, so that a faster kernel replaces it in one place. Field names
 //! are those of the published checkpoints.
 
+pub mod adapt_input_conv;
 pub mod attention;
 pub mod block;
 pub mod cross_attention;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use morphospace_core::Seed;
+use morphospace_models::blocks::adapt_input_conv::adapt_input_conv;
 use morphospace_models::blocks::patches::{flatten_images, norm_pix, unflatten_tokens};
 use morphospace_models::blocks::sincos::SincosTable;
 use morphospace_models::{
@@ -21,8 +22,7 @@ use morphospace_models::{
 use serde_json::Value;
 
 /// Kinds of this crate whose networks are not built yet.
-const NOT_BUILT_YET: [&str; 10] = [
-    "adapt_input_conv",
+const NOT_BUILT_YET: [&str; 9] = [
     "densenet",
     "dino_head",
     "dino_pos_interp",
@@ -106,6 +106,7 @@ impl Case {
 
     fn run(&self) -> Outputs {
         match self.kind.as_str() {
+            "adapt_input_conv" => self.adapt_input_conv(),
             "vit" => self.vit(),
             "camae_infer" => self.camae_infer(),
             "mae" => self.mae(),
@@ -578,6 +579,16 @@ impl Case {
         outputs
     }
 
+    fn adapt_input_conv(&self) -> Outputs {
+        let kernel: Tensor<4> = self.input("weight3", &Device::default());
+        let mut outputs = Outputs::new();
+        for chans in self.config()["channels"].as_array().unwrap() {
+            let adapted = adapt_input_conv(kernel.clone(), count(chans));
+            insert(&mut outputs, &format!("weight{chans}"), adapted);
+        }
+        outputs
+    }
+
     /// Counts of full-size networks by the names in use; those of networks
     /// that have not been built yet are printed.
     fn param_counts(&self) -> Outputs {
@@ -611,10 +622,7 @@ impl Case {
                     vit.num_params() - table.unwrap().shape.iter().product::<usize>()
                 }
                 NetworkConfig::CaMae(config) => {
-                    // The class token's zero `placeholder` is stored, but the
-                    // published count leaves it out.
-                    let camae = config.init(&device, Seed::new(1)).unwrap();
-                    camae.num_params()
+                    config.init(&device, Seed::new(1)).unwrap().num_params()
                 }
                 NetworkConfig::Mae(_) => unreachable!("no count is listed for it"),
             };
