@@ -15,10 +15,10 @@ use crate::EntityMap;
 /// second-level cache while it is counted.
 const BLOCK: usize = 512;
 
-/// Histogram bins are the leading bits of a value's sort key (sign, exponent
-/// and ten bits of the mantissa), so a bin is at most 0.1 % wide.
-const BIN_SHIFT: u32 = 42;
-const NUM_BINS: usize = 1 << (64 - BIN_SHIFT);
+/// Equal bins over [-1, 1]: a bin of a 17,000-gene map holds some 10,000
+/// cosines, and a worker's histogram (1 MiB) stays in the cache.
+const BINS_PER_UNIT: f64 = 65_536.0;
+const NUM_BINS: usize = 2 * 65_536 + 1;
 
 /// Bins with more values than this (ties) are split further, not collected.
 const MAX_COLLECTED: u64 = 1 << 22;
@@ -136,7 +136,7 @@ impl<'a> CosinePopulation<'a> {
                 let (mut min, mut max) = (found.min, found.max);
                 self.for_each_row(block, |row| {
                     for &value in row {
-                        found.histogram[(sort_key(value) >> BIN_SHIFT) as usize] += 1;
+                        found.histogram[bin_of(value)] += 1;
                         sum += value;
                         min = min.min(value);
                         max = max.max(value);
@@ -224,10 +224,9 @@ impl<'a> CosinePopulation<'a> {
             |found: &mut Vec<Vec<u64>>, block| {
                 self.for_each_row(block, |row| {
                     for &value in row {
-                        let key = sort_key(value);
-                        let slot = slot_of_bin[(key >> BIN_SHIFT) as usize];
+                        let slot = slot_of_bin[bin_of(value)];
                         if slot != NONE {
-                            found[usize::from(slot)].push(key);
+                            found[usize::from(slot)].push(sort_key(value));
                         }
                     }
                 });
@@ -245,46 +244,50 @@ impl<'a> CosinePopulation<'a> {
         collected
     }
 
-    /// Narrows a bin by its next bits, twice: three levels name a value.
+    /// Narrows a bin by its keys' leading bits, thrice: the last level names
+    /// a value.
     fn nth_of_crowded_bin(&self, place: Located) -> u64 {
-        const LEVEL_BITS: u32 = 21;
+        const LEVELS: [u32; 3] = [43, 22, 0];
         let Located {
             bin,
             mut rank,
             without,
         } = place;
-        let mut prefix = bin as u64;
-        let mut shift = BIN_SHIFT;
-        while shift > 0 {
-            let next_shift = shift - LEVEL_BITS;
-            let mask = (1_u64 << LEVEL_BITS) - 1;
+        let (mut prefix, mut shift) = (0, u64::BITS);
+        for next_shift in LEVELS {
+            let num_sub_bins = 1 << (shift - next_shift);
+            // The place of a key among the sub-bins, if it starts as it should.
+            let sub_bin = |key: u64| {
+                let leading = key.checked_shr(shift).unwrap_or(0);
+                (leading == prefix).then(|| (key >> next_shift) as usize & (num_sub_bins - 1))
+            };
             let parts = self.fold_blocks(
-                || vec![0_u64; 1 << LEVEL_BITS],
+                || vec![0_u64; num_sub_bins],
                 |counts, block| {
                     self.for_each_row(block, |row| {
                         for &value in row {
-                            let key = sort_key(value);
-                            if key >> shift == prefix {
-                                counts[((key >> next_shift) & mask) as usize] += 1;
+                            if bin_of(value) == bin
+                                && let Some(at) = sub_bin(sort_key(value))
+                            {
+                                counts[at] += 1;
                             }
                         }
                     });
                 },
             );
-            let mut counts = vec![0_u64; 1 << LEVEL_BITS];
+            let mut counts = vec![0_u64; num_sub_bins];
             for part in parts {
                 counts
                     .iter_mut()
                     .zip(part)
                     .for_each(|(total, count)| *total += count);
             }
-            for &key in &without {
-                if key >> shift == prefix {
-                    counts[((key >> next_shift) & mask) as usize] -= 1;
-                }
+            for at in without.iter().filter_map(|&key| sub_bin(key)) {
+                counts[at] -= 1;
             }
-            let (sub_bin, left) = bin_of_rank(counts.iter().copied(), rank);
-            (prefix, rank, shift) = ((prefix << LEVEL_BITS) | sub_bin as u64, left, next_shift);
+            let (at, left) = bin_of_rank(counts.iter().copied(), rank);
+            prefix = (prefix << (shift - next_shift)) | at as u64;
+            (rank, shift) = (left, next_shift);
         }
         prefix
     }
@@ -407,11 +410,9 @@ struct Located {
 }
 
 fn locate(histogram: &[u64], asked: &OrderStatistic) -> Located {
-    let mut without: Vec<u64> = asked.without.iter().map(|&value| sort_key(value)).collect();
-    without.sort_unstable();
     let mut taken: BTreeMap<usize, u64> = BTreeMap::new();
-    for &key in &without {
-        *taken.entry((key >> BIN_SHIFT) as usize).or_default() += 1;
+    for &value in asked.without {
+        *taken.entry(bin_of(value)).or_default() += 1;
     }
     let counts = histogram.iter().enumerate().map(|(bin, &count)| {
         if count == 0 {
@@ -421,8 +422,19 @@ fn locate(histogram: &[u64], asked: &OrderStatistic) -> Located {
         }
     });
     let (bin, rank) = bin_of_rank(counts, asked.rank);
-    without.retain(|key| (key >> BIN_SHIFT) as usize == bin);
+    let mut without: Vec<u64> = asked
+        .without
+        .iter()
+        .filter(|&&value| bin_of(value) == bin)
+        .map(|&value| sort_key(value))
+        .collect();
+    without.sort_unstable();
     Located { bin, rank, without }
+}
+
+/// Never falls where the value rises; a cosine of 1 + 1e-16 is in the last.
+fn bin_of(value: f64) -> usize {
+    ((value.clamp(-1.0, 1.0) + 1.0) * BINS_PER_UNIT) as usize
 }
 
 /// The bin that holds a rank, and the rank within it.

@@ -486,7 +486,7 @@ mod tests {
         let mut gradient = vec![0.0; 9];
         problem.evaluate(&at, &mut gradient);
         for i in 0..9 {
-            let mut moved = |by: f64| {
+            let moved = |by: f64| {
                 let mut at = at.clone();
                 at[i] += by;
                 problem.evaluate(&at, &mut [0.0; 9])
