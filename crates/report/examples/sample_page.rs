@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )
         .with_section(
             Section::new("Plates")
-                .with_intro("Mean intensity per well; both plates share the colour scale.")
+                .with_intro("Mean intensity per well; all plates share the colour scale.")
                 .with(plate(seed.split("plate").split_index(0), "HUVEC-01 plate 1", 1..15, 1..23))
                 .with(plate(seed.split("plate").split_index(1), "HUVEC-02 plate 1", 0..8, 0..12))
                 .with(plate(seed.split("plate").split_index(2), "U2OS-10 plate 3 (1,536 wells)", 0..32, 0..48)),

@@ -56,12 +56,12 @@ impl FailureTable {
             );
         }
         let failed = counted(self.failures.len(), "problem");
-        write!(
+        writeln!(
             html,
             "<div class=\"wide scroll\" tabindex=\"0\" role=\"region\" \
              aria-label=\"{failed}, scrollable list\"><table class=\"failures\"><caption>{failed} \
              among {checked} checked.</caption><thead><tr><th scope=\"col\">Where</th>\
-             <th scope=\"col\">Problem</th><th scope=\"col\">Handling</th></tr></thead><tbody>\n"
+             <th scope=\"col\">Problem</th><th scope=\"col\">Handling</th></tr></thead><tbody>"
         )?;
         for failure in &self.failures {
             writeln!(

@@ -68,10 +68,10 @@ impl Frame {
     ) -> std::fmt::Result {
         let (left, right) = (self.left, self.right);
         let (top, bottom) = (TOP, self.bottom());
-        write!(
+        writeln!(
             html,
             "<svg class=\"plot\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {w} {h}\" \
-             width=\"{w}\" height=\"{h}\">\n",
+             width=\"{w}\" height=\"{h}\">",
             Escaped(description),
             w = px(self.width),
             h = px(self.height)

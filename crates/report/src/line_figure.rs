@@ -4,7 +4,7 @@ use crate::axis::Axis;
 use crate::escape::{Escaped, shortened};
 use crate::frame::Frame;
 use crate::number::{counted, px};
-use crate::palette::{MAX_GROUPS, NUM_COLOURS};
+use crate::palette::{MAX_GROUPS, Marker, NUM_COLOURS};
 
 /// Curves over a common axis, e.g. the training loss over steps.
 ///
@@ -122,11 +122,18 @@ impl LineFigure {
         for (index, series) in drawn.iter().enumerate() {
             let label = Escaped(&series.label);
             let class = line_class(index);
-            let path = path_of(&series.points, &frame)?;
-            writeln!(
-                html,
-                "<path class=\"line {class}\" d=\"{path}\"><title>{label}</title></path>"
-            )?;
+            let (path, dots) = paths_of(&series.points, &frame)?;
+            for (path, class) in [
+                (path, format!("line {class}")),
+                (dots, format!("c{}", index % NUM_COLOURS)),
+            ] {
+                if !path.is_empty() {
+                    writeln!(
+                        html,
+                        "<path class=\"{class}\" d=\"{path}\"><title>{label}</title></path>"
+                    )?;
+                }
+            }
         }
         html.push_str("</svg>\n");
         let num_omitted = points().count() - finite().count();
@@ -152,8 +159,10 @@ fn line_class(index: usize) -> String {
     format!("l{} d{}", index % NUM_COLOURS, index % 3)
 }
 
-fn path_of(points: &[(f64, f64)], frame: &Frame) -> Result<String, std::fmt::Error> {
-    let mut path = String::new();
+/// The lines through runs of finite points, and dots for points that stand
+/// alone.
+fn paths_of(points: &[(f64, f64)], frame: &Frame) -> Result<(String, String), std::fmt::Error> {
+    let (mut lines, mut dots) = (String::new(), String::new());
     let is_finite = |point: &(f64, f64)| point.0.is_finite() && point.1.is_finite();
     for run in points.chunk_by(|a, b| is_finite(a) == is_finite(b)) {
         if !is_finite(&run[0]) {
@@ -163,22 +172,21 @@ fn path_of(points: &[(f64, f64)], frame: &Frame) -> Result<String, std::fmt::Err
             .iter()
             .map(|(x, y)| (frame.x_px(*x), frame.y_px(*y)))
             .collect();
-        let pixels = thinned(pixels, frame.num_columns());
-        for (index, (x, y)) in pixels.iter().enumerate() {
+        if let [(x, y)] = pixels[..] {
+            Marker::Group(0).add_to_path(&mut dots, x, y, 3.0);
+            continue;
+        }
+        for (index, (x, y)) in thinned(pixels, frame.num_columns()).into_iter().enumerate() {
             write!(
-                path,
+                lines,
                 "{}{} {}",
                 if index == 0 { "M" } else { "L" },
-                px(*x),
-                px(*y)
+                px(x),
+                px(y)
             )?;
         }
-        if pixels.len() == 1 {
-            // A line of no length with round ends shows as a dot.
-            path.push_str("h0");
-        }
     }
-    Ok(path)
+    Ok((lines, dots))
 }
 
 /// Keeps the first, lowest, highest and last point of every pixel column

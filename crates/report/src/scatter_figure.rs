@@ -222,7 +222,7 @@ impl ScatterPanel {
             .points
             .iter()
             .enumerate()
-            .filter(|(_, point)| is_finite(&point))
+            .filter(|(_, point)| is_finite(point))
         {
             let slot = groups.slot(&point.group);
             let (marker, radius, layer) = match slot {
