@@ -1,6 +1,9 @@
-//! Recall of 20,000 known pairs in a random map of 5,000 genes x 128.
+//! Recall in random maps: 5,000 genes with 20,000 known pairs, and 17,000
+//! genes with five sources of 60,000.
 //!
 //! `cargo bench -p morphospace-benchmark --bench recall`
+
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use morphospace_benchmark::{
@@ -10,29 +13,33 @@ use morphospace_core::Seed;
 use rand::RngExt;
 
 fn recall(criterion: &mut Criterion) {
-    let labels: Vec<String> = (0..5000).map(|i| format!("G{i}")).collect();
-    let mut rng = Seed::new(2).rng();
-    let pairs: Vec<(String, String)> = (0..20_000)
-        .map(|_| {
-            let mut draw = || labels[rng.random_range(0..labels.len())].clone();
-            (draw(), draw())
-        })
-        .collect();
-    let known = Relationships::new("random", pairs);
-    let values = random_embeddings(labels.len(), 128, Seed::new(1));
-    let map = EntityMap::new(labels, values, 128).expect("finite");
     let mut group = criterion.benchmark_group("recall");
-    group.sample_size(10);
-    group.bench_function("5000 genes x 128, 20k pairs", |bencher| {
-        bencher.iter(|| {
-            relationship_recall(
-                &map,
-                std::slice::from_ref(&known),
-                &RecallOptions::default(),
-            )
-            .expect("a valid map")
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(10));
+    for (num_genes, num_sources, num_pairs) in [(5_000, 1, 20_000), (17_000, 5, 60_000)] {
+        let labels: Vec<String> = (0..num_genes).map(|i| format!("G{i}")).collect();
+        let sources: Vec<Relationships> = (0..num_sources)
+            .map(|source| {
+                let mut rng = Seed::new(2).split_index(source).rng();
+                let pairs: Vec<(String, String)> = (0..num_pairs)
+                    .map(|_| {
+                        let mut draw = || labels[rng.random_range(0..labels.len())].clone();
+                        (draw(), draw())
+                    })
+                    .collect();
+                Relationships::new(format!("random {source}"), pairs)
+            })
+            .collect();
+        let values = random_embeddings(num_genes, 128, Seed::new(1));
+        let map = EntityMap::new(labels, values, 128).expect("finite");
+        let name = format!("{num_genes} genes x 128, {num_sources} x {num_pairs} pairs");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                relationship_recall(&map, &sources, &RecallOptions::default()).expect("valid")
+            });
         });
-    });
+    }
     group.finish();
 }
 

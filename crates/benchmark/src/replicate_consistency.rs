@@ -261,6 +261,13 @@ pub fn replicate_consistency_interval(
     bootstrap.interval(medians)
 }
 
+/// Rows of one address and perturbation in two experiments.
+#[derive(Default)]
+struct RowsInBoth {
+    first: Vec<usize>,
+    second: Vec<usize>,
+}
+
 fn score_pair(
     wells: &WellTable,
     index: usize,
@@ -269,20 +276,21 @@ fn score_pair(
     null: &ReplicateNull,
 ) -> Result<ReplicatePair, BenchmarkError> {
     let (first_rows, second_rows) = (wells.rows_of(first)?, wells.rows_of(second)?);
-    let mut by_place: BTreeMap<(&str, &str), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    let mut by_place: BTreeMap<(&str, &str), RowsInBoth> = BTreeMap::new();
     let place = |row: usize| (wells.addresses[row].as_str(), wells.perturbation(row));
     for &row in &first_rows {
-        by_place.entry(place(row)).or_default().0.push(row);
+        by_place.entry(place(row)).or_default().first.push(row);
     }
     for &row in &second_rows {
-        by_place.entry(place(row)).or_default().1.push(row);
+        by_place.entry(place(row)).or_default().second.push(row);
     }
     let matched: Vec<MatchedWell> = by_place
         .into_iter()
-        .flat_map(|((address, perturbation), (in_first, in_second))| {
-            let combinations: Vec<(usize, usize)> = in_first
+        .flat_map(|((address, perturbation), rows)| {
+            let combinations: Vec<(usize, usize)> = rows
+                .first
                 .iter()
-                .flat_map(|&a| in_second.iter().map(move |&b| (a, b)))
+                .flat_map(|&a| rows.second.iter().map(move |&b| (a, b)))
                 .collect();
             combinations.into_iter().map(|(a, b)| MatchedWell {
                 address: address.to_owned(),

@@ -556,7 +556,7 @@ fn replicates(case: &Case) -> bool {
                     1e-15,
                 ),
                 "wasserstein" => {
-                    close_relative(&what, found.wasserstein, number(value), relative, 1e-15)
+                    close_relative(&what, found.wasserstein, number(value), relative, 1e-15);
                 }
                 "mean_query" => close(&what, found.mean_query(), number(value), cosine_tolerance),
                 "mean_null" => close(&what, found.mean_null(), number(value), cosine_tolerance),

@@ -41,7 +41,7 @@ impl Table {
                 };
                 match column.data_type() {
                     DataType::Float64 => {
-                        numbers(column.as_primitive::<Float64Type>().values().to_vec())
+                        numbers(column.as_primitive::<Float64Type>().values().to_vec());
                     }
                     DataType::Float32 => numbers(
                         column
