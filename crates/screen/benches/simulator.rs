@@ -6,7 +6,6 @@ use morphospace_screen::simulator::{SimulatorConfig, draw_site, simulate};
 fn simulator(criterion: &mut Criterion) {
     let config = SimulatorConfig {
         experiments: vec!["HUVEC-01".into()],
-        test_experiments: vec![],
         num_plates: 1,
         num_replicates: 1,
         num_groups: 2,

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = SimulatorConfig {
         // Less noise than in the demo makes smaller files.
         microscope: MicroscopeConfig {
-            noise: 0.5,
+            noise: 0.2,
             ..MicroscopeConfig::default()
         },
         ..SimulatorConfig::default()
@@ -101,10 +101,10 @@ fn composite(site: &SimulatedSite) -> Panel {
         .collect()
 }
 
-/// 32 levels, which the eye cannot tell from 256 in textures and which halve
+/// 24 levels, which the eye cannot tell from 256 in textures and which halve
 /// the size of the file.
 fn posterised(light: f32) -> u8 {
-    ((light * 31.0).round() / 31.0 * 255.0) as u8
+    ((light * 23.0).round() / 23.0 * 255.0) as u8
 }
 
 /// Grey levels between the 2nd and the 99.7th percentile as 0 to 1.

@@ -160,7 +160,7 @@ impl Default for SimulatorConfig {
             experiments: ["HEPG2-01", "HUVEC-01", "RPE-01", "U2OS-01"]
                 .map(str::to_owned)
                 .into(),
-            test_experiments: vec!["U2OS-01".to_owned()],
+            test_experiments: Vec::new(),
             num_plates: 2,
             num_rows: 6,
             num_columns: 10,
@@ -461,7 +461,7 @@ mod tests {
     fn message(change: impl FnOnce(&mut SimulatorConfig)) -> String {
         let mut config = SimulatorConfig::default();
         change(&mut config);
-        config.check().err().expect("refused").to_string()
+        config.check().expect_err("refused").to_string()
     }
 
     #[test]

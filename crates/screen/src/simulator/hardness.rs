@@ -240,10 +240,12 @@ fn solve(matrix: &[Vec<f64>], right: &[f64]) -> Vec<f64> {
         .map(|(row, b)| [row.as_slice(), &[*b]].concat())
         .collect();
     for pivot in 0..n {
-        for row in pivot + 1..n {
-            let factor = rows[row][pivot] / rows[pivot][pivot];
-            for column in pivot..=n {
-                rows[row][column] -= factor * rows[pivot][column];
+        let (done, below) = rows.split_at_mut(pivot + 1);
+        let pivot_row = &done[pivot];
+        for row in below {
+            let factor = row[pivot] / pivot_row[pivot];
+            for (value, pivot_value) in row.iter_mut().zip(pivot_row).skip(pivot) {
+                *value -= factor * pivot_value;
             }
         }
     }
@@ -294,6 +296,8 @@ fn intensity_tells_the_experiment_and_structure_the_perturbation() {
 fn a_fixed_exposure_leaves_the_amount_of_matter_in_the_intensities() {
     let mut config = read(HARDNESS);
     config.microscope.auto_exposure = 0.0;
+    config.experiments.truncate(4);
+    config.num_replicates = 2;
     let views = Views::of(&config.check().expect("valid"));
     let accuracy = views.perturbation_accuracy(&views.centred_on_controls(&views.intensity));
     eprintln!("perturbation from intensity at fixed exposure: {accuracy:.3}");

@@ -26,6 +26,20 @@
 //! harsher than a real microscope of fixed exposure: a screen with
 //! `auto_exposure = 0` leaves the amount of stained matter in the images.
 //!
+//! Measured on `configs/simulators/hardness.toml` (eight experiments, 24
+//! perturbations) by `cargo test -p morphospace-screen hardness --
+//! --nocapture`, linear discriminants throughout:
+//!
+//! | predicted | from | accuracy | chance |
+//! |---|---|---|---|
+//! | experiment | mean and sd of each channel | 1.00 | 0.125 |
+//! | perturbation, in unseen experiments | mean and sd of each channel | 0.06 | 0.042 |
+//! | perturbation, in unseen experiments | the same at fixed exposure, four experiments | 0.31 | 0.042 |
+//! | perturbation, in unseen experiments | true morphology | 0.98 | 0.042 |
+//!
+//! In the demo, the true morphology recalls 95 % of the planted
+//! relationships and the intensities 12 % (10 % by chance).
+//!
 //! # Source
 //! The layout and the design of plates: Sypetkowski et al. 2023, "RxRx1: A
 //! Dataset for Evaluating Experimental Batch Correction Methods". The shape

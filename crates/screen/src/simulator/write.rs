@@ -53,7 +53,6 @@ pub struct SimulatedScreen {
 ///
 /// let config = SimulatorConfig {
 ///     experiments: vec!["RPE-01".into()],
-///     test_experiments: vec![],
 ///     num_plates: 1,
 ///     num_replicates: 1,
 ///     num_groups: 1,
@@ -297,4 +296,221 @@ fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), SimulatorEr
     let path = folder.join(name);
     write_atomically(&path, |file| file.write_all(bytes))
         .map_err(|source| cannot_write(&path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use morphospace_core::ControlRole;
+
+    use super::*;
+    use crate::simulator::SimulatorConfig;
+    use crate::{Pixels, open_screen};
+
+    fn small() -> CheckedSimulator {
+        let config = SimulatorConfig {
+            experiments: vec!["HUVEC-01".into(), "RPE-02".into()],
+            test_experiments: vec!["RPE-02".into()],
+            num_sites: 2,
+            image_px: 64,
+            num_groups: 2,
+            num_negative_controls: 3,
+            num_positive_controls: 1,
+            ..SimulatorConfig::default()
+        };
+        config.check().expect("valid")
+    }
+
+    fn all_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        walkdir::WalkDir::new(folder)
+            .into_iter()
+            .map(|entry| entry.expect("listed"))
+            .filter(|entry| entry.file_type().is_file())
+            .map(|entry| {
+                let path = entry
+                    .path()
+                    .strip_prefix(folder)
+                    .expect("inside")
+                    .to_owned();
+                (path, fs::read(entry.path()).expect("read"))
+            })
+            .collect()
+    }
+
+    fn text(files: &BTreeMap<PathBuf, Vec<u8>>, name: &str) -> String {
+        String::from_utf8(files[Path::new(name)].clone()).expect("text")
+    }
+
+    #[test]
+    fn bytes_depend_on_the_seed_and_not_on_the_threads() {
+        let simulate_with = |num_threads: usize, screen: &CheckedSimulator| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(num_threads)
+                .build();
+            pool.expect("threads")
+                .install(|| simulate(screen, folder.path(), &|_, _| {}))
+                .expect("written");
+            all_files(folder.path())
+        };
+        let screen = small();
+        let one = simulate_with(1, &screen);
+        assert!(
+            one == simulate_with(3, &screen),
+            "three threads wrote other bytes than one"
+        );
+
+        let other_seed = SimulatorConfig {
+            seed: 2,
+            ..screen.config().clone()
+        };
+        let other = simulate_with(2, &other_seed.check().expect("valid"));
+        assert_eq!(one.len(), other.len());
+        let num_same_images = one
+            .iter()
+            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "png"))
+            .filter(|(path, bytes)| other.get(*path) == Some(bytes))
+            .count();
+        assert_eq!(num_same_images, 0);
+    }
+
+    #[test]
+    fn a_screen_is_read_as_rxrx1_and_holds_what_was_drawn() {
+        let planned = small();
+        let folder = tempfile::tempdir().expect("a folder");
+        let written = simulate(&planned, folder.path(), &|_, _| {}).expect("written");
+        assert_eq!(
+            (
+                written.num_experiments,
+                written.num_plates,
+                written.num_wells
+            ),
+            (2, 4, 40)
+        );
+        assert_eq!((written.num_sites, written.num_treatments), (80, 6));
+
+        let screen = open_screen(folder.path(), None).expect("a screen");
+        assert_eq!(screen.channels(), Channel::rxrx1());
+        assert_eq!(screen.sites().len(), written.num_sites);
+        let mut roles = BTreeMap::new();
+        for site in screen.sites() {
+            *roles.entry(site.well.control_role).or_insert(0) += 1;
+        }
+        assert_eq!(roles[&ControlRole::Treatment], 2 * 6 * 2 * 2);
+        assert_eq!(roles[&ControlRole::PositiveControl], 4 * 2);
+        let num_negative: usize = roles
+            .iter()
+            .filter(|(role, _)| role.is_negative())
+            .map(|(_, count)| count)
+            .sum();
+        assert_eq!(num_negative, 4 * 3 * 2);
+
+        for well_index in [0, 17, 39] {
+            let drawn = draw_site(&planned, well_index, 2);
+            let site_index = screen
+                .sites()
+                .iter()
+                .position(|site| site.key == drawn.key)
+                .expect("every drawn site is listed");
+            for channel in 0..6 {
+                let plane = screen.read_plane(site_index, channel).expect("readable");
+                assert_eq!((plane.width, plane.height), (64, 64));
+                assert_eq!(plane.pixels, Pixels::U8(drawn.planes[channel].clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn tables_agree_with_each_other() {
+        let planned = small();
+        let folder = tempfile::tempdir().expect("a folder");
+        simulate(&planned, folder.path(), &|_, _| {}).expect("written");
+        let files = all_files(folder.path());
+        let metadata = text(&files, "metadata.csv");
+        let mut lines = metadata.lines();
+        assert_eq!(
+            lines.next(),
+            Some(
+                "site_id,well_id,cell_type,dataset,experiment,plate,well,site,well_type,sirna,\
+                 sirna_id"
+            )
+        );
+        assert!(
+            lines
+                .clone()
+                .all(|line| line.contains(",test,") == line.contains(",RPE-02,"))
+        );
+        let well_ids: BTreeSet<&str> = lines
+            .map(|line| line.split(',').nth(1).expect("a well"))
+            .collect();
+
+        let truth = text(&files, "truth.csv");
+        let truth_ids: BTreeSet<&str> = truth
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').next().expect("a well"))
+            .collect();
+        assert_eq!(truth_ids, well_ids);
+        let columns = truth.lines().next().expect("a header").split(',').skip(2);
+        assert!(columns.clone().all(|column| column.starts_with("param_")));
+        assert_eq!(columns.count(), Parameter::COUNT);
+
+        let perturbations = text(&files, "perturbations.csv");
+        assert_eq!(perturbations.lines().count(), 1 + 6 + 1 + 1);
+        assert!(perturbations.ends_with("EMPTY,7,\n"), "{perturbations}");
+        let relationships = text(&files, "relationships.csv");
+        assert!(relationships.starts_with("entity1,entity2\n"));
+        assert_eq!(relationships.lines().count(), 1 + 2 * 3);
+
+        let config: SimulatorConfig =
+            morphospace_core::parse_config("simulator.toml", &text(&files, "simulator.toml"), &[])
+                .expect("valid");
+        assert_eq!(&config, planned.config());
+    }
+
+    #[test]
+    fn progress_counts_up_to_the_total() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let largest = AtomicUsize::new(0);
+        let screen = simulate(&small(), folder.path(), &|done, total| {
+            assert_eq!(total, 80);
+            largest.fetch_max(done, Ordering::Relaxed);
+        })
+        .expect("written");
+        assert_eq!(largest.into_inner(), screen.num_sites);
+    }
+
+    #[test]
+    fn a_stopped_simulation_is_no_screen_and_its_folder_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let last_plate = folder.path().join("images/RPE-02/Plate2");
+        // Takes the last plate's folder away after the first well.
+        let sabotage = |_: usize, _: usize| drop(fs::remove_dir_all(&last_plate));
+        let stopped = simulate(&small(), folder.path(), &sabotage).expect_err("sabotaged");
+        assert!(stopped.to_string().contains("Plate2"), "{stopped}");
+        assert!(!folder.path().join("metadata.csv").exists());
+        let error = simulate(&small(), folder.path(), &|_, _| {})
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("is not empty\nhint: choose another folder"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "in the way").expect("written");
+        let inside = file.join("screen");
+        let error = simulate(&small(), &inside, &|_, _| {})
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.starts_with("cannot write") && error.contains("screen"),
+            "{error}"
+        );
+    }
 }
