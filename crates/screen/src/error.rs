@@ -298,9 +298,8 @@ impl fmt::Display for ImageError {
             "{} channel {}: {}",
             self.site, self.channel, self.problem
         )?;
-        match &self.file {
-            Some(file) => write!(f, ": '{file}'")?,
-            None => {}
+        if let Some(file) = &self.file {
+            write!(f, ": '{file}'")?;
         }
         write!(f, "\nhint: {}", self.problem.hint())
     }

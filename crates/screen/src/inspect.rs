@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
-use morphospace_core::{Channel, ControlRole};
+use morphospace_core::{Channel, ControlRole, Perturbation};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +195,7 @@ fn count_wells(screen: &dyn Screen, inspection: &mut Inspection) {
                 .entry(background.clone())
                 .or_default() += 1;
         }
-        perturbations.extend(well.perturbations.iter().map(|p| p.label()));
+        perturbations.extend(well.perturbations.iter().map(Perturbation::label));
         targets.extend(well.perturbations.iter().map(|p| p.target().to_owned()));
     }
     inspection.num_experiments = experiments.len();

@@ -97,10 +97,10 @@ impl Rxrx1Screen {
         let file = relative_path(key, &self.channels[channel_index]);
         let folders = self.folders.get(&key.plate.experiment)?;
         let mut paths = folders.iter().map(|folder| folder.join(&file));
-        if folders.len() > 1 {
-            if let Some(path) = paths.clone().find(|path| path.is_file()) {
-                return Some(path);
-            }
+        if folders.len() > 1
+            && let Some(path) = paths.clone().find(|path| path.is_file())
+        {
+            return Some(path);
         }
         paths.next()
     }
@@ -288,7 +288,7 @@ fn find_experiment_folders(
             source,
         };
         let mut entries = fs::read_dir(&place)
-            .and_then(|entries| entries.collect::<Result<Vec<_>, _>>())
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(cannot_read)?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {

@@ -98,9 +98,10 @@ impl Plane {
         }
     }
 
-    /// Whether [`standardise`](crate::standardise) brings the values to the
-    /// 0..255 of the published networks by dividing them by 257: true for
-    /// 16-bit images. Worth a line in the provenance of what follows.
+    /// Whether [`SelfStandardisation`](crate::SelfStandardisation) brings
+    /// the values to the 0..255 of the published networks by dividing them
+    /// by 257: true for 16-bit images. Worth a line in the provenance of
+    /// what follows.
     pub fn is_rescaled_to_8_bit_range(&self) -> bool {
         self.bit_depth() == 16
     }

@@ -372,7 +372,7 @@ impl ScreenDescription {
                     .into(),
             );
         }
-        if !has("well") && !(has("row") && has("column")) {
+        if !(has("well") || has("row") && has("column")) {
             return Err(
                 "nothing tells the well\nhint: add (?<well>...), or (?<row>...) and \
                         (?<column>...), to pattern.path"

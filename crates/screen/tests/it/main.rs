@@ -1,0 +1,14 @@
+//! Integration tests of the readers and of what happens to their images.
+
+// Tests say what they skip.
+#![allow(clippy::print_stderr)]
+
+mod decode;
+mod described;
+mod golden;
+mod inspect;
+mod manifest;
+mod real_data;
+mod rxrx1;
+mod site_image;
+mod support;
