@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ControlRule;
 use crate::controls::NoControlsError;
+use crate::moments::median;
 
 /// Column of the result that says how many rows went into each row.
 pub const COUNT_COLUMN: &str = "Metadata_count";
@@ -177,7 +178,7 @@ pub fn aggregate(profiles: &Profiles, settings: &Aggregate) -> Result<Profiles, 
                 .collect();
             match settings.average {
                 Average::Mean => mean(&rows, num_features),
-                Average::Median => median(&rows, num_features),
+                Average::Median => median_of_each(&rows, num_features),
                 Average::Spherical => spherical_mean(&rows, num_features),
                 Average::SphericalFrechet => frechet_mean(&rows, num_features),
             }
@@ -231,17 +232,9 @@ fn mean(rows: &[&[f64]], num_features: usize) -> Vec<f64> {
     mean
 }
 
-fn median(rows: &[&[f64]], num_features: usize) -> Vec<f64> {
-    let half = rows.len() / 2;
+fn median_of_each(rows: &[&[f64]], num_features: usize) -> Vec<f64> {
     (0..num_features)
-        .map(|feature| {
-            let mut column: Vec<f64> = rows.iter().map(|row| row[feature]).collect();
-            column.sort_unstable_by(f64::total_cmp);
-            match rows.len() % 2 {
-                0 => (column[half - 1] + column[half]) / 2.0,
-                _ => column[half],
-            }
-        })
+        .map(|feature| median(&mut rows.iter().map(|row| row[feature]).collect::<Vec<f64>>()))
         .collect()
 }
 

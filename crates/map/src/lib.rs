@@ -4,15 +4,20 @@
 //!
 //! 1. [`align`] takes away what differs between batches, judged by their
 //!    negative controls: [`CenterScale`], [`Pca`], [`PcaCenterScale`],
-//!    [`Tvn`], one method per file. A method is fitted once and the fitted
+//!    [`Tvn`], [`MadRobustize`], [`Spherize`], one method per file. A method is fitted once and the fitted
 //!    correction can be saved and applied to further wells.
 //! 2. [`aggregate`] turns replicate wells into one row per perturbation.
+//!
+//! Beside them stand the [`chromosome_arm`] correction of knock-out maps and
+//! the [`cauchy_combination`] of p-values.
 //!
 //! All arithmetic is in double precision, and no result depends on the
 //! number of threads.
 
 mod aggregate;
 pub mod align;
+mod cauchy;
+pub mod chromosome_arm;
 pub mod conformance;
 mod controls;
 mod decompose;
@@ -21,7 +26,8 @@ mod moments;
 pub use aggregate::{Aggregate, AggregateError, Average, COUNT_COLUMN, aggregate};
 pub use align::{
     Align, AlignError, AlignInput, AlignMethod, Aligned, Aligner, CenterScale, Components,
-    FitReport, FittedAligner, Pca, PcaCenterScale, Reference, Tvn, align_profiles, fit_profiles,
-    transform_profiles,
+    FitReport, FittedAligner, MadRobustize, Pca, PcaCenterScale, Reference, Sphering, Spherize,
+    Tvn, align_profiles, fit_profiles, transform_profiles,
 };
-pub use controls::ControlRule;
+pub use cauchy::{CauchyError, cauchy_combination};
+pub use controls::{ControlRule, NoControlsError};

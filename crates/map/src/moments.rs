@@ -98,6 +98,18 @@ fn sums(
     total
 }
 
+/// The median; of an even count, the mean of the two middle values.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    let half = values.len() / 2;
+    let is_even = values.len() % 2 == 0;
+    let (below, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
+    if !is_even {
+        return upper;
+    }
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (lower + upper) / 2.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

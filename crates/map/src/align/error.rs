@@ -112,6 +112,18 @@ pub enum AlignError {
         /// Components there are.
         available: usize,
     },
+    /// Features depend on each other.
+    #[error(
+        "the {num_features} features of {num_rows} rows have rank {rank} and cannot be sphered\nhint: drop features that are sums or copies of others, or use tvn or pca_center_scale"
+    )]
+    RankDeficient {
+        /// Directions in which the rows differ.
+        rank: usize,
+        /// Rows fitted on.
+        num_rows: usize,
+        /// Features.
+        num_features: usize,
+    },
     /// All rows fitted on are alike.
     #[error(
         "the {num_rows} rows to fit on do not differ in any feature\nhint: are they copies of one well?"

@@ -131,6 +131,24 @@ impl FittedAligner {
                 ));
             }
         }
+        if let AlignMethod::MadRobustize(method) = &self.method {
+            let is_flat = |scale: &f64| *scale <= method.epsilon;
+            let num_flat = (0..report.num_features)
+                .filter(|&j| {
+                    self.affine
+                        .before
+                        .iter()
+                        .any(|scaling| is_flat(&scaling.scale[j]))
+                })
+                .count();
+            if num_flat > 0 {
+                warnings.push(format!(
+                    "{num_flat} of {} features have a median absolute deviation of 0 and were \
+                     divided by epsilon ({:e})",
+                    report.num_features, method.epsilon
+                ));
+            }
+        }
         warnings
     }
 
@@ -173,12 +191,17 @@ impl FittedAligner {
         })
     }
 
-    /// Names of the result's features: those of the input where the method
-    /// only scales them.
+    /// Names of the result's features: those of the input where they keep
+    /// their meaning.
     pub(crate) fn feature_names_out(&self, names: &[String]) -> Vec<String> {
-        match self.affine.projection {
-            None => names.to_vec(),
-            Some(_) => (0..self.affine.num_features_out())
+        use super::Sphering::{Zca, ZcaCor};
+        let keeps_features = match &self.method {
+            AlignMethod::Spherize(method) => matches!(method.sphering, Zca | ZcaCor),
+            _ => self.affine.projection.is_none(),
+        };
+        match keeps_features {
+            true => names.to_vec(),
+            false => (0..self.affine.num_features_out())
                 .map(|i| format!("feature_{i}"))
                 .collect(),
         }

@@ -5,8 +5,8 @@ use faer::MatRef;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlignError, AlignInput, Aligned, CenterScale, FitReport, FittedAligner, Pca, PcaCenterScale,
-    Tvn,
+    AlignError, AlignInput, Aligned, CenterScale, FitReport, FittedAligner, MadRobustize, Pca,
+    PcaCenterScale, Spherize, Tvn,
 };
 
 /// The settings of an alignment method.
@@ -78,13 +78,24 @@ pub enum AlignMethod {
     Pca(Pca),
     /// [`PcaCenterScale`].
     PcaCenterScale(PcaCenterScale),
+    /// [`MadRobustize`].
+    MadRobustize(MadRobustize),
+    /// [`Spherize`].
+    Spherize(Spherize),
     /// [`Tvn`].
     Tvn(Tvn),
 }
 
 impl AlignMethod {
     /// The names of all methods.
-    pub const NAMES: [&str; 4] = ["center_scale", "pca", "pca_center_scale", "tvn"];
+    pub const NAMES: [&str; 6] = [
+        "center_scale",
+        "pca",
+        "pca_center_scale",
+        "mad_robustize",
+        "spherize",
+        "tvn",
+    ];
 
     /// The method's name, as files and score tables write it.
     pub fn name(&self) -> &'static str {
@@ -92,6 +103,8 @@ impl AlignMethod {
             Self::CenterScale(_) => "center_scale",
             Self::Pca(_) => "pca",
             Self::PcaCenterScale(_) => "pca_center_scale",
+            Self::MadRobustize(_) => "mad_robustize",
+            Self::Spherize(_) => "spherize",
             Self::Tvn(_) => "tvn",
         }
     }
@@ -109,6 +122,8 @@ impl FromStr for AlignMethod {
             "pca_center_scale" | "pca_centerscale" => {
                 Ok(Self::PcaCenterScale(PcaCenterScale::default()))
             }
+            "mad_robustize" => Ok(Self::MadRobustize(MadRobustize::default())),
+            "spherize" => Ok(Self::Spherize(Spherize::default())),
             "tvn" => Ok(Self::Tvn(Tvn::default())),
             _ => Err(format!(
                 "'{text}' is not an alignment method (one of {})",
@@ -126,6 +141,8 @@ impl Align for AlignMethod {
             Self::CenterScale(method) => method.check(),
             Self::Pca(method) => method.check(),
             Self::PcaCenterScale(method) => method.check(),
+            Self::MadRobustize(method) => method.check(),
+            Self::Spherize(method) => method.check(),
             Self::Tvn(method) => method.check(),
         }
     }
@@ -135,6 +152,8 @@ impl Align for AlignMethod {
             Self::CenterScale(method) => method.fit(input),
             Self::Pca(method) => method.fit(input),
             Self::PcaCenterScale(method) => method.fit(input),
+            Self::MadRobustize(method) => method.fit(input),
+            Self::Spherize(method) => method.fit(input),
             Self::Tvn(method) => method.fit(input),
         }
     }
@@ -155,6 +174,18 @@ impl From<Pca> for AlignMethod {
 impl From<PcaCenterScale> for AlignMethod {
     fn from(method: PcaCenterScale) -> Self {
         Self::PcaCenterScale(method)
+    }
+}
+
+impl From<MadRobustize> for AlignMethod {
+    fn from(method: MadRobustize) -> Self {
+        Self::MadRobustize(method)
+    }
+}
+
+impl From<Spherize> for AlignMethod {
+    fn from(method: Spherize) -> Self {
+        Self::Spherize(method)
     }
 }
 

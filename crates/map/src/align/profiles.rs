@@ -97,6 +97,8 @@ fn needs_controls(method: &AlignMethod) -> bool {
     match method {
         AlignMethod::CenterScale(method) => method.reference.controls_only(),
         AlignMethod::Pca(method) => method.reference.controls_only(),
+        AlignMethod::MadRobustize(method) => method.reference.controls_only(),
+        AlignMethod::Spherize(method) => method.reference.controls_only(),
         AlignMethod::PcaCenterScale(_) | AlignMethod::Tvn(_) => true,
     }
 }

@@ -4,8 +4,9 @@
 use faer::{Mat, mat};
 use morphospace_map::conformance::check_align;
 use morphospace_map::{
-    Align, AlignInput, AlignMethod, Aligner, CenterScale, Components, ControlRule, Pca,
-    PcaCenterScale, Reference, Tvn, align_profiles, fit_profiles, transform_profiles,
+    Align, AlignInput, AlignMethod, Aligner, CenterScale, Components, ControlRule, MadRobustize,
+    Pca, PcaCenterScale, Reference, Sphering, Spherize, Tvn, align_profiles, fit_profiles,
+    transform_profiles,
 };
 use morphospace_profiles::{Column, Features, Profiles};
 use proptest::prelude::*;
@@ -45,6 +46,24 @@ fn methods() -> Vec<(AlignMethod, bool)> {
             Pca {
                 components: Components::Count(2),
                 reference: Reference::Controls,
+            }
+            .into(),
+            false,
+        ),
+        (MadRobustize::default().into(), true),
+        (
+            MadRobustize {
+                per_batch: false,
+                ..MadRobustize::default()
+            }
+            .into(),
+            false,
+        ),
+        (Spherize::default().into(), false),
+        (
+            Spherize {
+                sphering: Sphering::PcaCor,
+                ..Spherize::default()
             }
             .into(),
             false,

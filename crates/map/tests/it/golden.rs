@@ -9,18 +9,20 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use faer::MatRef;
+use faer::{Mat, MatRef};
+use morphospace_map::chromosome_arm::{ArmCentering, Interval, LocFilter, gene_arms};
 use morphospace_map::{
     Aggregate, Align, AlignInput, AlignMethod, Aligned, Aligner, Average, CenterScale, Components,
-    ControlRule, FittedAligner, Pca, PcaCenterScale, Reference, Tvn, aggregate,
+    ControlRule, FittedAligner, MadRobustize, Pca, PcaCenterScale, Reference, Sphering, Spherize,
+    Tvn, aggregate, cauchy_combination,
 };
-use morphospace_profiles::{Profiles, read_profiles};
+use morphospace_profiles::{Profiles, ReadOptions, read_profiles, read_profiles_with};
 use serde_json::Value;
 
-use crate::tables::cosines;
+use crate::tables::{cosines, covariance};
 
 /// Kinds of this crate whose code is still to be written.
-const NOT_BUILT_YET: [&str; 4] = ["mad_robustize", "spherize", "cauchy", "chromosome_arm"];
+const NOT_BUILT_YET: [&str; 0] = [];
 
 #[test]
 fn golden_cases_agree() {
@@ -84,6 +86,10 @@ impl Case {
             "pca" => self.check_pca(),
             "align_real" => self.check_align_real(),
             "aggregate" => self.check_aggregate(),
+            "mad_robustize" => self.check_mad_robustize(),
+            "spherize" => self.check_spherize(),
+            "cauchy" => self.check_cauchy(),
+            "chromosome_arm" => self.check_chromosome_arm(),
             kind if NOT_BUILT_YET.contains(&kind) => {
                 eprintln!("NOT BUILT YET: {kind} ({})", self.folder.display());
             }
@@ -351,12 +357,13 @@ impl Case {
             per_batch: true,
         };
         let (_, scaled) = wells.align(&scaled.into());
+        let scaled = wells.with(scaled.values);
         let count = self.json["config"]["n_components"].as_u64().unwrap() as usize;
         let pca = Pca {
             components: Components::Count(count),
             ..Pca::default()
         };
-        let (_, embedded) = wells.with(scaled.values).align(&pca.into());
+        let (_, embedded) = scaled.align(&pca.into());
         self.compare("embed_by_pca.parquet", &embedded, up_to_sign);
         self.compare_cosines("cosines.parquet", &embedded, absolute);
 
@@ -373,9 +380,14 @@ impl Case {
             .find(|(key, _)| key.starts_with("n_components_for_variance"))
             .unwrap();
         assert_eq!(
-            wells.align(&pca.into()).1.num_features as u64,
+            scaled.align(&pca.into()).1.num_features as u64,
             expect.as_u64().unwrap()
         );
+
+        let mean: Vec<f64> = serde_json::from_value(expected["mean"].clone()).unwrap();
+        let middle = MatRef::from_row_major_slice(&mean, 1, mean.len());
+        let middle = fitted.transform(middle, &wells.batch[..1]).unwrap();
+        assert!(middle.values.iter().all(|value| value.abs() < 1e-10));
     }
 
     fn check_align_real(&self) {
@@ -434,6 +446,240 @@ impl Case {
             };
             self.compare_values(&file, &cosines(&rows), &expect, tolerance);
         }
+    }
+
+    fn check_mad_robustize(&self) {
+        let wells = Wells::with_control_flags(self.table("wells.parquet"));
+        let relative = self.tolerance("finite columns", "rel");
+        let epsilon = self.config_f64("epsilon", 1e-18);
+        let method = MadRobustize {
+            per_batch: false,
+            epsilon,
+            ..MadRobustize::default()
+        };
+        let (fitted, robust) = wells.align(&method.into());
+        let expect = self.table("robustized.parquet");
+        let tolerance = Tolerance {
+            absolute: relative,
+            up_to_sign: false,
+        };
+        self.compare("robustized.parquet", &robust, tolerance);
+
+        let fit = self.table("fit.parquet");
+        assert_eq!(fit.keys("what").unwrap(), ["median", "mad"]);
+        let (median, mad) = (fit.row(0), fit.row(1));
+        let sum: Vec<f64> = median.iter().zip(&mad).map(|(a, b)| a + b).collect();
+        let transform = |row: &[f64]| {
+            let row = MatRef::from_row_major_slice(row, 1, row.len());
+            fitted.transform(row, &wells.batch[..1]).unwrap().values
+        };
+        assert!(transform(&median).iter().all(|value| *value == 0.0));
+        let num_flat = mad.iter().filter(|mad| **mad == 0.0).count();
+        for (mad, value) in mad.iter().zip(transform(&sum)) {
+            assert!(*mad == 0.0 || (value - 1.0).abs() < 1e-10);
+        }
+        assert_eq!(fitted.warnings().len(), usize::from(num_flat > 0));
+        assert_eq!(expect.num_features(), mad.len());
+    }
+
+    fn check_spherize(&self) {
+        let wells = Wells::with_control_flags(self.table("wells.parquet"));
+        let epsilon = self.config_f64("epsilon", 1e-6);
+        let expected = self.expected();
+        let names: Vec<String> =
+            serde_json::from_value(self.json["config"]["methods"].clone()).unwrap();
+        for name in names {
+            let sphering: Sphering = serde_json::from_value(Value::from(name.as_str())).unwrap();
+            let method = Spherize {
+                sphering,
+                epsilon,
+                ..Spherize::default()
+            };
+            let (_, sphered) = wells.align(&method.into());
+            let is_pca = matches!(sphering, Sphering::Pca | Sphering::PcaCor);
+            let key = if is_pca { "PCA,PCA-cor" } else { "ZCA,ZCA-cor" };
+            let absolute = self.tolerance(key, "abs");
+            let tolerance = Tolerance {
+                absolute,
+                up_to_sign: is_pca,
+            };
+            self.compare(&format!("{name}.parquet"), &sphered, tolerance);
+            if let Some(expect) = expected["max_abs_cov_minus_identity_on_controls"][&name].as_f64()
+            {
+                let controls: Vec<usize> = (0..wells.batch.len())
+                    .filter(|&row| wells.is_control[row])
+                    .collect();
+                let d = sphered.num_features;
+                let controls = Mat::from_fn(controls.len(), d, |i, j| sphered.row(controls[i])[j]);
+                let rest = covariance(controls.as_ref(), 1) - Mat::<f64>::identity(d, d);
+                assert!((rest.norm_max() - expect).abs() < 1e-9, "{name}");
+            }
+        }
+        if self.has("ZCA_rank_deficient.parquet") {
+            let rows: Vec<usize> =
+                serde_json::from_value(expected["rank_deficient_rows"].clone()).unwrap();
+            let mut few = wells.with(wells.values.clone());
+            few.is_control = (0..wells.batch.len())
+                .map(|row| rows.contains(&row))
+                .collect();
+            let (_, sphered) = few.align(
+                &Spherize {
+                    epsilon,
+                    ..Spherize::default()
+                }
+                .into(),
+            );
+            let absolute = self.tolerance("ZCA,ZCA-cor", "abs");
+            let tolerance = Tolerance {
+                absolute,
+                up_to_sign: false,
+            };
+            self.compare("ZCA_rank_deficient.parquet", &sphered, tolerance);
+        }
+    }
+
+    fn check_cauchy(&self) {
+        let relative = self.tolerance("p", "rel");
+        // The second number is for very small values mixed with some near 1.
+        let text = self.json["tolerance"]["p"].as_str().unwrap();
+        let mixed: f64 = text
+            .split("rel ")
+            .nth(2)
+            .and_then(|rest| rest.split_whitespace().next())
+            .map_or(relative, |number| number.parse().unwrap());
+        for case in self.expected()["cases"].as_array().unwrap() {
+            let numbers = |key: &str| -> Option<Vec<f64>> {
+                let values = case[key].as_array()?;
+                Some(values.iter().map(|value| value.as_f64().unwrap()).collect())
+            };
+            let p = numbers("p").unwrap();
+            let found = cauchy_combination(&p, numbers("weights").as_deref()).unwrap();
+            let expect = case["expected"].as_f64().unwrap();
+            let is_mixed = p.iter().any(|&p| p < 1e-3) && p.iter().any(|&p| p > 0.9);
+            let relative = if is_mixed { mixed } else { relative };
+            assert!(
+                (found / expect - 1.0).abs() <= relative,
+                "{p:?}: {found} and not {expect}"
+            );
+        }
+    }
+
+    fn check_chromosome_arm(&self) {
+        let intervals = |file: &str, [name, chromosome, start, end]: [&str; 4]| -> Vec<Interval> {
+            let features = Some(vec![start.to_owned(), end.to_owned()]);
+            let options = ReadOptions {
+                features,
+                ..ReadOptions::default()
+            };
+            let (table, _) = read_profiles_with(&self.folder.join(file), &options).unwrap();
+            let (names, chromosomes) = (table.keys(name).unwrap(), table.keys(chromosome).unwrap());
+            (0..table.num_rows())
+                .map(|row| Interval {
+                    name: names[row].clone(),
+                    chromosome: chromosomes[row].clone(),
+                    start: table.row(row)[0] as u64,
+                    end: table.row(row)[1] as u64,
+                })
+                .collect()
+        };
+        let transcripts = intervals(
+            "transcripts.parquet",
+            ["name2", "chrom", "txStart", "txEnd"],
+        );
+        let centromeres = intervals(
+            "centromeres.parquet",
+            ["chrom", "chrom", "chromStart", "chromEnd"],
+        );
+        let arms = gene_arms(&transcripts, &centromeres, LocFilter::AsPublished);
+        let expect = intervals(
+            "gene_arms.parquet",
+            ["gene", "chrom_arm_name", "start", "end"],
+        );
+        let found: Vec<Interval> = arms
+            .iter()
+            .map(|arm| Interval {
+                name: arm.gene.clone(),
+                chromosome: arm.arm_name(),
+                start: arm.start,
+                end: arm.end,
+            })
+            .collect();
+        assert_eq!(found, expect);
+        let expected = self.expected();
+        assert_eq!(
+            arms.len() as u64,
+            expected["n_genes_kept"].as_u64().unwrap()
+        );
+
+        // `zfpkm < -3`
+        let query = self.json["config"]["subset_query"].as_str().unwrap();
+        let (column, below) = query.split_once('<').unwrap();
+        let unexpressed = ArmCentering {
+            arm_column: "chromosome_arm".into(),
+            expression_column: Some(column.trim().into()),
+            unexpressed_below: below.trim().parse().unwrap(),
+            min_num_genes: self.json["config"]["min_num_gene"].as_u64().unwrap() as usize,
+        };
+        let every = ArmCentering {
+            expression_column: None,
+            ..unexpressed.clone()
+        };
+        let table = self.table("table.parquet");
+        for (file, centering) in [
+            ("arm_means.parquet", &unexpressed),
+            ("arm_means_all.parquet", &every),
+        ] {
+            let expect = self.table(file);
+            let means = centering.arm_means(&table).unwrap();
+            let names: Vec<&String> = means.keys().collect();
+            assert_eq!(
+                names,
+                expect
+                    .keys("chromosome_arm")
+                    .unwrap()
+                    .iter()
+                    .collect::<Vec<_>>()
+            );
+            let found: Vec<f64> = means.values().flat_map(|mean| mean.mean.clone()).collect();
+            let absolute = self.tolerance("arm means", "abs");
+            self.compare_values(
+                file,
+                &found,
+                &expect,
+                Tolerance {
+                    absolute,
+                    up_to_sign: false,
+                },
+            );
+        }
+        let means = unexpressed.arm_means(&table).unwrap();
+        assert_eq!(
+            means.len() as u64,
+            expected["n_arms_kept"].as_u64().unwrap()
+        );
+        for arm in expected["arms_with_exactly_20"].as_array().unwrap() {
+            assert!(!means.contains_key(arm.as_str().unwrap()));
+        }
+        for arm in expected["arms_with_exactly_21"].as_array().unwrap() {
+            assert_eq!(means[arm.as_str().unwrap()].num_rows, 21);
+        }
+        let centered = unexpressed.center(&table).unwrap();
+        let expect = self.table("centered.parquet");
+        let expect_rows = rows_of(&expect);
+        let found: Vec<f64> = expect_rows
+            .iter()
+            .flat_map(|&row| centered.row(row))
+            .collect();
+        let absolute = self.tolerance("centered features", "abs");
+        self.compare_values(
+            "centered.parquet",
+            &found,
+            &expect,
+            Tolerance {
+                absolute,
+                up_to_sign: false,
+            },
+        );
     }
 
     fn check_aggregate(&self) {
@@ -506,6 +752,21 @@ impl Wells {
             .select(&profiles)
             .unwrap();
         let batch = profiles.keys("batch").unwrap();
+        let values = profiles.values().into_owned();
+        Self {
+            profiles,
+            values,
+            batch,
+            is_control,
+        }
+    }
+
+    /// Controls marked by a column of flags, and no batches.
+    fn with_control_flags(profiles: Profiles) -> Self {
+        let is_control = ControlRule::new("control", ["true"])
+            .select(&profiles)
+            .unwrap();
+        let batch = vec![String::new(); profiles.num_rows()];
         let values = profiles.values().into_owned();
         Self {
             profiles,
