@@ -25,6 +25,7 @@ mod logistic_regression;
 mod probe;
 mod recall;
 mod recall_interval;
+mod recall_score;
 mod relationships;
 mod replicate_consistency;
 mod score;
@@ -49,6 +50,7 @@ pub use recall_interval::{
     ChanceRecall, RecallComparison, RecallIntervals, compare_recall, recall_intervals,
     shuffled_recall,
 };
+pub use recall_score::recall_scores;
 pub use relationships::{Relationships, filter_relationships, read_relationships};
 pub use replicate_consistency::{
     MatchedWell, ReplicateConsistency, ReplicateNull, ReplicatePair, WellTable,
