@@ -28,7 +28,9 @@ fn align(criterion: &mut Criterion) {
     let batch: Vec<String> = (0..rows)
         .map(|row| format!("batch {}", row % batches))
         .collect();
-    let is_control: Vec<bool> = (0..rows).map(|row| row / batches % 5 == 0).collect();
+    let is_control: Vec<bool> = (0..rows)
+        .map(|row| (row / batches).is_multiple_of(5))
+        .collect();
     let values = MatRef::from_row_major_slice(&values, rows, features);
     let input = AlignInput::new(values, &batch, &is_control).unwrap();
 

@@ -147,7 +147,7 @@ impl MadeUpScreen {
                 .map(|row| format!("batch {}", row % num_batches))
                 .collect(),
             is_control: (0..num_rows)
-                .map(|row| row / num_batches % 2 == 0)
+                .map(|row| (row / num_batches).is_multiple_of(2))
                 .collect(),
         }
     }

@@ -101,7 +101,7 @@ fn sums(
 /// The median; of an even count, the mean of the two middle values.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     let half = values.len() / 2;
-    let is_even = values.len() % 2 == 0;
+    let is_even = values.len().is_multiple_of(2);
     let (below, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
     if !is_even {
         return upper;

@@ -290,10 +290,13 @@ impl Aligner for FittedAligner {
     }
 }
 
+/// A tensor's shape and values.
+type Shaped = (Vec<usize>, Vec<f64>);
+
 impl Affine {
     /// The numbers under the names that `from_safetensors` reads.
     fn to_safetensors(&self) -> Vec<u8> {
-        let mut tensors: BTreeMap<&str, (Vec<usize>, Vec<f64>)> = BTreeMap::new();
+        let mut tensors: BTreeMap<&str, Shaped> = BTreeMap::new();
         let mut put_scalings = |center, scale, scalings: &[Scaling]| {
             if let Some(first) = scalings.first() {
                 let shape = vec![scalings.len(), first.center.len()];
@@ -346,7 +349,7 @@ impl Affine {
     /// What is missing or does not fit together.
     fn from_safetensors(bytes: &[u8], batches: Option<Vec<String>>) -> Result<Self, String> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let get = |name: &str, num_axes: usize| -> Result<Option<(Vec<usize>, Vec<f64>)>, String> {
+        let get = |name: &str, num_axes: usize| -> Result<Option<Shaped>, String> {
             let Ok(view) = tensors.tensor(name) else {
                 return Ok(None);
             };

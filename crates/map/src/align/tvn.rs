@@ -26,7 +26,7 @@ use crate::moments::Moments;
 /// A component along which the controls differ by less than `drop_sd_below`
 /// is dropped, where the reference divides by that rounding noise and gives
 /// values up to 1e15. This happens whenever there are no more controls than
-/// features, and [`FitReport::warnings`] says so.
+/// features, and [`FittedAligner::warnings`] says so.
 ///
 /// # Shapes
 /// - `values`: `[num_rows, num_features]`

@@ -34,7 +34,7 @@ impl Screen {
                 .map(|row| format!("b{}", row % num_batches))
                 .collect(),
             is_control: (0..num_rows)
-                .map(|row| row / num_batches % 3 == 0)
+                .map(|row| (row / num_batches).is_multiple_of(3))
                 .collect(),
         }
     }
