@@ -18,6 +18,10 @@ pub const MAX_NUM_PIXELS: usize = 1 << 27;
 /// divided by this cannot be whole. Checked before memory is claimed.
 const MAX_DEFLATE_RATIO: usize = 1_032;
 
+/// Every 8 x 8 block of a JPEG takes at least one bit (its first coefficient
+/// is coded on its own), so one byte holds at most 512 pixels.
+const MAX_JPEG_RATIO: usize = 512;
+
 /// What is wrong with the bytes of an image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -145,10 +149,7 @@ fn decode_png(bytes: &[u8]) -> Result<Plane, DecodeError> {
     if num_bytes / MAX_DEFLATE_RATIO > bytes.len() {
         return Err(DecodeError::Damaged {
             format: "PNG",
-            message: format!(
-                "{} bytes cannot hold the {width} x {height} pixels that the header claims",
-                bytes.len()
-            ),
+            message: cannot_hold(bytes.len(), width, height),
         });
     }
     decoder.set_limits(png::Limits {
@@ -181,12 +182,8 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Plane, DecodeError> {
         message,
     };
     // The decoder pads a scan that ends early with zeros; the end-of-image
-    // marker is what tells a whole file. Some writers append padding.
-    let end = bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
-    if !bytes[..end].ends_with(b"\xff\xd9") {
+    // marker is what tells a whole file.
+    if !has_end_of_image(bytes) {
         return Err(damaged("no end-of-image marker".to_owned()));
     }
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
@@ -198,6 +195,9 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Plane, DecodeError> {
         .info()
         .ok_or_else(|| damaged("no header".to_owned()))?;
     let (width, height) = checked_size(usize::from(info.width), usize::from(info.height))?;
+    if width * height / MAX_JPEG_RATIO > bytes.len() {
+        return Err(damaged(cannot_hold(bytes.len(), width, height)));
+    }
     match info.pixel_format {
         jpeg_decoder::PixelFormat::L8 | jpeg_decoder::PixelFormat::L16 => {}
         jpeg_decoder::PixelFormat::RGB24 => return Err(not_grey("a colour image")),
@@ -227,6 +227,29 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Plane, DecodeError> {
         )));
     }
     Ok(plane)
+}
+
+/// Whether the scans of a JPEG are followed by an end-of-image marker (and
+/// then by whatever a microscope's writer appended). Headers may hold a
+/// thumbnail with a marker of its own and are stepped over; in a scan the
+/// marker's two bytes occur as nothing else.
+fn has_end_of_image(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        if marker == 0xda {
+            return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
+        }
+        // A marker may be preceded by any number of fill bytes.
+        at += match marker {
+            0xff => 1,
+            _ => 2 + usize::from(u16::from_be_bytes([high, low])),
+        };
+    }
+    false
+}
+
+fn cannot_hold(len: usize, width: usize, height: usize) -> String {
+    format!("{len} bytes cannot hold the {width} x {height} pixels that the header claims")
 }
 
 fn checked_size(width: usize, height: usize) -> Result<(usize, usize), DecodeError> {

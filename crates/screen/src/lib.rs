@@ -69,4 +69,4 @@ pub use site_image::{
 };
 pub use site_list::site_key_text;
 pub use standardise::{PixelStats, SelfStandardisation, Standardiser, UnknownStandardisation};
-pub use tiling::{EdgePolicy, Tile, TilePlan, TileSelection, Tiling, TilingError};
+pub use tiling::{EdgePolicy, Tile, TilePlan, TileSelection, Tiling, TilingError, UnknownTiling};

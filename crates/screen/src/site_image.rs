@@ -88,6 +88,14 @@ impl SkippedSite {
     pub fn is_incomplete_only(&self) -> bool {
         self.problems.iter().all(is_missing)
     }
+
+    /// The images to blame.
+    pub fn images(&self) -> impl Iterator<Item = &ImageError> {
+        self.problems.iter().filter_map(|problem| match problem {
+            ScreenError::Image(image) => Some(&**image),
+            _ => None,
+        })
+    }
 }
 
 impl fmt::Display for SkippedSite {
@@ -286,24 +294,5 @@ fn gather<T: Copy>(pixels: &[T], width: usize, height: usize, tile: Tile, tile_o
         } else {
             tile_out.extend(columns.clone().map(|x| row[reflected(x, width)]));
         }
-    }
-}
-
-impl From<ReadSite> for Option<SiteImage> {
-    fn from(read: ReadSite) -> Self {
-        match read {
-            ReadSite::Image(image) => Some(image),
-            ReadSite::Skipped(_) => None,
-        }
-    }
-}
-
-impl SkippedSite {
-    /// The images to blame.
-    pub fn images(&self) -> impl Iterator<Item = &ImageError> {
-        self.problems.iter().filter_map(|problem| match problem {
-            ScreenError::Image(image) => Some(&**image),
-            _ => None,
-        })
     }
 }

@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,60 @@ pub enum TileSelection {
     /// The grid without its outermost rows and columns: 36 of 64 tiles of a
     /// 2048-pixel RxRx3 image (ViTally Consistent, 2024, section 5).
     CentreDropOuterRing,
+}
+
+impl EdgePolicy {
+    /// The word in configurations and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Reflect => "reflect",
+            Self::Overlap => "overlap",
+        }
+    }
+}
+
+impl TileSelection {
+    /// The word in configurations and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::CentreDropOuterRing => "centre_drop_outer_ring",
+        }
+    }
+}
+
+impl FromStr for EdgePolicy {
+    type Err = UnknownTiling;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Drop, Self::Reflect, Self::Overlap]
+            .into_iter()
+            .find(|policy| policy.as_str() == text)
+            .ok_or_else(|| UnknownTiling::EdgePolicy(text.to_owned()))
+    }
+}
+
+impl FromStr for TileSelection {
+    type Err = UnknownTiling;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::All, Self::CentreDropOuterRing]
+            .into_iter()
+            .find(|selection| selection.as_str() == text)
+            .ok_or_else(|| UnknownTiling::TileSelection(text.to_owned()))
+    }
+}
+
+/// A text that names no edge policy or tile selection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownTiling {
+    /// Not an [`EdgePolicy`].
+    #[error("'{0}' is not an edge policy (drop, reflect, overlap)")]
+    EdgePolicy(String),
+    /// Not a [`TileSelection`].
+    #[error("'{0}' is not a selection of tiles (all, centre_drop_outer_ring)")]
+    TileSelection(String),
 }
 
 /// How an image is cut into square tiles for a network.

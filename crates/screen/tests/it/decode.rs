@@ -67,6 +67,14 @@ fn every_truncation_is_an_error() {
 }
 
 #[test]
+fn what_a_microscope_appends_to_a_jpeg_is_no_damage() {
+    let mut bytes = jpeg(24, 24, false);
+    let alone = decode_image(&bytes).expect("whole");
+    bytes.extend(b"\0\0stage position 3");
+    assert_eq!(decode_image(&bytes), Ok(alone));
+}
+
+#[test]
 fn a_flipped_bit_in_a_png_is_found() {
     let bytes = png_u8(16, 16, 3);
     for at in 8..bytes.len() {
