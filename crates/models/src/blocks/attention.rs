@@ -1,7 +1,8 @@
 //! Attention between tokens.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation, assert_shape};
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Tensor, activation, assert_shape, module};
 use morphospace_core::Seed;
 
 use super::linear::{Bias, Linear};
@@ -20,12 +21,25 @@ pub fn scaled_dot_product_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) ->
     let num_keys = k.dims()[1];
     assert_shape!(v, [batch, num_keys, num_heads, head_dim]);
     // [B, N, H, d] → [B, H, N, d]
-    let q = q.swap_dims(1, 2).mul_scalar(1.0 / (head_dim as f64).sqrt());
-    let k = k.swap_dims(1, 2);
-    let v = v.swap_dims(1, 2);
-    let weights = activation::softmax(q.matmul(k.transpose()), 3);
-    let x = weights.matmul(v).swap_dims(1, 2);
-    x.reshape([batch, num_queries, num_heads * head_dim])
+    let heads_first = |x: Tensor<4>| x.swap_dims(1, 2);
+    let x = if q.is_autodiff() {
+        let q = heads_first(q.mul_scalar(1.0 / (head_dim as f64).sqrt()));
+        let weights = activation::softmax(q.matmul(heads_first(k).transpose()), 3);
+        weights.matmul(heads_first(v))
+    } else {
+        // One pass that never holds all weights; Burn has no gradient for it.
+        let options = AttentionModuleOptions::default();
+        module::attention(
+            heads_first(q),
+            heads_first(k),
+            heads_first(v),
+            None,
+            None,
+            options,
+        )
+    };
+    x.swap_dims(1, 2)
+        .reshape([batch, num_queries, num_heads * head_dim])
 }
 
 /// Self-attention (timm `vision_transformer.Attention` without q/k norms).
@@ -67,5 +81,36 @@ impl Attention {
         };
         self.proj
             .forward(scaled_dot_product_attention(part(0), part(1), part(2)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    #[test]
+    fn training_and_evaluation_agree() {
+        let device = Device::default();
+        let random = |num_tokens| {
+            Tensor::<4>::random(
+                [2, num_tokens, 3, 8],
+                Distribution::Normal(0.0, 1.0),
+                &device,
+            )
+        };
+        // Sizes around those where kernels change their tiling.
+        for num_keys in [1, 7, 65, 300] {
+            let (q, k, v) = (random(33), random(num_keys), random(num_keys));
+            let training = scaled_dot_product_attention(
+                q.clone().autodiff(),
+                k.clone().autodiff(),
+                v.clone().autodiff(),
+            );
+            let evaluation = scaled_dot_product_attention(q, k, v);
+            let difference = (training.inner() - evaluation).abs().max();
+            assert!(difference.into_scalar::<f32>() < 1e-5, "{num_keys} keys");
+        }
     }
 }
