@@ -16,8 +16,8 @@ use morphospace_models::blocks::patches::{flatten_images, norm_pix, unflatten_to
 use morphospace_models::blocks::sincos::SincosTable;
 use morphospace_models::{
     BiasLayout, CaMaeConfig, Encoder, FourierView, GlobalPool, MaeConfig, MaeDecoderConfig,
-    MaeLossConfig, MaeOutput, Masking, NetworkConfig, Pooling, Unexpected, Vit, VitConfig,
-    WeightsFile, load_weights, mae_loss, parameters, self_standardise,
+    MaeLossConfig, MaeOutput, Masking, Pooling, Unexpected, Vit, VitConfig, WeightsFile,
+    load_weights, mae_loss, parameters, self_standardise,
 };
 use serde_json::Value;
 
@@ -592,44 +592,56 @@ impl Case {
     /// Counts of full-size networks by the names in use; those of networks
     /// that have not been built yet are printed.
     fn param_counts(&self) -> Outputs {
-        let device = Device::default();
         for (name, expected) in self.json["counts"].as_object().unwrap() {
-            let vit = |variant: &str| VitConfig::decode_variant(variant).unwrap();
-            let decoder = |embed_dim, depth| CaMaeConfig {
-                decoder: MaeDecoderConfig {
-                    embed_dim,
-                    depth,
-                    ..MaeDecoderConfig::default()
-                },
-                ..CaMaeConfig::default()
-            };
-            let config = match name.as_str() {
-                "vit_parallel_Ti16" => NetworkConfig::Vit(vit("vit_tiny_patch16")),
-                "vit_parallel_S16" => NetworkConfig::Vit(vit("vit_small_patch16")),
-                "vit_parallel_B16" => NetworkConfig::Vit(vit("vit_base_patch16")),
-                "camae_S16_dec512_depth8_incl_pos" => NetworkConfig::CaMae(decoder(512, 8)),
-                "camae_S16_dec256_depth4_incl_pos" => NetworkConfig::CaMae(decoder(256, 4)),
-                _ => {
-                    eprintln!("NOT BUILT YET: {} ({name})", self.name);
-                    continue;
-                }
-            };
-            let found = match &config {
-                NetworkConfig::Vit(config) => {
-                    let vit = config.init(&device, Seed::new(1)).unwrap();
-                    // The fixed table of positions does not count here.
-                    let table = parameters(&vit).into_iter().find(|p| p.name == "pos_embed");
-                    vit.num_params() - table.unwrap().shape.iter().product::<usize>()
-                }
-                NetworkConfig::CaMae(config) => {
-                    config.init(&device, Seed::new(1)).unwrap().num_params()
-                }
-                NetworkConfig::Mae(_) => unreachable!("no count is listed for it"),
-            };
-            assert_eq!(found, count(expected), "{}: {name}", self.name);
+            match parameter_count(name) {
+                Some(found) => assert_eq!(found, count(expected), "{}: {name}", self.name),
+                None => eprintln!("NOT BUILT YET: {} ({name})", self.name),
+            }
         }
         Outputs::new()
     }
+}
+
+/// Parameters of `vit_parallel_<size><patch>` (its fixed table does not count)
+/// or `camae_<size><patch>_dec<features>_depth<blocks>_incl_pos`.
+fn parameter_count(name: &str) -> Option<usize> {
+    let vit = |short: &str| {
+        let patch = short.trim_start_matches(char::is_alphabetic);
+        let size = match short.trim_end_matches(patch) {
+            "Ti" => "tiny",
+            "S" => "small",
+            "B" => "base",
+            "L" => "large",
+            "G" => "gigantic",
+            _ => return None,
+        };
+        VitConfig::decode_variant(&format!("vit_{size}_patch{patch}")).ok()
+    };
+    let (device, seed) = (Device::default(), Seed::new(1));
+    if let Some(short) = name.strip_prefix("vit_parallel_") {
+        let vit = vit(short)?.init(&device, seed).unwrap();
+        let table = parameters(&vit).into_iter().find(|p| p.name == "pos_embed");
+        return Some(vit.num_params() - table.unwrap().shape.iter().product::<usize>());
+    }
+    let camae = name.strip_prefix("camae_")?.strip_suffix("_incl_pos")?;
+    let (short, decoder) = camae.split_once("_dec")?;
+    let (embed_dim, depth) = decoder.split_once("_depth")?;
+    let config = CaMaeConfig::default();
+    let in_chans = config.encoder.in_chans;
+    let config = CaMaeConfig {
+        encoder: VitConfig {
+            channel_agnostic: true,
+            in_chans,
+            ..vit(short)?
+        },
+        decoder: MaeDecoderConfig {
+            embed_dim: embed_dim.parse().ok()?,
+            depth: depth.parse().ok()?,
+            ..config.decoder
+        },
+        ..config
+    };
+    Some(config.init(&device, seed).unwrap().num_params())
 }
 
 fn count(value: &Value) -> usize {
