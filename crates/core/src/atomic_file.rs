@@ -30,13 +30,17 @@ pub fn write_atomically<T, E: From<io::Error>>(
     };
     fs::create_dir_all(folder)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary =
-        tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(".tmp").tempfile_in(folder)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".tmp")
+        .tempfile_in(folder)?;
     let (file, temporary_path) = temporary.into_parts();
     let mut writer = BufWriter::new(file);
     let value = write(&mut writer)?;
     writer.flush()?;
-    let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let file = writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
     make_readable_like_any_file(&file)?;
     file.sync_all()?;
     drop(file);
@@ -72,7 +76,9 @@ mod tests {
         .expect_err("the writer failed");
         assert_eq!(error.to_string(), "disk full");
         assert_eq!(fs::read(&path).expect("still there"), b"old");
-        let names = fs::read_dir(path.parent().expect("has one")).expect("listed").count();
+        let names = fs::read_dir(path.parent().expect("has one"))
+            .expect("listed")
+            .count();
         assert_eq!(names, 1);
     }
 }

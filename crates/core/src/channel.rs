@@ -109,17 +109,27 @@ pub struct Channel {
 impl Channel {
     /// A channel by its name and stain.
     pub fn new(name: impl Into<String>, stain: Stain) -> Self {
-        Self { name: name.into(), stain }
+        Self {
+            name: name.into(),
+            stain,
+        }
     }
 
     /// RxRx1's six channels in file order `w1`..`w6`: Hoechst, ConA,
     /// phalloidin, SYTO 14, MitoTracker, WGA.
     pub fn rxrx1() -> Vec<Self> {
-        [Stain::Dna, Stain::Er, Stain::Actin, Stain::Rna, Stain::Mito, Stain::Golgi]
-            .into_iter()
-            .enumerate()
-            .map(|(index, stain)| Self::new(format!("w{}", index + 1), stain))
-            .collect()
+        [
+            Stain::Dna,
+            Stain::Er,
+            Stain::Actin,
+            Stain::Rna,
+            Stain::Mito,
+            Stain::Golgi,
+        ]
+        .into_iter()
+        .enumerate()
+        .map(|(index, stain)| Self::new(format!("w{}", index + 1), stain))
+        .collect()
     }
 }
 

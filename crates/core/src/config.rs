@@ -35,9 +35,14 @@ pub enum ConfigError {
 ///
 /// # Errors
 /// [`ConfigError`] names the file, the place and the fix.
-pub fn read_config<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ConfigError::CannotRead { path: path.to_owned(), source })?;
+pub fn read_config<T: DeserializeOwned>(
+    path: &Path,
+    overrides: &[String],
+) -> Result<T, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::CannotRead {
+        path: path.to_owned(),
+        source,
+    })?;
     parse_config(&path.display().to_string(), &text, overrides)
 }
 
@@ -172,7 +177,13 @@ mod tests {
     fn overrides_reach_inner_tables_and_bare_text() {
         let overrides = ["inner.rate=0.25".to_owned(), "name=HUVEC".to_owned()];
         let settings: Settings = parse_config("t", TEXT, &overrides).expect("valid");
-        assert_eq!(settings, Settings { name: "HUVEC".into(), inner: Inner { rate: 0.25 } });
+        assert_eq!(
+            settings,
+            Settings {
+                name: "HUVEC".into(),
+                inner: Inner { rate: 0.25 }
+            }
+        );
     }
 
     #[test]
@@ -188,10 +199,16 @@ mod tests {
         let text = TEXT.replace("rate", "raet");
         let error = parse_config::<Settings>("run.toml", &text, &[]).expect_err("misspelt");
         let message = error.to_string();
-        assert!(message.contains("run.toml") && message.contains("line 3"), "{message}");
+        assert!(
+            message.contains("run.toml") && message.contains("line 3"),
+            "{message}"
+        );
         assert!(message.contains("did you mean 'rate'"), "{message}");
         let overridden =
             parse_config::<Settings>("run.toml", TEXT, &["inner.raet=1".into()]).expect_err("bad");
-        assert!(overridden.to_string().contains("did you mean 'rate'"), "{overridden}");
+        assert!(
+            overridden.to_string().contains("did you mean 'rate'"),
+            "{overridden}"
+        );
     }
 }

@@ -53,8 +53,14 @@ impl Perturbation {
         match self {
             Self::Sirna { name, .. } => name.clone(),
             Self::Crispr { guide, .. } => guide.clone(),
-            Self::Compound { name, concentration_micromolar: None } => name.clone(),
-            Self::Compound { name, concentration_micromolar: Some(dose) } => {
+            Self::Compound {
+                name,
+                concentration_micromolar: None,
+            } => name.clone(),
+            Self::Compound {
+                name,
+                concentration_micromolar: Some(dose),
+            } => {
                 format!("{name} @ {dose}")
             }
         }
@@ -132,7 +138,9 @@ impl FromStr for ControlRole {
             "negative_control" | "negcon" | "negative" => Ok(Self::NegativeControl),
             "positive_control" | "poscon" | "positive" => Ok(Self::PositiveControl),
             "untreated" | "empty" => Ok(Self::Untreated),
-            _ => Err(UnknownControlRole { text: text.to_owned() }),
+            _ => Err(UnknownControlRole {
+                text: text.to_owned(),
+            }),
         }
     }
 }

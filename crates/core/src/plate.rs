@@ -29,7 +29,11 @@ pub struct PlateKey {
 impl PlateKey {
     /// A plate of a data set with a single source.
     pub fn new(experiment: impl Into<String>, plate: impl Into<String>) -> Self {
-        Self { source: None, experiment: Experiment::new(experiment), plate: plate.into() }
+        Self {
+            source: None,
+            experiment: Experiment::new(experiment),
+            plate: plate.into(),
+        }
     }
 }
 

@@ -70,7 +70,10 @@ impl Provenance {
     /// The file cannot be read.
     pub fn with_input(mut self, path: &Path) -> io::Result<Self> {
         let sha256 = sha256_of_file(path)?;
-        self.inputs.push(InputHash { name: path.display().to_string(), sha256 });
+        self.inputs.push(InputHash {
+            name: path.display().to_string(),
+            sha256,
+        });
         Ok(self)
     }
 

@@ -34,12 +34,21 @@ pub struct SiteKey {
 impl SiteKey {
     /// A site with a single z-plane and time point.
     pub fn new(plate: PlateKey, well: WellAddress, site: u32) -> Self {
-        Self { plate, well, site, z_index: None, time_index: None }
+        Self {
+            plate,
+            well,
+            site,
+            z_index: None,
+            time_index: None,
+        }
     }
 
     /// RxRx's `well_id`: `{experiment}_{plate}_{well}`.
     pub fn well_id(&self) -> String {
-        format!("{}_{}_{}", self.plate.experiment, self.plate.plate, self.well)
+        format!(
+            "{}_{}_{}",
+            self.plate.experiment, self.plate.plate, self.well
+        )
     }
 
     /// RxRx's `site_id`: `{well_id}_{site}`.

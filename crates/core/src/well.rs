@@ -38,7 +38,10 @@ impl WellAddress {
         if row_index >= usize::from(NUM_ROWS) || column_index >= usize::from(NUM_COLUMNS) {
             return None;
         }
-        Some(Self { row_index: row_index as u8, column_index: column_index as u8 })
+        Some(Self {
+            row_index: row_index as u8,
+            column_index: column_index as u8,
+        })
     }
 
     /// Row from the top, 0 for `A`.
@@ -74,9 +77,13 @@ impl FromStr for WellAddress {
     type Err = InvalidWellAddress;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidWellAddress { text: text.to_owned() };
+        let invalid = || InvalidWellAddress {
+            text: text.to_owned(),
+        };
         let trimmed = text.trim();
-        let digits_at = trimmed.find(|c: char| c.is_ascii_digit()).ok_or_else(invalid)?;
+        let digits_at = trimmed
+            .find(|c: char| c.is_ascii_digit())
+            .ok_or_else(invalid)?;
         let (letters, digits) = trimmed.split_at(digits_at);
         if !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(invalid());
@@ -87,7 +94,10 @@ impl FromStr for WellAddress {
             _ => return Err(invalid()),
         };
         match digits.parse::<u8>() {
-            Ok(column @ 1..=NUM_COLUMNS) => Ok(Self { row_index, column_index: column - 1 }),
+            Ok(column @ 1..=NUM_COLUMNS) => Ok(Self {
+                row_index,
+                column_index: column - 1,
+            }),
             _ => Err(invalid()),
         }
     }
@@ -163,14 +173,24 @@ mod tests {
         for text in ["a1", "A1", "A01", "a01", "A001", " A01 "] {
             assert_eq!(text.parse::<WellAddress>().expect(text).to_string(), "A01");
         }
-        assert_eq!("aa1".parse::<WellAddress>().expect("row 27").to_string(), "AA01");
-        assert_eq!("P24".parse::<WellAddress>().expect("last of 384").row_index(), 15);
+        assert_eq!(
+            "aa1".parse::<WellAddress>().expect("row 27").to_string(),
+            "AA01"
+        );
+        assert_eq!(
+            "P24"
+                .parse::<WellAddress>()
+                .expect("last of 384")
+                .row_index(),
+            15
+        );
     }
 
     #[test]
     fn refuses_what_is_no_well() {
-        for text in ["", "A", "1", "A0", "A49", "AG01", "BA01", "AAA1", "A1B", "A-1", "Ä1", "A300"]
-        {
+        for text in [
+            "", "A", "1", "A0", "A49", "AG01", "BA01", "AAA1", "A1B", "A-1", "Ä1", "A300",
+        ] {
             let error = text.parse::<WellAddress>().expect_err(text);
             assert_eq!(error.text, text);
         }
@@ -186,8 +206,10 @@ mod tests {
 
     #[test]
     fn sorts_by_row_then_column() {
-        let mut wells: Vec<WellAddress> =
-            ["AA01", "B01", "A10", "A02"].iter().map(|t| t.parse().expect("valid")).collect();
+        let mut wells: Vec<WellAddress> = ["AA01", "B01", "A10", "A02"]
+            .iter()
+            .map(|t| t.parse().expect("valid"))
+            .collect();
         wells.sort();
         let sorted: Vec<String> = wells.iter().map(ToString::to_string).collect();
         assert_eq!(sorted, ["A02", "A10", "B01", "AA01"]);

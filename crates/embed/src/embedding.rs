@@ -116,8 +116,7 @@ pub fn embed(
                     let shape = [config.batch_size, num_channels, side, side];
                     let images = Tensor::from_data(TensorData::new(batch.images, shape), device);
                     let vectors = encoder.forward_pooled(images, config.pooling).into_data();
-                    let vectors: Vec<f32> =
-                        vectors.try_to_vec().expect("encoders return f32");
+                    let vectors: Vec<f32> = vectors.try_to_vec().expect("encoders return f32");
                     for (vector, site_index) in
                         vectors.chunks_exact(num_features).zip(&batch.site_indices)
                     {
@@ -125,7 +124,11 @@ pub fn embed(
                     }
                     num_tiles += batch.site_indices.len();
                     let num_sites_done = batch.num_sites_done;
-                    observer(EmbedProgress { num_sites_done, num_sites, num_tiles });
+                    observer(EmbedProgress {
+                        num_sites_done,
+                        num_sites,
+                        num_tiles,
+                    });
                 }
             }
         }
@@ -136,13 +139,19 @@ pub fn embed(
         return Err(EmbedError::NothingToEmbed {
             screen: screen.name().to_owned(),
             num_sites,
-            first_problem: skipped.first().map_or("it is empty".to_owned(), ToString::to_string),
+            first_problem: skipped
+                .first()
+                .map_or("it is empty".to_owned(), ToString::to_string),
         });
     }
-    let names = (0..num_features).map(|index| format!("feature_{index}")).collect();
+    let names = (0..num_features)
+        .map(|index| format!("feature_{index}"))
+        .collect();
     let wall = started.elapsed().as_secs_f64();
     Ok(Embedded {
-        profiles: means.into_profiles(names)?.with_provenance(provenance(config)),
+        profiles: means
+            .into_profiles(names)?
+            .with_provenance(provenance(config)),
         skipped,
         filled,
         num_tiles,
@@ -157,7 +166,9 @@ fn check(
     config: &EmbedConfig,
 ) -> Result<(), EmbedError> {
     if config.batch_size == 0 {
-        return Err(EmbedError::InvalidConfig("batch_size is 0: give at least 1".to_owned()));
+        return Err(EmbedError::InvalidConfig(
+            "batch_size is 0: give at least 1".to_owned(),
+        ));
     }
     if config.tiling.crop_px != encoder.img_size() {
         return Err(EmbedError::InvalidConfig(format!(
@@ -167,12 +178,18 @@ fn check(
         )));
     }
     let channels = screen.channels();
-    encoder.check(channels.len(), config.pooling).map_err(|source| EmbedError::WrongChannels {
-        screen: screen.name().to_owned(),
-        num_channels: channels.len(),
-        channels: channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        source,
-    })
+    encoder
+        .check(channels.len(), config.pooling)
+        .map_err(|source| EmbedError::WrongChannels {
+            screen: screen.name().to_owned(),
+            num_channels: channels.len(),
+            channels: channels
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            source,
+        })
 }
 
 fn provenance(config: &EmbedConfig) -> Provenance {

@@ -58,7 +58,9 @@ pub fn intensity_profiles(
         return Err(EmbedError::NothingToEmbed {
             screen: screen.name().to_owned(),
             num_sites,
-            first_problem: skipped.first().map_or("it is empty".to_owned(), ToString::to_string),
+            first_problem: skipped
+                .first()
+                .map_or("it is empty".to_owned(), ToString::to_string),
         });
     }
     let names = channels
@@ -66,7 +68,10 @@ pub fn intensity_profiles(
         .flat_map(|channel| STATISTICS.map(|name| format!("feature_{}_{name}", channel.name)))
         .collect();
     let profiles = means.into_profiles(names)?;
-    Ok((profiles.with_provenance(Provenance::new("intensity")), skipped))
+    Ok((
+        profiles.with_provenance(Provenance::new("intensity")),
+        skipped,
+    ))
 }
 
 fn statistics(pixels: &Pixels) -> [f64; 5] {
@@ -79,7 +84,11 @@ fn statistics(pixels: &Pixels) -> [f64; 5] {
 fn statistics_of<T: Copy + Ord + Into<f64>>(pixels: &[T]) -> [f64; 5] {
     let n = pixels.len() as f64;
     let mean = pixels.iter().map(|p| (*p).into()).sum::<f64>() / n;
-    let variance = pixels.iter().map(|p| ((*p).into() - mean).powi(2)).sum::<f64>() / n;
+    let variance = pixels
+        .iter()
+        .map(|p| ((*p).into() - mean).powi(2))
+        .sum::<f64>()
+        / n;
     let mut sorted = pixels.to_vec();
     let middle = sorted.len() / 2;
     let (lower, upper_middle, _) = sorted.select_nth_unstable(middle);
@@ -87,8 +96,11 @@ fn statistics_of<T: Copy + Ord + Into<f64>>(pixels: &[T]) -> [f64; 5] {
     let median = if pixels.len() % 2 == 1 {
         upper_middle
     } else {
-        let lower_middle: f64 =
-            (*lower.iter().max().expect("an even, non-zero number of pixels")).into();
+        let lower_middle: f64 = (*lower
+            .iter()
+            .max()
+            .expect("an even, non-zero number of pixels"))
+        .into();
         (lower_middle + upper_middle) / 2.0
     };
     let least = pixels.iter().min().map_or(f64::NAN, |p| (*p).into());

@@ -25,7 +25,10 @@ struct WellSum {
 
 impl WellMeans {
     pub(crate) fn new(num_features: usize) -> Self {
-        Self { num_features, wells: Vec::new() }
+        Self {
+            num_features,
+            wells: Vec::new(),
+        }
     }
 
     /// Adds one vector of a site. Sites come in the screen's order, in which
@@ -37,9 +40,10 @@ impl WellMeans {
         vector: impl IntoIterator<Item = f64>,
     ) {
         let site = &screen.sites()[site_index];
-        let is_same = self.wells.last().is_some_and(|last| {
-            last.key.plate == site.key.plate && last.key.well == site.key.well
-        });
+        let is_same = self
+            .wells
+            .last()
+            .is_some_and(|last| last.key.plate == site.key.plate && last.key.well == site.key.well);
         if !is_same {
             self.wells.push(WellSum {
                 key: site.key.clone(),
@@ -50,7 +54,10 @@ impl WellMeans {
                 last_site: usize::MAX,
             });
         }
-        let well = self.wells.last_mut().expect("one was just pushed if there was none");
+        let well = self
+            .wells
+            .last_mut()
+            .expect("one was just pushed if there was none");
         if well.last_site != site_index {
             well.num_sites += 1;
             well.last_site = site_index;
@@ -71,7 +78,11 @@ impl WellMeans {
     ) -> Result<Profiles, ProfilesError> {
         let mut features = Vec::with_capacity(self.wells.len() * self.num_features);
         for well in &self.wells {
-            features.extend(well.sum.iter().map(|sum| (sum / well.num_vectors as f64) as f32));
+            features.extend(
+                well.sum
+                    .iter()
+                    .map(|sum| (sum / well.num_vectors as f64) as f32),
+            );
         }
         let metadata = metadata_columns(&self.wells);
         Profiles::new(metadata, feature_names, Features::F32(features))
@@ -80,22 +91,36 @@ impl WellMeans {
 
 fn metadata_columns(wells: &[WellSum]) -> Vec<(String, Column)> {
     let text = |name: &str, value: &dyn Fn(&WellSum) -> Option<String>| {
-        (name.to_owned(), Column::Text(wells.iter().map(value).collect()))
+        (
+            name.to_owned(),
+            Column::Text(wells.iter().map(value).collect()),
+        )
     };
     let count = |name: &str, value: fn(&WellSum) -> i64| {
-        (name.to_owned(), Column::Integer(wells.iter().map(|well| Some(value(well))).collect()))
+        (
+            name.to_owned(),
+            Column::Integer(wells.iter().map(|well| Some(value(well))).collect()),
+        )
     };
     let targets = |well: &Well| {
         let targets: Vec<&str> = well.perturbations.iter().map(|p| p.target()).collect();
-        if targets.is_empty() { well.label() } else { Some(targets.join(" + ")) }
+        if targets.is_empty() {
+            well.label()
+        } else {
+            Some(targets.join(" + "))
+        }
     };
     let mut columns = vec![
         text("Metadata_Source", &|w| w.key.plate.source.clone()),
-        text("Metadata_Batch", &|w| Some(w.key.plate.experiment.to_string())),
+        text("Metadata_Batch", &|w| {
+            Some(w.key.plate.experiment.to_string())
+        }),
         text("Metadata_Plate", &|w| Some(w.key.plate.plate.clone())),
         text("Metadata_Well", &|w| Some(w.key.well.to_string())),
         text("Metadata_cell_type", &|w| w.well.cell_type.clone()),
-        text("Metadata_control_role", &|w| Some(w.well.control_role.to_string())),
+        text("Metadata_control_role", &|w| {
+            Some(w.well.control_role.to_string())
+        }),
         text("Metadata_treatment", &|w| w.well.label()),
         text("Metadata_gene", &|w| targets(&w.well)),
         text("Metadata_background", &|w| w.well.background.clone()),

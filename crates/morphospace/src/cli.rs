@@ -51,7 +51,12 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgs {
     /// auto, cpu, cuda[:n], rocm[:n], metal[:n], vulkan[:n] or webgpu[:n]
-    #[arg(long, default_value = "auto", env = "MORPHOSPACE_DEVICE", value_name = "DEVICE")]
+    #[arg(
+        long,
+        default_value = "auto",
+        env = "MORPHOSPACE_DEVICE",
+        value_name = "DEVICE"
+    )]
     pub(crate) device: DeviceChoice,
 }
 
@@ -262,7 +267,12 @@ pub(crate) struct AggregateArgs {
     #[arg(value_name = "PROFILES")]
     pub(crate) profiles: PathBuf,
     /// Columns whose values make a group
-    #[arg(long, value_delimiter = ',', default_value = "Metadata_gene", value_name = "COLUMN")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "Metadata_gene",
+        value_name = "COLUMN"
+    )]
     pub(crate) by: Vec<String>,
     /// How the rows of a group become one
     #[arg(long, default_value = "mean")]

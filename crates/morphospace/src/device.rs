@@ -50,7 +50,13 @@ pub enum GpuBackend {
 
 impl GpuBackend {
     /// All of them, in the order `auto` tries them.
-    pub const ALL: [Self; 5] = [Self::Cuda, Self::Rocm, Self::Metal, Self::Vulkan, Self::WebGpu];
+    pub const ALL: [Self; 5] = [
+        Self::Cuda,
+        Self::Rocm,
+        Self::Metal,
+        Self::Vulkan,
+        Self::WebGpu,
+    ];
 
     /// The name in `--device` and the cargo feature.
     pub fn as_str(self) -> &'static str {
@@ -70,7 +76,8 @@ impl GpuBackend {
 
     /// The backend's devices on this machine; none if it is not compiled in.
     pub fn devices(self) -> Vec<Device> {
-        self.device_type().map_or_else(Vec::new, |kind| Device::enumerate(kind).into_vec())
+        self.device_type()
+            .map_or_else(Vec::new, |kind| Device::enumerate(kind).into_vec())
     }
 
     fn device_type(self) -> Option<DeviceType> {
@@ -85,7 +92,10 @@ impl GpuBackend {
             Self::Vulkan => Some(DeviceType::Vulkan),
             #[cfg(feature = "webgpu")]
             Self::WebGpu => Some(DeviceType::WebGpu),
-            #[allow(unreachable_patterns, reason = "reached unless every backend is compiled in")]
+            #[allow(
+                unreachable_patterns,
+                reason = "reached unless every backend is compiled in"
+            )]
             _ => None,
         }
     }
@@ -128,7 +138,9 @@ impl FromStr for DeviceChoice {
     type Err = DeviceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || DeviceError::UnknownName { text: text.to_owned() };
+        let unknown = || DeviceError::UnknownName {
+            text: text.to_owned(),
+        };
         let (name, index) = match text.split_once(':') {
             Some((name, index)) => (name, Some(index.parse().map_err(|_| unknown())?)),
             None => (text, None),
@@ -139,7 +151,10 @@ impl FromStr for DeviceChoice {
             _ => {
                 let mut backends = GpuBackend::ALL.into_iter();
                 let backend = backends.find(|b| b.as_str() == name).ok_or_else(unknown)?;
-                Ok(Self::Gpu { backend, index: index.unwrap_or(0) })
+                Ok(Self::Gpu {
+                    backend,
+                    index: index.unwrap_or(0),
+                })
             }
         }
     }
@@ -175,10 +190,14 @@ impl DeviceChoice {
                 })
             }
             Self::Gpu { backend, index } => {
-                backend.devices().into_iter().nth(index).ok_or_else(|| DeviceError::NotPresent {
-                    device: self.to_string(),
-                    available: available_devices().join(", "),
-                })
+                backend
+                    .devices()
+                    .into_iter()
+                    .nth(index)
+                    .ok_or_else(|| DeviceError::NotPresent {
+                        device: self.to_string(),
+                        available: available_devices().join(", "),
+                    })
             }
         }
     }
@@ -198,7 +217,9 @@ mod tests {
 
     #[test]
     fn names_round_trip_and_others_are_refused() {
-        for name in ["auto", "cpu", "cuda:0", "rocm:2", "metal:0", "vulkan:1", "webgpu:0"] {
+        for name in [
+            "auto", "cpu", "cuda:0", "rocm:2", "metal:0", "vulkan:1", "webgpu:0",
+        ] {
             assert_eq!(name.parse::<DeviceChoice>().expect(name).to_string(), name);
         }
         for name in ["", "gpu", "cuda:", "cuda:x", "cpu:0", "auto:1", "CUDA"] {
@@ -208,11 +229,19 @@ mod tests {
 
     #[test]
     fn a_backend_that_is_not_compiled_in_is_refused_with_what_is() {
-        for backend in GpuBackend::ALL.into_iter().filter(|backend| !backend.is_compiled_in()) {
-            let error = DeviceChoice::Gpu { backend, index: 0 }.open().expect_err("not there");
+        for backend in GpuBackend::ALL
+            .into_iter()
+            .filter(|backend| !backend.is_compiled_in())
+        {
+            let error = DeviceChoice::Gpu { backend, index: 0 }
+                .open()
+                .expect_err("not there");
             let message = error.to_string();
             assert!(message.contains("available: cpu"), "{message}");
-            assert!(message.contains(&format!("--features {}", backend.as_str())), "{message}");
+            assert!(
+                message.contains(&format!("--features {}", backend.as_str())),
+                "{message}"
+            );
         }
     }
 }

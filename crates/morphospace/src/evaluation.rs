@@ -73,8 +73,9 @@ impl Evaluation<'_> {
             .filter_map(|(key, _)| key.as_ref())
             .collect();
         let names = all.keys(self.entity_column)?;
-        let kept: Vec<usize> =
-            (0..all.num_rows()).filter(|row| !control_keys.contains(&&names[*row])).collect();
+        let kept: Vec<usize> = (0..all.num_rows())
+            .filter(|row| !control_keys.contains(&&names[*row]))
+            .collect();
         Ok(all.select_rows(&kept))
     }
 
@@ -182,11 +183,16 @@ pub fn recall_scores(
     let mut scores = Vec::new();
     for (source_index, source) in report.sources.iter().enumerate() {
         for (index, threshold) in source.thresholds.iter().enumerate() {
-            let Some(recall) = threshold.recall else { continue };
+            let Some(recall) = threshold.recall else {
+                continue;
+            };
             let mut score = Score::new(RECALL, model, alignment, recall, source.num_query())
                 .with_seed(seed)
                 .with_setting("source", &source.source)
-                .with_setting("thresholds", format!("{}, {}", threshold.low, threshold.high))
+                .with_setting(
+                    "thresholds",
+                    format!("{}, {}", threshold.low, threshold.high),
+                )
                 .with_setting("null", "all pairs of entities")
                 .with_setting("num_entities", report.entities.len());
             if let Some(chance) = chance[source_index][index] {
@@ -221,12 +227,18 @@ pub fn replicate_score(
     let mean = |value: &dyn Fn(&morphospace_benchmark::ReplicatePair) -> f64| {
         found.pairs.iter().map(value).sum::<f64>() / found.pairs.len() as f64
     };
-    let score = Score::new(REPLICATES, model, alignment, found.median_kolmogorov_smirnov, n)
-        .with_seed(seed)
-        .with_setting("num_pairs", found.pairs.len())
-        .with_setting("median_cramer_von_mises", found.median_cramer_von_mises)
-        .with_setting("mean_matched_cosine", mean(&|pair| pair.mean_query()))
-        .with_setting("mean_null_cosine", mean(&|pair| pair.mean_null()));
+    let score = Score::new(
+        REPLICATES,
+        model,
+        alignment,
+        found.median_kolmogorov_smirnov,
+        n,
+    )
+    .with_seed(seed)
+    .with_setting("num_pairs", found.pairs.len())
+    .with_setting("median_cramer_von_mises", found.median_cramer_von_mises)
+    .with_setting("mean_matched_cosine", mean(&|pair| pair.mean_query()))
+    .with_setting("mean_null_cosine", mean(&|pair| pair.mean_null()));
     let bootstrap = Bootstrap::new(seed.split("bootstrap"));
     Ok(match replicate_consistency_interval(&found, &bootstrap) {
         Some(interval) => score.with_interval(interval),

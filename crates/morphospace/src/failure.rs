@@ -12,7 +12,11 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     pub(crate) fn with_failures(any: bool) -> Self {
-        if any { Self::DoneWithFailures } else { Self::Done }
+        if any {
+            Self::DoneWithFailures
+        } else {
+            Self::Done
+        }
     }
 }
 

@@ -4,7 +4,11 @@
 //! Exit status: 0 done, 1 finished or stopped with failures that were
 //! reported, 2 refused before any work.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the place that prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the place that prints"
+)]
 
 mod cli;
 mod commands;

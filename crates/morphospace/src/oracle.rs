@@ -23,13 +23,16 @@ pub fn oracle_profiles(screen_folder: &Path, wells: &Profiles) -> Result<Profile
     let Some(id_column) = headers.iter().position(|name| name == "well_id") else {
         bail!("'{}' has no column 'well_id'", path.display());
     };
-    let parameters: Vec<usize> =
-        (0..headers.len()).filter(|column| headers[*column].starts_with("param_")).collect();
+    let parameters: Vec<usize> = (0..headers.len())
+        .filter(|column| headers[*column].starts_with("param_"))
+        .collect();
     let mut truth = HashMap::new();
     for record in reader.records() {
         let record = record.with_context(in_file)?;
-        let values: Vec<Option<f64>> =
-            parameters.iter().map(|column| record[*column].parse().ok()).collect();
+        let values: Vec<Option<f64>> = parameters
+            .iter()
+            .map(|column| record[*column].parse().ok())
+            .collect();
         truth.insert(record[id_column].to_owned(), values);
     }
 
@@ -52,7 +55,11 @@ pub fn oracle_profiles(screen_folder: &Path, wells: &Profiles) -> Result<Profile
         .collect();
     let values: Vec<f64> = rows
         .iter()
-        .flat_map(|row| row.iter().zip(&means).map(|(value, mean)| value.unwrap_or(*mean)))
+        .flat_map(|row| {
+            row.iter()
+                .zip(&means)
+                .map(|(value, mean)| value.unwrap_or(*mean))
+        })
         .collect();
     let names = parameters
         .iter()

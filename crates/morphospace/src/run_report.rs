@@ -21,14 +21,21 @@ pub fn principal_components(
     profiles: &Profiles,
     batch_column: &str,
 ) -> Result<Projection> {
-    let pca = AlignMethod::Pca(Pca { components: Components::Count(2), ..Pca::default() });
+    let pca = AlignMethod::Pca(Pca {
+        components: Components::Count(2),
+        ..Pca::default()
+    });
     let fitted = fit_profiles(profiles, batch_column, &ControlRule::default(), &pca)?;
     let projected = transform_profiles(&fitted, profiles, batch_column)?;
     let sd = &fitted.report().component_sd;
     let total: f64 = sd.iter().map(|sd| sd * sd).sum();
     let label = |component: usize| {
         let share = sd.get(component).map_or(0.0, |sd| sd * sd / total);
-        format!("PC {} ({:.0} % of the variance)", component + 1, 100.0 * share)
+        format!(
+            "PC {} ({:.0} % of the variance)",
+            component + 1,
+            100.0 * share
+        )
     };
     let width = projected.num_features();
     let coordinates = projected
@@ -36,7 +43,12 @@ pub fn principal_components(
         .chunks_exact(width)
         .map(|row| (row[0], row.get(1).copied().unwrap_or(0.0)))
         .collect();
-    Ok(Projection { title: title.into(), x_label: label(0), y_label: label(1), coordinates })
+    Ok(Projection {
+        title: title.into(),
+        x_label: label(0),
+        y_label: label(1),
+        coordinates,
+    })
 }
 
 /// A grid of scatters: tables in columns, colourings in rows.
@@ -55,7 +67,10 @@ pub fn scatter_grid(
         .collect::<Result<Vec<_>>>()?;
     let colourings: Vec<Colouring> = colour_columns
         .iter()
-        .map(|(name, labels)| Colouring { name: (*name).to_owned(), labels: labels.clone() })
+        .map(|(name, labels)| Colouring {
+            name: (*name).to_owned(),
+            labels: labels.clone(),
+        })
         .collect();
     Ok(ScatterFigure::grid(caption, &projections, &colourings))
 }
@@ -84,8 +99,11 @@ pub fn distance_heat_map(profiles: &Profiles, batch: &str, plate: &str) -> Resul
     let wells = rows
         .iter()
         .map(|row| {
-            let squares: f64 =
-                row_values(*row).iter().zip(&mean).map(|(v, m)| (v - m) * (v - m)).sum();
+            let squares: f64 = row_values(*row)
+                .iter()
+                .zip(&mean)
+                .map(|(v, m)| (v - m) * (v - m))
+                .sum();
             let address: WellAddress = addresses[*row].parse()?;
             let role = roles.get(*row).cloned().flatten();
             Ok(HeatMapWell {
@@ -115,7 +133,11 @@ pub fn image_panel(screen: &dyn Screen, site_index: usize) -> Result<ImagePanel>
     match read_site(screen, site_index, OnIncomplete::Fill)? {
         ReadSite::Skipped(skipped) => bail!("{skipped}"),
         ReadSite::Image(image) => {
-            let parts = screen.channels().iter().zip(image.planes()).zip(image.is_filled());
+            let parts = screen
+                .channels()
+                .iter()
+                .zip(image.planes())
+                .zip(image.is_filled());
             for ((channel, plane), is_filled) in parts {
                 let name = channel.to_string();
                 panel = panel.with_channel(match &plane.pixels {

@@ -23,8 +23,9 @@ impl Progress {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::new(total as u64);
         if is_terminal {
-            let template =
-                format!("{{prefix:>9}} {{bar:32}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left {{msg}}");
+            let template = format!(
+                "{{prefix:>9}} {{bar:32}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left {{msg}}"
+            );
             let style = ProgressStyle::with_template(&template).expect("a valid template");
             bar.set_style(style.progress_chars("=> "));
             bar.set_prefix(stage);
@@ -33,7 +34,14 @@ impl Progress {
             eprintln!("{stage}: {total} {unit}");
         }
         let now = Instant::now();
-        Self { bar, stage, unit, started: now, last_line: now.into(), is_terminal }
+        Self {
+            bar,
+            stage,
+            unit,
+            started: now,
+            last_line: now.into(),
+            is_terminal,
+        }
     }
 
     /// Where the stage stands, with a remark such as the loss.
@@ -43,7 +51,10 @@ impl Progress {
             self.bar.set_message(message.to_owned());
             return;
         }
-        let mut last_line = self.last_line.lock().expect("no thread panics while it prints");
+        let mut last_line = self
+            .last_line
+            .lock()
+            .expect("no thread panics while it prints");
         if last_line.elapsed() >= LINE_EVERY && done > 0 {
             *last_line = Instant::now();
             let seconds = self.started.elapsed().as_secs_f64();

@@ -65,14 +65,19 @@ impl Checkpoint {
             config_sha256: config_sha256.to_owned(),
         };
         let text = serde_json::to_string_pretty(&state).expect("plain values serialise");
-        write_atomically(&unfinished.join(STATE_FILE), |file| writeln!(file, "{text}"))
-            .map_err(TrainError::file(unfinished.join(STATE_FILE)))?;
+        write_atomically(&unfinished.join(STATE_FILE), |file| {
+            writeln!(file, "{text}")
+        })
+        .map_err(TrainError::file(unfinished.join(STATE_FILE)))?;
         remove_if_there(&folder).map_err(TrainError::file(&folder))?;
         fs::rename(&unfinished, &folder).map_err(TrainError::file(&folder))?;
         for old in list(run_folder)?.into_iter().rev().skip(NUM_KEPT) {
             fs::remove_dir_all(&old.folder).map_err(TrainError::file(&old.folder))?;
         }
-        Ok(Self { folder, num_steps_done })
+        Ok(Self {
+            folder,
+            num_steps_done,
+        })
     }
 
     /// Reads the weights into `network` and returns it with the optimiser.
@@ -101,8 +106,7 @@ impl Checkpoint {
         let (network, _) = load_weights(network, &weights, "", Unexpected::Refuse)
             .map_err(morphospace_models::ModelError::from)?;
         let path = self.folder.join(OPTIMISER_FILE);
-        let optimiser =
-            Optimiser::load(config, &path, device).map_err(TrainError::file(&path))?;
+        let optimiser = Optimiser::load(config, &path, device).map_err(TrainError::file(&path))?;
         Ok((network, optimiser))
     }
 }
@@ -125,9 +129,14 @@ fn list(run_folder: &Path) -> Result<Vec<Checkpoint>, TrainError> {
     for entry in fs::read_dir(&parent).map_err(TrainError::file(&parent))? {
         let entry = entry.map_err(TrainError::file(&parent))?;
         let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(FOLDER_PREFIX));
         if let Some(num_steps_done) = number.and_then(|digits| digits.parse().ok()) {
-            checkpoints.push(Checkpoint { folder: entry.path(), num_steps_done });
+            checkpoints.push(Checkpoint {
+                folder: entry.path(),
+                num_steps_done,
+            });
         }
     }
     checkpoints.sort_by_key(|checkpoint| checkpoint.num_steps_done);

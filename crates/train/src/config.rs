@@ -95,8 +95,14 @@ impl CheckedTrainConfig {
     /// Digest of what decides the result, for recognising a run's own
     /// checkpoints. How often checkpoints are written does not.
     pub fn sha256(&self) -> String {
-        let decisive =
-            TrainConfig { checkpoint_minutes: default_checkpoint_minutes(), ..self.0.clone() };
-        sha256_hex(serde_json::to_string(&decisive).expect("plain settings serialise").as_bytes())
+        let decisive = TrainConfig {
+            checkpoint_minutes: default_checkpoint_minutes(),
+            ..self.0.clone()
+        };
+        sha256_hex(
+            serde_json::to_string(&decisive)
+                .expect("plain settings serialise")
+                .as_bytes(),
+        )
     }
 }

@@ -27,7 +27,11 @@ impl Crop {
             let room = size - crop_px + 1;
             ((share * room as f64) as usize).min(room - 1)
         };
-        Tile { top: place(self.top_share, height), left: place(self.left_share, width), crop_px }
+        Tile {
+            top: place(self.top_share, height),
+            left: place(self.left_share, width),
+            crop_px,
+        }
     }
 }
 
@@ -49,14 +53,24 @@ impl CropSampler {
     /// # Panics
     /// If there is no site.
     pub fn new(site_indices: Vec<usize>, batch_size: usize, seed: Seed) -> Self {
-        assert!(!site_indices.is_empty(), "the caller has found sites to train on");
-        Self { site_indices, batch_size, seed, epoch: None }
+        assert!(
+            !site_indices.is_empty(),
+            "the caller has found sites to train on"
+        );
+        Self {
+            site_indices,
+            batch_size,
+            seed,
+            epoch: None,
+        }
     }
 
     /// The crops of a step.
     pub fn step(&mut self, step: u64) -> Vec<Crop> {
         let first = step * self.batch_size as u64;
-        (first..first + self.batch_size as u64).map(|index| self.crop(index)).collect()
+        (first..first + self.batch_size as u64)
+            .map(|index| self.crop(index))
+            .collect()
     }
 
     fn crop(&mut self, index: u64) -> Crop {
@@ -74,7 +88,11 @@ impl CropSampler {
     }
 
     fn epoch(&mut self, epoch: u64) -> &[usize] {
-        if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
+        if self
+            .epoch
+            .as_ref()
+            .is_none_or(|(current, _)| *current != epoch)
+        {
             let mut order = self.site_indices.clone();
             order.shuffle(&mut self.seed.split("epoch").split_index(epoch).rng());
             self.epoch = Some((epoch, order));
@@ -91,8 +109,7 @@ mod tests {
     fn every_site_once_per_epoch_and_any_step_on_its_own() {
         let sites: Vec<usize> = (10..17).collect();
         let sampler = CropSampler::new(sites.clone(), 3, Seed::new(5));
-        let crops: Vec<Crop> =
-            (0..7).flat_map(|step| sampler.clone().step(step)).collect();
+        let crops: Vec<Crop> = (0..7).flat_map(|step| sampler.clone().step(step)).collect();
         for epoch in crops.chunks(7) {
             let mut seen: Vec<usize> = epoch.iter().map(|crop| crop.site_index).collect();
             seen.sort_unstable();
@@ -112,7 +129,11 @@ mod tests {
             is_flipped_horizontally: false,
             is_flipped_vertically: false,
         };
-        let tile = |top, left| Tile { top, left, crop_px: 8 };
+        let tile = |top, left| Tile {
+            top,
+            left,
+            crop_px: 8,
+        };
         assert_eq!(crop(0.0).tile(20, 10, 8), tile(0, 0));
         assert_eq!(crop(0.999_999).tile(20, 10, 8), tile(2, 12));
         assert_eq!(crop(0.5).tile(8, 8, 8), tile(0, 0));

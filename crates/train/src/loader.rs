@@ -39,7 +39,10 @@ pub(crate) fn spawn_loader<'scope>(
     screen: &'scope dyn Screen,
     site_indices: Vec<usize>,
     settings: LoaderSettings,
-) -> (Receiver<Result<Batch, ScreenError>>, ScopedJoinHandle<'scope, ()>) {
+) -> (
+    Receiver<Result<Batch, ScreenError>>,
+    ScopedJoinHandle<'scope, ()>,
+) {
     let (sender, receiver) = sync_channel(NUM_BATCHES_AHEAD);
     let sampler = CropSampler::new(site_indices, settings.batch_size, settings.seed);
     let handle = scope.spawn(move || load(screen, sampler, settings, &sender));
@@ -76,7 +79,11 @@ fn load_step(
         }
     }
     let first_site = screen.sites()[crops[0].site_index].key.clone();
-    Ok(Batch { step, images, first_site })
+    Ok(Batch {
+        step,
+        images,
+        first_site,
+    })
 }
 
 fn cut(site: &SiteImage, crop: &Crop, crop_px: usize, image: &mut [f32]) {
@@ -90,7 +97,9 @@ fn cut(site: &SiteImage, crop: &Crop, crop_px: usize, image: &mut [f32]) {
             let (upper, lower) = plane.split_at_mut(crop_px * (crop_px / 2));
             let upper_rows = upper.chunks_exact_mut(crop_px);
             let lower_rows = lower.chunks_exact_mut(crop_px).rev();
-            upper_rows.zip(lower_rows).for_each(|(a, b)| a.swap_with_slice(b));
+            upper_rows
+                .zip(lower_rows)
+                .for_each(|(a, b)| a.swap_with_slice(b));
         }
     }
 }

@@ -57,7 +57,9 @@ impl OptimiserConfig {
             ));
         }
         if let Some(beta) = self.betas.iter().find(|beta| !(0.0..1.0).contains(*beta)) {
-            return invalid(format!("optimiser.betas contain {beta}, which is not in 0..1"));
+            return invalid(format!(
+                "optimiser.betas contain {beta}, which is not in 0..1"
+            ));
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             return invalid(format!(
@@ -88,17 +90,28 @@ struct Averages {
 impl Optimiser {
     /// An optimiser that has seen no gradient.
     pub fn new(config: OptimiserConfig) -> Self {
-        Self { config, num_steps_done: 0, averages: BTreeMap::new() }
+        Self {
+            config,
+            num_steps_done: 0,
+            averages: BTreeMap::new(),
+        }
     }
 
     /// Moves every parameter that received a gradient; `factor` is the
     /// schedule's share of the highest learning rate.
     pub fn step<M: Module>(&mut self, module: M, gradients: &Gradients, factor: f64) -> M {
         self.num_steps_done += 1;
-        let names =
-            parameters(&module).into_iter().map(|Parameter { name, id, .. }| (id, name)).collect();
+        let names = parameters(&module)
+            .into_iter()
+            .map(|Parameter { name, id, .. }| (id, name))
+            .collect();
         let learning_rate = self.config.learning_rate * factor;
-        module.map(&mut Step { optimiser: self, names, gradients, learning_rate })
+        module.map(&mut Step {
+            optimiser: self,
+            names,
+            gradients,
+            learning_rate,
+        })
     }
 
     /// Writes the averages so that [`Optimiser::load`] goes on from here.
@@ -143,24 +156,35 @@ impl Optimiser {
         let file = SafeTensors::deserialize(&bytes).map_err(io::Error::other)?;
         let mut averages = BTreeMap::new();
         for (key, view) in file.tensors() {
-            let Some(name) = key.strip_prefix("first.") else { continue };
+            let Some(name) = key.strip_prefix("first.") else {
+                continue;
+            };
             let second = match config.rule {
                 Rule::Lion => None,
                 Rule::AdamW => {
-                    let view = file.tensor(&format!("second.{name}")).map_err(io::Error::other)?;
+                    let view = file
+                        .tensor(&format!("second.{name}"))
+                        .map_err(io::Error::other)?;
                     Some(tensor_of(&view, device))
                 }
             };
             let first = tensor_of(&view, device);
             averages.insert(name.to_owned(), Averages { first, second });
         }
-        Ok(Self { config, num_steps_done, averages })
+        Ok(Self {
+            config,
+            num_steps_done,
+            averages,
+        })
     }
 }
 
 fn bytes_of(tensor: &Tensor<1>) -> Vec<u8> {
     let values: Vec<f32> = tensor.to_data().try_to_vec().expect("averages are f32");
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 fn tensor_of(view: &TensorView<'_>, device: &Device) -> Tensor<1> {
@@ -223,7 +247,13 @@ impl Step<'_> {
             Rule::Lion => {
                 let change = (first.clone() * beta1 + gradient.clone() * (1.0 - beta1)).sign();
                 let first = first * beta2 + gradient * (1.0 - beta2);
-                (change * learning_rate, Averages { first, second: None })
+                (
+                    change * learning_rate,
+                    Averages {
+                        first,
+                        second: None,
+                    },
+                )
             }
             Rule::AdamW => {
                 let second = second.unwrap_or_else(zeros);
@@ -234,7 +264,13 @@ impl Step<'_> {
                 let correction2 = 1.0 - beta2.powi(steps);
                 let spread = second.clone().sqrt() / correction2.sqrt() + ADAMW_EPS;
                 let change = first.clone() / spread * (learning_rate / correction1);
-                (change, Averages { first, second: Some(second) })
+                (
+                    change,
+                    Averages {
+                        first,
+                        second: Some(second),
+                    },
+                )
             }
         };
         self.optimiser.averages.insert(name, averages);

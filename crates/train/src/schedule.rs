@@ -72,8 +72,17 @@ mod tests {
     fn one_cycle_is_torch() {
         // torch 2.15 OneCycleLR(max_lr=1, total_steps=100, pct_start=0.1).
         let schedule = Schedule::OneCycle { pct_start: 0.1 };
-        for (step, expected) in [(0, 0.04), (4, 0.436649), (9, 1.0), (50, 0.569588), (99, 4e-6)] {
-            assert!((schedule.factor(step, 100) - expected).abs() < 1e-6, "step {step}");
+        for (step, expected) in [
+            (0, 0.04),
+            (4, 0.436649),
+            (9, 1.0),
+            (50, 0.569588),
+            (99, 4e-6),
+        ] {
+            assert!(
+                (schedule.factor(step, 100) - expected).abs() < 1e-6,
+                "step {step}"
+            );
         }
     }
 

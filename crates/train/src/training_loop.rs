@@ -10,7 +10,7 @@ use morphospace_screen::{OnIncomplete, ReadSite, Screen, SkippedSite, read_site}
 use serde::{Deserialize, Serialize};
 
 use crate::loader::{LoaderSettings, spawn_loader};
-use crate::{Checkpoint, CheckedTrainConfig, Objective, Optimiser, TrainError, latest_checkpoint};
+use crate::{CheckedTrainConfig, Checkpoint, Objective, Optimiser, TrainError, latest_checkpoint};
 
 const METRICS_FILE: &str = "metrics.jsonl";
 
@@ -71,15 +71,21 @@ pub fn train<O: Objective>(
     let (site_indices, num_sites_left_out) = trainable_sites(screen, config)?;
     fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
     let config_path = folder.join("config.toml");
-    write_atomically(&config_path, |file| file.write_all(config.to_toml().as_bytes()))
-        .map_err(TrainError::file(&config_path))?;
+    write_atomically(&config_path, |file| {
+        file.write_all(config.to_toml().as_bytes())
+    })
+    .map_err(TrainError::file(&config_path))?;
 
     // Fresh, or from the last checkpoint.
     let sha256 = config.sha256();
     let (mut network, mut optimiser, first_step) = match latest_checkpoint(folder)? {
         Some(checkpoint) => {
-            let (network, optimiser) =
-                checkpoint.read(&network, settings.optimiser, &sha256, &device.clone().inner())?;
+            let (network, optimiser) = checkpoint.read(
+                &network,
+                settings.optimiser,
+                &sha256,
+                &device.clone().inner(),
+            )?;
             (network, optimiser, checkpoint.num_steps_done)
         }
         None => (network, Optimiser::new(settings.optimiser), 0),
@@ -107,7 +113,9 @@ pub fn train<O: Objective>(
         for step in first_step..settings.num_steps {
             // Images.
             let step_started = Instant::now();
-            let batch = batches.recv().expect("the loader sends every step or an error")?;
+            let batch = batches
+                .recv()
+                .expect("the loader sends every step or an error")?;
             debug_assert_eq!(batch.step, step);
             let waited = step_started.elapsed();
             let shape = [settings.batch_size, num_channels, crop_px, crop_px];
@@ -118,7 +126,11 @@ pub fn train<O: Objective>(
             let value = loss.total.clone().into_scalar::<f32>();
             if !value.is_finite() {
                 let first_site = batch.first_site.to_string();
-                return Err(TrainError::LossNotFinite { step, value, first_site });
+                return Err(TrainError::LossNotFinite {
+                    step,
+                    value,
+                    first_site,
+                });
             }
             let parts = loss
                 .parts
@@ -212,7 +224,9 @@ fn trainable_sites(
 /// Drops what a killed run reported after its last checkpoint, and a line it
 /// may have left half written.
 fn forget_metrics_from(path: &PathBuf, first_step: u64) -> Result<(), TrainError> {
-    let Ok(text) = fs::read_to_string(path) else { return Ok(()) };
+    let Ok(text) = fs::read_to_string(path) else {
+        return Ok(());
+    };
     let kept: String = text
         .lines()
         .filter(|line| {

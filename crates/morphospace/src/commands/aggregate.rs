@@ -28,7 +28,11 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
         .with_setting("by", args.by.join(", "))
         .with_setting("average", format!("{:?}", settings.average))
         .with_setting("from_controls", args.from_controls);
-    eprintln!("aggregate: {} rows to {}", profiles.num_rows(), aggregated.num_rows());
+    eprintln!(
+        "aggregate: {} rows to {}",
+        profiles.num_rows(),
+        aggregated.num_rows()
+    );
     write_profiles(&args.output, &aggregated.with_provenance(provenance)).or_stop()?;
     println!("{}", args.output.display());
     Ok(Outcome::Done)

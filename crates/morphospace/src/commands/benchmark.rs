@@ -56,11 +56,22 @@ fn replicates(args: &ReplicateArgs) -> Result<Vec<Score>> {
     let pairs = if args.pairs.is_empty() {
         all_pairs(&profiles.keys(&args.replicate_column)?)
     } else {
-        args.pairs.iter().map(|text| pair(text)).collect::<Result<Vec<_>>>()?
+        args.pairs
+            .iter()
+            .map(|text| pair(text))
+            .collect::<Result<Vec<_>>>()?
     };
     let seed = Seed::new(args.score.seed);
-    let score = replicate_score(&wells, &pairs, &args.score.model, &args.score.alignment, seed)?;
-    Ok(vec![score.with_setting("replicates", &args.replicate_column)])
+    let score = replicate_score(
+        &wells,
+        &pairs,
+        &args.score.model,
+        &args.score.alignment,
+        seed,
+    )?;
+    Ok(vec![
+        score.with_setting("replicates", &args.replicate_column),
+    ])
 }
 
 fn pair(text: &str) -> Result<(String, String)> {
@@ -106,10 +117,19 @@ fn publish(args: &ScoreArgs, mut scores: Vec<Score>) -> Result<()> {
 }
 
 fn add_to(path: &PathBuf, fresh: Scores, provenance: Provenance) -> Result<()> {
-    let mut kept = if path.exists() { read_scores(path)?.scores } else { Vec::new() };
+    let mut kept = if path.exists() {
+        read_scores(path)?.scores
+    } else {
+        Vec::new()
+    };
     let key = |score: &Score| {
         let source = score.settings.get("source").cloned();
-        (score.benchmark.clone(), score.model.clone(), score.alignment.clone(), source)
+        (
+            score.benchmark.clone(),
+            score.model.clone(),
+            score.alignment.clone(),
+            source,
+        )
     };
     kept.retain(|old| fresh.scores.iter().all(|new| key(new) != key(old)));
     kept.extend(fresh.scores);

@@ -69,7 +69,10 @@ struct Comparison {
 fn alignments() -> [(&'static str, Option<AlignMethod>); 3] {
     [
         ("none", None),
-        ("PCA-CenterScale", Some(AlignMethod::PcaCenterScale(PcaCenterScale::default()))),
+        (
+            "PCA-CenterScale",
+            Some(AlignMethod::PcaCenterScale(PcaCenterScale::default())),
+        ),
         ("TVN", Some(AlignMethod::Tvn(Tvn::default()))),
     ]
 }
@@ -78,7 +81,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
     let device = args.device.device.open().or_refuse()?;
     let mut configs = Vec::new();
     for seed in &args.seeds {
-        configs.push((*seed, simulator_config(args, *seed)?, train_config(args, *seed)?));
+        configs.push((
+            *seed,
+            simulator_config(args, *seed)?,
+            train_config(args, *seed)?,
+        ));
     }
     let is_single = configs.len() == 1;
     let mut runs = Vec::new();
@@ -145,8 +152,11 @@ fn run_seed(
     let summary = train_under_progress(&*screen, training, &run_folder, device)?;
     let trained = open_checkpoint(&summary.checkpoint.folder, device).or_stop()?;
     let init_seed = training.seed().split("init");
-    let untrained =
-        training.get().network.init_encoder(device, init_seed.split("encoder")).or_stop()?;
+    let untrained = training
+        .get()
+        .network
+        .init_encoder(device, init_seed.split("encoder"))
+        .or_stop()?;
 
     let trained = profiles_of(&*screen, &*trained, device)?;
     let untrained = profiles_of(&*screen, &*untrained, device)?;
@@ -194,7 +204,10 @@ fn simulate_once(config: &SimulatorConfig, folder: &Path) -> Result<PathBuf, Fai
             )));
         }
         if is_ours && screen_folder.join("metadata.csv").exists() {
-            eprintln!(" simulate: the screen in '{}' is there already", screen_folder.display());
+            eprintln!(
+                " simulate: the screen in '{}' is there already",
+                screen_folder.display()
+            );
             return Ok(screen_folder);
         }
         // What a killed simulation left: metadata.csv is written last.
@@ -246,8 +259,16 @@ fn score(
             let file = format!("{}-{}.parquet", file_name(name), file_name(alignment));
             write_profiles(&run.folder.join("profiles").join(file), &aligned).or_stop()?;
             let scores = &mut run.scores;
-            scores.extend(evaluation.relationship_recall(&aligned, alignment).or_stop()?);
-            scores.push(evaluation.replicate_consistency(&aligned, alignment).or_stop()?);
+            scores.extend(
+                evaluation
+                    .relationship_recall(&aligned, alignment)
+                    .or_stop()?,
+            );
+            scores.push(
+                evaluation
+                    .replicate_consistency(&aligned, alignment)
+                    .or_stop()?,
+            );
             scores.extend(evaluation.batch_prediction(&aligned, alignment).or_stop()?);
             let table = evaluation.entity_map(&aligned).or_stop()?;
             maps[index].push((name, EntityMap::from_profiles(&table, ENTITY).or_stop()?));
@@ -255,7 +276,10 @@ fn score(
             num_done += 1;
             progress.update(num_done, name);
         }
-        run.models.push(Model { name, aligned: aligned_tables });
+        run.models.push(Model {
+            name,
+            aligned: aligned_tables,
+        });
     }
     let options = RecallOptions::default();
     let bootstrap = Bootstrap::new(seed.split("comparison"));
@@ -264,9 +288,12 @@ fn score(
         for (other, map) in &maps[1..] {
             let found =
                 compare_recall(map, trained, relationships, &options, &bootstrap).or_stop()?;
-            run.comparisons.extend(
-                found.into_iter().map(|found| Comparison { alignment, other: *other, found }),
-            );
+            run.comparisons
+                .extend(found.into_iter().map(|found| Comparison {
+                    alignment,
+                    other: *other,
+                    found,
+                }));
         }
     }
     progress.finish(&format!("{} scores", run.scores.len()));
@@ -282,8 +309,10 @@ fn read_metrics(run_folder: &Path) -> anyhow::Result<Vec<StepReport>> {
     let path = run_folder.join("metrics.jsonl");
     let text =
         fs::read_to_string(&path).with_context(|| format!("reading '{}'", path.display()))?;
-    let reports: Vec<StepReport> =
-        text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let reports: Vec<StepReport> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
     if reports.is_empty() {
         bail!("'{}' is empty", path.display());
     }

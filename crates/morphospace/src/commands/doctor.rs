@@ -18,8 +18,9 @@ struct Doctor {
 }
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
-    let (compiled_in, left_out): (Vec<GpuBackend>, Vec<GpuBackend>) =
-        GpuBackend::ALL.into_iter().partition(|backend| backend.is_compiled_in());
+    let (compiled_in, left_out): (Vec<GpuBackend>, Vec<GpuBackend>) = GpuBackend::ALL
+        .into_iter()
+        .partition(|backend| backend.is_compiled_in());
     let names = |backends: Vec<GpuBackend>| backends.into_iter().map(GpuBackend::as_str).collect();
     let mut backends_compiled_in: Vec<&str> = vec!["cpu"];
     backends_compiled_in.extend(compiled_in.iter().map(|backend| backend.as_str()));
@@ -37,8 +38,14 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
         println!("{}", serde_json::to_string_pretty(&doctor).or_stop()?);
         return Ok(Outcome::Done);
     }
-    println!("morphospace   {} (burn {})", doctor.morphospace, doctor.burn);
-    println!("machine       {}, {} threads", doctor.target, doctor.num_threads);
+    println!(
+        "morphospace   {} (burn {})",
+        doctor.morphospace, doctor.burn
+    );
+    println!(
+        "machine       {}, {} threads",
+        doctor.target, doctor.num_threads
+    );
     println!("cpu features  {}", doctor.cpu_features.join(" "));
     println!("backends      {}", doctor.backends_compiled_in.join(" "));
     println!(
@@ -61,7 +68,9 @@ fn cpu_features() -> Vec<&'static str> {
             $(if std::arch::is_x86_feature_detected!($name) { found.push($name); })*
         };
     }
-    look_for!("sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl");
+    look_for!(
+        "sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl"
+    );
     look_for!("avx512vnni", "avx512bf16", "avx512fp16");
     found
 }

@@ -2,7 +2,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use morphospace_core::{Provenance, Seed};
-use morphospace_embed::{EmbedConfig, EmbedError, EmbedProgress, Embedded, embed, intensity_profiles};
+use morphospace_embed::{
+    EmbedConfig, EmbedError, EmbedProgress, Embedded, embed, intensity_profiles,
+};
 use morphospace_models::Encoder;
 use morphospace_profiles::{Profiles, write_profiles};
 use morphospace_screen::{Screen, SelfStandardisation, Tiling};
@@ -15,11 +17,13 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
     refuse_unknown_table(&args.output)?;
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
-    let encoder = args.network.open(&device, Seed::new(args.seed)).or_refuse()?;
+    let encoder = args
+        .network
+        .open(&device, Seed::new(args.seed))
+        .or_refuse()?;
     let (profiles, any_left_out) = match encoder {
         None => {
-            let (profiles, skipped) =
-                intensity_profiles(&*screen, args.on_incomplete).or_stop()?;
+            let (profiles, skipped) = intensity_profiles(&*screen, args.on_incomplete).or_stop()?;
             let names: Vec<String> = skipped.iter().map(ToString::to_string).collect();
             warn_each("sites were left out", &names);
             (profiles, !names.is_empty())
@@ -41,7 +45,10 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
             (embedded.profiles, any)
         }
     };
-    let provenance = profiles.provenance().cloned().unwrap_or_else(|| Provenance::new("embed"));
+    let provenance = profiles
+        .provenance()
+        .cloned()
+        .unwrap_or_else(|| Provenance::new("embed"));
     let provenance = provenance
         .with_setting("network", &args.network)
         .with_setting("screen", args.screen.screen.display())
@@ -54,7 +61,11 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
 
 /// A table nobody can write is refused before hours of work.
 pub(crate) fn refuse_unknown_table(path: &Path) -> Result<(), Failure> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
     let known = [".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz"];
     if known.iter().any(|ending| name.ends_with(ending)) {
         return Ok(());
@@ -92,7 +103,10 @@ pub(crate) fn embed_under_progress(
     ));
     let skipped: Vec<String> = embedded.skipped.iter().map(ToString::to_string).collect();
     warn_each("sites were left out", &skipped);
-    warn_each("sites were filled with zeros where channels are missing", &embedded.filled);
+    warn_each(
+        "sites were filled with zeros where channels are missing",
+        &embedded.filled,
+    );
     Ok(embedded)
 }
 
@@ -103,7 +117,10 @@ pub(crate) fn profiles_of(
     device: &Device,
 ) -> Result<Profiles, Failure> {
     let config = EmbedConfig {
-        tiling: Tiling { crop_px: encoder.img_size(), ..Tiling::default() },
+        tiling: Tiling {
+            crop_px: encoder.img_size(),
+            ..Tiling::default()
+        },
         standardisation: SelfStandardisation::InstanceNorm,
         pooling: morphospace_models::Pooling::PatchMean,
         batch_size: 16,

@@ -5,7 +5,11 @@ use crate::failure::{Failure, Outcome, Phase};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let screen = super::open(&args.screen).or_refuse()?;
-    let depth = if args.decode { InspectDepth::Decode } else { InspectDepth::Presence };
+    let depth = if args.decode {
+        InspectDepth::Decode
+    } else {
+        InspectDepth::Presence
+    };
     let inspection = inspect(&*screen, depth);
     if let Some(path) = &args.manifest {
         write_manifest(path, &Manifest::of(&*screen)).or_stop()?;

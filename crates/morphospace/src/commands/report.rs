@@ -71,13 +71,23 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Score>> {
 fn map_section(args: &ReportArgs, before: &Profiles, after: Option<&Profiles>) -> Result<Section> {
     let labels = |column: &str| -> Result<Vec<String>> {
         let values = before.text(column)?;
-        Ok(values.into_iter().map(|value| value.unwrap_or_else(|| "unknown".into())).collect())
+        Ok(values
+            .into_iter()
+            .map(|value| value.unwrap_or_else(|| "unknown".into()))
+            .collect())
     };
     let colours = [
         (args.batch_column.as_str(), labels(&args.batch_column)?),
         (args.group_column.as_str(), labels(&args.group_column)?),
     ];
-    let mut tables = vec![(if after.is_some() { "before alignment" } else { "" }, before)];
+    let mut tables = vec![(
+        if after.is_some() {
+            "before alignment"
+        } else {
+            ""
+        },
+        before,
+    )];
     tables.extend(after.map(|after| ("after alignment", after)));
     let caption = "One point per row on the first two principal components";
     let figure = scatter_grid(caption, &tables, &args.batch_column, &colours)
@@ -87,8 +97,18 @@ fn map_section(args: &ReportArgs, before: &Profiles, after: Option<&Profiles>) -
 
 /// The first plate, if the table says where its rows lie.
 fn plate_section(profiles: &Profiles) -> Option<Section> {
-    let batch = profiles.text("Metadata_Batch").ok()?.into_iter().flatten().next()?;
-    let plate = profiles.text("Metadata_Plate").ok()?.into_iter().flatten().next()?;
+    let batch = profiles
+        .text("Metadata_Batch")
+        .ok()?
+        .into_iter()
+        .flatten()
+        .next()?;
+    let plate = profiles
+        .text("Metadata_Plate")
+        .ok()?
+        .into_iter()
+        .flatten()
+        .next()?;
     let heat_map = distance_heat_map(profiles, &batch, &plate).ok()?;
     Some(Section::new("Plate").with(heat_map))
 }
@@ -110,7 +130,12 @@ fn inspection_section(screen: &dyn Screen) -> Section {
         .missing
         .iter()
         .map(|found| (found, "missing"))
-        .chain(inspection.unreadable.iter().map(|found| (found, "unreadable")))
+        .chain(
+            inspection
+                .unreadable
+                .iter()
+                .map(|found| (found, "unreadable")),
+        )
         .map(|(found, handling)| {
             let subject = format!(
                 "{} plate {} well {} site {} channel {}",
@@ -120,7 +145,10 @@ fn inspection_section(screen: &dyn Screen) -> Section {
         })
         .collect();
     let num_checked = inspection.num_sites * inspection.channels.len();
-    Section::new("Missing and unreadable images").with(FailureTable { num_checked, failures })
+    Section::new("Missing and unreadable images").with(FailureTable {
+        num_checked,
+        failures,
+    })
 }
 
 fn provenance_section(before: &Profiles, after: Option<&Profiles>) -> Section {

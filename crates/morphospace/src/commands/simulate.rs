@@ -21,8 +21,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
 pub(crate) fn write(simulator: &CheckedSimulator, folder: &Path) -> Result<(), Failure> {
     let num_sites = simulator.wells().len() * simulator.config().num_sites;
     let progress = Progress::new("simulate", "sites", num_sites);
-    let screen =
-        simulate(simulator, folder, &|done, _| progress.update(done, "")).or_stop()?;
+    let screen = simulate(simulator, folder, &|done, _| progress.update(done, "")).or_stop()?;
     progress.finish(&format!(
         "{} sites in {} wells on {} plates of {} experiments, {} perturbations, in '{}'",
         screen.num_sites,

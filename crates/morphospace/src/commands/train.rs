@@ -73,7 +73,10 @@ pub(crate) fn train_under_progress(
         0 => String::new(),
         step => format!(" from step {step} on"),
     };
-    let loss = summary.steps.last().map_or(String::new(), |step| format!(", loss {:.4}", step.loss));
+    let loss = summary
+        .steps
+        .last()
+        .map_or(String::new(), |step| format!(", loss {:.4}", step.loss));
     progress.finish(&format!("{} steps{from}{loss}", summary.steps.len()));
     Ok(summary)
 }

@@ -16,8 +16,12 @@ impl Objective for Mae {
     }
 
     fn loss(&self, images: Tensor<4>, seed: Seed) -> Loss {
-        let masking =
-            draw_mask(images.dims()[0], self.num_tokens(), self.config().mask_ratio, seed);
+        let masking = draw_mask(
+            images.dims()[0],
+            self.num_tokens(),
+            self.config().mask_ratio,
+            seed,
+        );
         let output = self.forward(images.clone(), &masking, Some(seed.split("drop_path")));
         named(self.loss(images, &output))
     }
@@ -29,8 +33,12 @@ impl Objective for CaMae {
     }
 
     fn loss(&self, images: Tensor<4>, seed: Seed) -> Loss {
-        let masking =
-            draw_mask(images.dims()[0], self.num_tokens(), self.config().mask_ratio, seed);
+        let masking = draw_mask(
+            images.dims()[0],
+            self.num_tokens(),
+            self.config().mask_ratio,
+            seed,
+        );
         let output = self.forward(images.clone(), &masking, Some(seed.split("drop_path")));
         named(self.loss(images, &output))
     }
@@ -44,5 +52,8 @@ fn draw_mask(batch: usize, num_tokens: usize, mask_ratio: f64, seed: Seed) -> Ma
 fn named(loss: MaeLoss) -> Loss {
     let mut parts = vec![("mse", loss.mse)];
     parts.extend(loss.fourier.map(|fourier| ("fourier", fourier)));
-    Loss { total: loss.total, parts }
+    Loss {
+        total: loss.total,
+        parts,
+    }
 }

@@ -11,7 +11,11 @@ use morphospace_report::{
 use super::{BATCH, ENTITY, ORACLE, SeedRun, TRAINED};
 
 pub(super) fn build(run: &SeedRun) -> Result<Page> {
-    let trained = run.models.iter().find(|m| m.name == TRAINED).expect("the demo embeds it");
+    let trained = run
+        .models
+        .iter()
+        .find(|m| m.name == TRAINED)
+        .expect("the demo embeds it");
     let before = &trained.aligned[0];
     let after = trained.aligned.last().expect("alignments are tried");
     Ok(Page::new("morphospace demo")
@@ -33,13 +37,16 @@ pub(super) fn build(run: &SeedRun) -> Result<Page> {
 
 fn scores(run: &SeedRun) -> Section {
     let rows = run.scores.iter().map(ScoreRow::from);
-    let table = ScoreTable::new("Whiskers are 95 % bootstrap intervals, ticks the chance level", rows)
-        .with_better(RECALL, Better::Higher)
-        .with_better(REPLICATES, Better::Higher)
-        .with_better(BATCH_NEIGHBOURS, Better::Lower)
-        .with_better(BATCH_LINEAR, Better::Lower)
-        .with_reference(ORACLE)
-        .with_reference("random");
+    let table = ScoreTable::new(
+        "Whiskers are 95 % bootstrap intervals, ticks the chance level",
+        rows,
+    )
+    .with_better(RECALL, Better::Higher)
+    .with_better(REPLICATES, Better::Higher)
+    .with_better(BATCH_NEIGHBOURS, Better::Lower)
+    .with_better(BATCH_LINEAR, Better::Lower)
+    .with_reference(ORACLE)
+    .with_reference("random");
     Section::new("Scores")
         .with_intro(
             "Relationship recall: the share of planted functional partners whose cosine lies in \
@@ -80,7 +87,10 @@ fn map(
     after: &morphospace_profiles::Profiles,
 ) -> Result<Section> {
     let groups = planted_groups(run, before)?;
-    let colours = [("experiment", before.keys(BATCH)?), ("planted group", groups)];
+    let colours = [
+        ("experiment", before.keys(BATCH)?),
+        ("planted group", groups),
+    ];
     let tables = [("before alignment", before), ("after TVN", after)];
     let caption = "Wells of the trained network on their first two principal components";
     Ok(Section::new("Map").with(scatter_grid(caption, &tables, BATCH, &colours)?))
@@ -98,10 +108,12 @@ fn planted_groups(run: &SeedRun, wells: &morphospace_profiles::Profiles) -> Resu
     let names = wells.text(ENTITY)?;
     Ok(names
         .into_iter()
-        .map(|name| match name.and_then(|name| group_of.get(&name).cloned().flatten()) {
-            Some(group) => format!("group {group}"),
-            None => "control".to_owned(),
-        })
+        .map(
+            |name| match name.and_then(|name| group_of.get(&name).cloned().flatten()) {
+                Some(group) => format!("group {group}"),
+                None => "control".to_owned(),
+            },
+        )
         .collect())
 }
 
@@ -133,19 +145,36 @@ fn images(run: &SeedRun) -> Result<Section> {
 }
 
 fn training(run: &SeedRun) -> Section {
-    let points =
-        run.training.iter().map(|step| (step.step as f64, f64::from(step.loss))).collect();
-    let rate: f64 = run.training.iter().map(|step| step.images_per_second).sum::<f64>()
+    let points = run
+        .training
+        .iter()
+        .map(|step| (step.step as f64, f64::from(step.loss)))
+        .collect();
+    let rate: f64 = run
+        .training
+        .iter()
+        .map(|step| step.images_per_second)
+        .sum::<f64>()
         / run.training.len() as f64;
-    let figure = LineFigure::new("Reconstruction of masked patches", "step", "mean squared error")
-        .with_series(LineSeries::new("training", points));
-    let waiting: f64 = run.training.iter().map(|step| step.data_wait_share).sum::<f64>()
+    let figure = LineFigure::new(
+        "Reconstruction of masked patches",
+        "step",
+        "mean squared error",
+    )
+    .with_series(LineSeries::new("training", points));
+    let waiting: f64 = run
+        .training
+        .iter()
+        .map(|step| step.data_wait_share)
+        .sum::<f64>()
         / run.training.len() as f64;
-    Section::new("Training").with(figure).with(Notes::default().with_note(format!(
-        "{} steps, {rate:.0} images/s, {:.0} % of the time spent waiting for images",
-        run.training.len(),
-        100.0 * waiting
-    )))
+    Section::new("Training")
+        .with(figure)
+        .with(Notes::default().with_note(format!(
+            "{} steps, {rate:.0} images/s, {:.0} % of the time spent waiting for images",
+            run.training.len(),
+            100.0 * waiting
+        )))
 }
 
 fn provenance(run: &SeedRun) -> Section {

@@ -57,10 +57,18 @@ impl Table {
                         }))
                     })
                     .collect();
-                rows.push(Row { model: model.name, alignment, means });
+                rows.push(Row {
+                    model: model.name,
+                    alignment,
+                    means,
+                });
             }
         }
-        for comparison in runs[0].comparisons.iter().filter(|c| c.found.thresholds == COMPARED) {
+        for comparison in runs[0]
+            .comparisons
+            .iter()
+            .filter(|c| c.found.thresholds == COMPARED)
+        {
             let (alignment, other) = (comparison.alignment, comparison.other);
             let per_seed = runs
                 .iter()
@@ -70,9 +78,17 @@ impl Table {
                 })
                 .map(|c| c.found.difference)
                 .collect();
-            differences.push(Difference { alignment, other, per_seed });
+            differences.push(Difference {
+                alignment,
+                other,
+                per_seed,
+            });
         }
-        Self { seeds: runs.iter().map(|run| run.seed).collect(), rows, differences }
+        Self {
+            seeds: runs.iter().map(|run| run.seed).collect(),
+            rows,
+            differences,
+        }
     }
 }
 
@@ -86,7 +102,10 @@ fn is_column(
         && score.model == model
         && score.alignment == alignment
         && thresholds.is_none_or(|wanted| {
-            score.settings.get("thresholds").is_some_and(|found| found == wanted)
+            score
+                .settings
+                .get("thresholds")
+                .is_some_and(|found| found == wanted)
         })
 }
 
@@ -101,8 +120,9 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 /// Student's t for a two-sided 95 % interval with 1, 2, ... degrees of
 /// freedom.
-const STUDENT_T: [f64; 10] =
-    [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
+const STUDENT_T: [f64; 10] = [
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+];
 
 /// Mean and half-width of its 95 % interval over seeds; no interval for a
 /// single seed.
@@ -137,7 +157,10 @@ impl fmt::Display for Table {
             n => writeln!(f, "\nMeans over {n} seeds ({}).", seeds.join(", "))?,
         }
         writeln!(f, "\nRecall 5/95 of the trained network minus that of:\n")?;
-        writeln!(f, "| other | alignment | difference | 95 % interval over seeds | per seed |")?;
+        writeln!(
+            f,
+            "| other | alignment | difference | 95 % interval over seeds | per seed |"
+        )?;
         writeln!(f, "|---|---|--:|---|---|")?;
         for difference in &self.differences {
             let (mean, half_width) = mean_and_half_width(&difference.per_seed);
@@ -145,8 +168,11 @@ impl fmt::Display for Table {
                 Some(half) => format!("{:+.3} to {:+.3}", mean - half, mean + half),
                 None => "one seed has none".to_owned(),
             };
-            let per_seed: Vec<String> =
-                difference.per_seed.iter().map(|value| format!("{value:+.3}")).collect();
+            let per_seed: Vec<String> = difference
+                .per_seed
+                .iter()
+                .map(|value| format!("{value:+.3}"))
+                .collect();
             writeln!(
                 f,
                 "| {} | {} | {mean:+.3} | {interval} | {} |",

@@ -1,0 +1,8 @@
+//! Tests of the program as a whole.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod cli;
+mod layers;
+mod pipeline;
+mod support;
