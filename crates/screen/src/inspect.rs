@@ -356,12 +356,10 @@ impl fmt::Display for Inspection {
         for (channel, present) in self.channels.iter().zip(&self.num_present) {
             writeln!(f, "  {:<12} {present} of {total}", channel.to_string())?;
         }
-        writeln!(
-            f,
-            "incomplete     {} of {total} sites lack {} image(s)",
-            self.num_incomplete_sites,
-            self.missing.len()
-        )?;
+        match self.num_incomplete_sites {
+            0 => writeln!(f, "incomplete     none")?,
+            count => writeln!(f, "incomplete     {count} of {total} sites lack a channel")?,
+        }
         show_findings(f, "missing", &self.missing)?;
         show_findings(f, "unreadable", &self.unreadable)?;
         if !self.experiments_without_negative_controls.is_empty() {

@@ -18,7 +18,15 @@ const LAYERS: [(&str, &[&str]); 10] = [
     (
         "morphospace",
         &[
-            "core", "profiles", "screen", "map", "benchmark", "report", "models", "train", "embed",
+            "core",
+            "profiles",
+            "screen",
+            "map",
+            "benchmark",
+            "report",
+            "models",
+            "train",
+            "embed",
         ],
     ),
 ];
@@ -32,7 +40,9 @@ const TERMINAL: [&str; 3] = ["clap", "indicatif", "anyhow"];
 
 /// Dependencies of every crate by folder, those of its tests included.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("lies in crates/");
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("lies in crates/");
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(crates).expect("crates/ can be listed") {
         let folder = entry.expect("an entry").path();
@@ -43,7 +53,11 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
             .filter_map(|section| manifest.get(section)?.as_table())
             .flat_map(|table| table.keys().cloned())
             .collect();
-        let name = folder.file_name().expect("has a name").to_string_lossy().into_owned();
+        let name = folder
+            .file_name()
+            .expect("has a name")
+            .to_string_lossy()
+            .into_owned();
         found.insert(name, names);
     }
     found
@@ -54,9 +68,16 @@ fn crates_import_downward_only() {
     let allowed: BTreeMap<&str, &[&str]> = LAYERS.into_iter().collect();
     let found = dependencies();
     let names: BTreeSet<&str> = found.keys().map(String::as_str).collect();
-    assert_eq!(names, allowed.keys().copied().collect(), "crates/ and LAYERS name the same crates");
+    assert_eq!(
+        names,
+        allowed.keys().copied().collect(),
+        "crates/ and LAYERS name the same crates"
+    );
     for (name, imports) in &found {
-        for import in imports.iter().filter_map(|import| import.strip_prefix("morphospace-")) {
+        for import in imports
+            .iter()
+            .filter_map(|import| import.strip_prefix("morphospace-"))
+        {
             assert!(
                 allowed[name.as_str()].contains(&import),
                 "crate '{name}' imports '{import}', which is not below it; if it has to, \
@@ -70,7 +91,10 @@ fn crates_import_downward_only() {
 fn the_list_itself_has_no_circle() {
     let mut below: Vec<&str> = Vec::new();
     for (name, imports) in LAYERS {
-        assert!(imports.iter().all(|import| below.contains(import)), "'{name}' imports upward");
+        assert!(
+            imports.iter().all(|import| below.contains(import)),
+            "'{name}' imports upward"
+        );
         below.push(name);
     }
 }
@@ -80,10 +104,16 @@ fn burn_and_the_terminal_stay_in_their_crates() {
     for (name, imports) in dependencies() {
         for import in imports {
             if import.starts_with("burn") || import.starts_with("cubecl") {
-                assert!(WITH_BURN.contains(&name.as_str()), "crate '{name}' imports '{import}'");
+                assert!(
+                    WITH_BURN.contains(&name.as_str()),
+                    "crate '{name}' imports '{import}'"
+                );
             }
             if TERMINAL.contains(&import.as_str()) {
-                assert!(WITH_TERMINAL.contains(&name.as_str()), "crate '{name}' imports '{import}'");
+                assert!(
+                    WITH_TERMINAL.contains(&name.as_str()),
+                    "crate '{name}' imports '{import}'"
+                );
             }
         }
     }

@@ -64,7 +64,11 @@ pub(crate) struct Run {
 
 /// Runs the program in a folder.
 pub(crate) fn morphospace(folder: &Path, args: &[&str]) -> Run {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_morphospace"))
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_morphospace"))
         .args(args)
         .current_dir(folder)
         .env_remove("MORPHOSPACE_DEVICE")
@@ -81,7 +85,11 @@ impl Run {
     /// Fails the test with what was printed unless the status is as expected.
     #[track_caller]
     pub(crate) fn expect_status(self, status: i32) -> Self {
-        assert_eq!(self.status, status, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.status, status,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
@@ -89,7 +97,11 @@ impl Run {
     #[track_caller]
     pub(crate) fn expect_stderr(self, parts: &[&str]) -> Self {
         for part in parts {
-            assert!(self.stderr.contains(part), "no '{part}' in:\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(part),
+                "no '{part}' in:\n{}",
+                self.stderr
+            );
         }
         self
     }
@@ -99,6 +111,12 @@ impl Run {
 pub(crate) fn tiny_screen(folder: &Path) {
     fs::write(folder.join("simulator.toml"), TINY_SIMULATOR).expect("written");
     fs::write(folder.join("train.toml"), TINY_TRAINING).expect("written");
-    let args = ["simulate", "--config", "simulator.toml", "--output", "screen"];
+    let args = [
+        "simulate",
+        "--config",
+        "simulator.toml",
+        "--output",
+        "screen",
+    ];
     morphospace(folder, &args).expect_status(0);
 }
