@@ -480,8 +480,7 @@ impl<'h> Counter<'h> {
     #[inline]
     fn count_chunk(&mut self, values: &[f64; LANES]) {
         let bins = values.map(bin_of);
-        for lane in 0..LANES {
-            let value = values[lane];
+        for (lane, &value) in values.iter().enumerate() {
             self.sums[lane] += value;
             self.mins[lane] = if value < self.mins[lane] {
                 value

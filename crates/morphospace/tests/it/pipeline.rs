@@ -95,7 +95,7 @@ fn every_stage_alone_from_screen_to_page() {
     let map = read_profiles(&folder.join("map.csv")).unwrap();
     assert_eq!(
         map.num_rows(),
-        4 * 3 + 2,
+        7 * 3 + 2,
         "treatments, a positive control, EMPTY"
     );
     let page = fs::read_to_string(folder.join("report.html")).unwrap();

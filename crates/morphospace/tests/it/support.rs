@@ -14,9 +14,9 @@ num_plates = 1
 num_rows = 5
 num_columns = 8
 image_px = 64
-num_groups = 4
+num_groups = 7
 group_size = 3
-num_replicates = 2
+num_replicates = 1
 num_negative_controls = 12
 num_positive_controls = 1
 "#;
