@@ -46,7 +46,7 @@ fn golden_cases_agree() {
         None => vec![committed],
     };
     let (mut num_ours, mut num_compared, mut failures) = (0, 0, Vec::new());
-    let mut postponed = BTreeSet::new();
+    let mut num_postponed = 0;
     let mut case_folders: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| {
@@ -65,7 +65,7 @@ fn golden_cases_agree() {
         num_ours += 1;
         let kind = case["kind"].as_str().expect("kind is text").to_owned();
         if NOT_BUILT_YET.contains(&kind.as_str()) {
-            postponed.insert(kind);
+            num_postponed += 1;
             continue;
         }
         let expected_path = folder.join("expected.json");
@@ -93,7 +93,9 @@ fn golden_cases_agree() {
             Err(_) => failures.push(name),
         }
     }
-    announce!("golden: {num_compared} of {num_ours} cases compared; not built yet: {postponed:?}");
+    announce!(
+        "golden: {num_compared} of {num_ours} cases compared, {num_postponed} postponed; kinds not built yet: {NOT_BUILT_YET:?}"
+    );
     assert!(num_ours > 0, "no case of crate 'benchmark' in {folders:?}");
     assert!(
         failures.is_empty(),
