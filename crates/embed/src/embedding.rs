@@ -188,7 +188,7 @@ fn check(
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join(", "),
-            source,
+            source: Box::new(source),
         })
 }
 

@@ -22,7 +22,7 @@ pub enum EmbedError {
         /// Their names and stains.
         channels: String,
         /// What the network takes.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// An image could not be read, and the policy is to fail.
     #[error(transparent)]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use morphospace_core::{SiteKey, Well};
+use morphospace_core::{Perturbation, SiteKey, Well};
 use morphospace_profiles::{Column, Features, Profiles, ProfilesError};
 use morphospace_screen::Screen;
 
@@ -103,7 +103,11 @@ fn metadata_columns(wells: &[WellSum]) -> Vec<(String, Column)> {
         )
     };
     let targets = |well: &Well| {
-        let targets: Vec<&str> = well.perturbations.iter().map(|p| p.target()).collect();
+        let targets: Vec<&str> = well
+            .perturbations
+            .iter()
+            .map(Perturbation::target)
+            .collect();
         if targets.is_empty() {
             well.label()
         } else {

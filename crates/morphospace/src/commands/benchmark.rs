@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use morphospace::evaluation::{Evaluation, all_pairs, replicate_score};
@@ -116,7 +116,7 @@ fn publish(args: &ScoreArgs, mut scores: Vec<Score>) -> Result<()> {
     Ok(())
 }
 
-fn add_to(path: &PathBuf, fresh: Scores, provenance: Provenance) -> Result<()> {
+fn add_to(path: &Path, fresh: Scores, provenance: Provenance) -> Result<()> {
     let mut kept = if path.exists() {
         read_scores(path)?.scores
     } else {

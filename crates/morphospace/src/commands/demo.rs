@@ -291,7 +291,7 @@ fn score(
             run.comparisons
                 .extend(found.into_iter().map(|found| Comparison {
                     alignment,
-                    other: *other,
+                    other,
                     found,
                 }));
         }
