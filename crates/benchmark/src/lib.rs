@@ -25,7 +25,6 @@ mod logistic_regression;
 mod probe;
 mod recall;
 mod recall_interval;
-mod recall_score;
 mod relationships;
 mod replicate_consistency;
 mod score;
@@ -50,7 +49,6 @@ pub use recall_interval::{
     ChanceRecall, RecallComparison, RecallIntervals, compare_recall, recall_intervals,
     shuffled_recall,
 };
-pub use recall_score::recall_scores;
 pub use relationships::{Relationships, filter_relationships, read_relationships};
 pub use replicate_consistency::{
     MatchedWell, ReplicateConsistency, ReplicateNull, ReplicatePair, WellTable,

@@ -11,6 +11,7 @@ use morphospace_screen::{
 };
 
 use crate::EmbedError;
+use crate::missing_images::refuse_missing_images;
 use crate::well_means::WellMeans;
 
 /// Batches that are decoded ahead of the network.
@@ -82,7 +83,8 @@ struct TileBatch {
 ///
 /// # Errors
 /// Before any image is read: a batch size of 0, a tile side or a number of
-/// channels that the network does not take. Later: what
+/// channels that the network does not take, missing images under
+/// [`OnIncomplete::Fail`]. Later: what
 /// [`EmbedConfig::on_incomplete`] makes of images that cannot be read, or that
 /// no site was left.
 pub fn embed(
@@ -93,6 +95,7 @@ pub fn embed(
     observer: &mut dyn FnMut(EmbedProgress),
 ) -> Result<Embedded, EmbedError> {
     check(screen, encoder, config)?;
+    refuse_missing_images(screen, config.on_incomplete)?;
     let started = Instant::now();
     let num_channels = screen.channels().len();
     let num_features = encoder.num_pooled_features(num_channels, config.pooling);
@@ -195,10 +198,10 @@ fn check(
 fn provenance(config: &EmbedConfig) -> Provenance {
     Provenance::new("embed")
         .with_setting("crop_px", config.tiling.crop_px)
-        .with_setting("edge", format!("{:?}", config.tiling.edge))
-        .with_setting("tiles", format!("{:?}", config.tiling.selection))
+        .with_setting("edge", config.tiling.edge.as_str())
+        .with_setting("tiles", config.tiling.selection.as_str())
         .with_setting("standardisation", config.standardisation.as_str())
-        .with_setting("pooling", format!("{:?}", config.pooling))
+        .with_setting("pooling", config.pooling.as_str())
         .with_setting("batch_size", config.batch_size)
         .with_setting("on_incomplete", config.on_incomplete.as_str())
         .with_setting("precision", "f32")

@@ -24,6 +24,22 @@ pub enum EmbedError {
         /// What the network takes.
         source: Box<ModelError>,
     },
+    /// Images are not there, and the policy is to fail; nothing has been done.
+    #[error(
+        "{num_incomplete} of the {num_sites} sites of screen '{screen}' lack images; {first}\n\
+         hint: `inspect` lists them all; --on-incomplete skip leaves such sites out, fill takes \
+         missing channels as zeros"
+    )]
+    Incomplete {
+        /// The screen.
+        screen: String,
+        /// Sites that lack an image.
+        num_incomplete: usize,
+        /// All its sites.
+        num_sites: usize,
+        /// The first image that is missing.
+        first: Box<ScreenError>,
+    },
     /// An image could not be read, and the policy is to fail.
     #[error(transparent)]
     Screen(#[from] ScreenError),

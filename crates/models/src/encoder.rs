@@ -18,6 +18,17 @@ pub enum Pooling {
     PerChannel,
 }
 
+impl Pooling {
+    /// The word in configurations and provenance.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cls => "cls",
+            Self::PatchMean => "patch_mean",
+            Self::PerChannel => "per_channel",
+        }
+    }
+}
+
 /// How many channels an image may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelSupport {

@@ -341,7 +341,8 @@ pub(crate) struct RecallArgs {
     /// Files of known relationships with the header entity1,entity2
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) relationships: Vec<PathBuf>,
-    /// Column of the entities; rows of one entity are averaged
+    /// Column of the entities; rows of one entity are averaged, a table that
+    /// `aggregate` wrote is taken as it is
     #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
     pub(crate) entity_column: String,
     #[command(flatten)]
@@ -362,6 +363,10 @@ pub(crate) struct ReplicateArgs {
     /// Column of the perturbation
     #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
     pub(crate) perturbation_column: String,
+    /// Rows to leave out, such as negative controls, whose many replicates
+    /// would outweigh all others (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
     /// Two replicates to compare; without, all pairs (repeatable)
     #[arg(long = "pair", value_name = "A,B")]
     pub(crate) pairs: Vec<String>,

@@ -11,6 +11,8 @@ mod report;
 mod simulate;
 mod train;
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles};
@@ -38,17 +40,20 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
     Ok(open_screen(&args.screen, args.format.as_ref())?)
 }
 
-fn read(path: &std::path::Path) -> Result<Profiles> {
+fn read(path: &Path) -> Result<Profiles> {
     Ok(read_profiles(path)?)
 }
 
-/// `COLUMN=VALUE[,VALUE]`.
 fn control_rule(args: &ControlArgs) -> Result<ControlRule> {
-    let (column, values) = args.controls.split_once('=').with_context(|| {
+    rows_with("--controls", &args.controls)
+}
+
+/// The rows that `COLUMN=VALUE[,VALUE]` means.
+fn rows_with(flag: &str, text: &str) -> Result<ControlRule> {
+    let (column, values) = text.split_once('=').with_context(|| {
         format!(
-            "--controls '{}' is not of the form COLUMN=VALUE[,VALUE], e.g. \
-             Metadata_pert_type=negcon",
-            args.controls
+            "{flag} '{text}' is not of the form COLUMN=VALUE[,VALUE], e.g. \
+             Metadata_pert_type=negcon"
         )
     })?;
     Ok(ControlRule::new(column, values.split(',')))

@@ -1,5 +1,7 @@
 //! The scores of one set of profiles under one alignment.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use morphospace_benchmark::{
     BatchClassifier, Bootstrap, EntityMap, RecallOptions, Relationships, ReplicateNull, Score,
@@ -52,11 +54,16 @@ impl Evaluation<'_> {
     }
 
     /// One row per entity of the treatments: the mean of all its wells, seen
-    /// from the mean of the negative controls.
+    /// from the mean of the negative controls. A table that has one row per
+    /// entity and no column of controls is such a map already.
     ///
     /// # Errors
     /// A column is missing or a value not finite.
     pub fn entity_map(&self, aligned: &Profiles) -> Result<Profiles> {
+        if self.is_entity_map(aligned)? {
+            aligned.check_finite()?;
+            return Ok(aligned.clone());
+        }
         let settings = Aggregate {
             average: Average::Mean,
             origin: Some(self.controls.clone()),
@@ -77,6 +84,12 @@ impl Evaluation<'_> {
             .filter(|row| !control_keys.contains(&&names[*row]))
             .collect();
         Ok(all.select_rows(&kept))
+    }
+
+    fn is_entity_map(&self, profiles: &Profiles) -> Result<bool> {
+        let entities = profiles.text(self.entity_column)?;
+        let distinct: HashSet<&String> = entities.iter().flatten().collect();
+        Ok(distinct.len() == profiles.num_rows() && !profiles.has_column(&self.controls.column))
     }
 
     fn without_positive_controls(&self, profiles: &Profiles) -> Result<Profiles> {
@@ -196,7 +209,9 @@ pub fn recall_scores(
                 .with_setting("null", "all pairs of entities")
                 .with_setting("num_entities", report.entities.len());
             if let Some(chance) = chance[source_index][index] {
-                score = score.with_null(chance.mean);
+                score = score
+                    .with_null(chance.mean)
+                    .with_setting("null_standard_deviation", chance.standard_deviation);
             }
             if let Some(interval) = intervals.intervals[source_index][index] {
                 score = score.with_interval(interval);

@@ -14,7 +14,7 @@ pub(crate) enum WriteError {
     #[error(transparent)]
     Parquet(#[from] parquet::errors::ParquetError),
     #[error(transparent)]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(#[from] arrow_schema::ArrowError),
     #[error(transparent)]
     Csv(#[from] csv::Error),
 }

@@ -145,11 +145,19 @@ impl ScatterFigure {
             "<figure class=\"scatter\">\n<figcaption>{}</figcaption>",
             Escaped(&self.caption)
         )?;
+        // Rows of one panel share a line.
+        let is_single = self.rows.len() > 1 && self.rows.iter().all(|row| row.panels.len() == 1);
+        if is_single {
+            html.push_str("<div class=\"panels\">\n");
+        }
         if self.rows.is_empty() {
             html.push_str("<p class=\"empty\">No points to draw.</p>\n");
         }
         for row in &self.rows {
             row.write_html(html)?;
+        }
+        if is_single {
+            html.push_str("</div>\n");
         }
         html.push_str("</figure>\n");
         Ok(())

@@ -3,13 +3,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, ListArray, RecordBatch, StringArray, StructArray,
-    UInt32Array,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, UInt32Type};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Fields, Float64Type, Schema, UInt32Type};
+use arrow_buffer::OffsetBuffer;
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use morphospace_core::{
     Channel, Experiment, Perturbation, PlateKey, Provenance, Site, SiteKey, Stain, Well,
     suggestion, write_atomically,
@@ -204,8 +205,8 @@ impl From<ParquetError> for WriteError {
     }
 }
 
-impl From<arrow::error::ArrowError> for WriteError {
-    fn from(error: arrow::error::ArrowError) -> Self {
+impl From<ArrowError> for WriteError {
+    fn from(error: ArrowError) -> Self {
         Self(error.to_string())
     }
 }

@@ -5,6 +5,7 @@ use morphospace::evaluation::{Evaluation, all_pairs, replicate_score};
 use morphospace_benchmark::{Score, Scores, WellTable, read_relationships};
 use morphospace_core::{Provenance, Seed};
 use morphospace_map::ControlRule;
+use morphospace_profiles::Profiles;
 
 use crate::cli::{BatchPredictionArgs, BenchmarkCommand, RecallArgs, ReplicateArgs, ScoreArgs};
 use crate::failure::{Failure, Outcome, Phase};
@@ -45,7 +46,7 @@ fn recall(args: &RecallArgs) -> Result<Vec<Score>> {
 }
 
 fn replicates(args: &ReplicateArgs) -> Result<Vec<Score>> {
-    let profiles = super::read(&args.score.profiles)?;
+    let profiles = without_rows(super::read(&args.score.profiles)?, &args.exclude)?;
     profiles.check_finite()?;
     let wells = WellTable::from_profiles(
         &profiles,
@@ -70,8 +71,26 @@ fn replicates(args: &ReplicateArgs) -> Result<Vec<Score>> {
         seed,
     )?;
     Ok(vec![
-        score.with_setting("replicates", &args.replicate_column),
+        score
+            .with_setting("replicates", &args.replicate_column)
+            .with_setting("excluded", args.exclude.join("; ")),
     ])
+}
+
+/// The rows that none of the texts names.
+fn without_rows(profiles: Profiles, excluded: &[String]) -> Result<Profiles> {
+    let mut is_kept = vec![true; profiles.num_rows()];
+    for text in excluded {
+        let is_excluded = super::rows_with("--exclude", text)?.select(&profiles)?;
+        for (kept, excluded) in is_kept.iter_mut().zip(is_excluded) {
+            *kept &= !excluded;
+        }
+    }
+    let kept: Vec<usize> = (0..is_kept.len()).filter(|row| is_kept[*row]).collect();
+    if kept.is_empty() {
+        bail!("--exclude leaves no row of the table");
+    }
+    Ok(profiles.select_rows(&kept))
 }
 
 fn pair(text: &str) -> Result<(String, String)> {

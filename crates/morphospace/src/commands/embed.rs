@@ -23,7 +23,8 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .or_refuse()?;
     let (profiles, any_left_out) = match encoder {
         None => {
-            let (profiles, skipped) = intensity_profiles(&*screen, args.on_incomplete).or_stop()?;
+            let (profiles, skipped) =
+                intensity_profiles(&*screen, args.on_incomplete).map_err(failure)?;
             let names: Vec<String> = skipped.iter().map(ToString::to_string).collect();
             warn_each("sites were left out", &names);
             (profiles, !names.is_empty())
@@ -87,13 +88,7 @@ pub(crate) fn embed_under_progress(
 ) -> Result<Embedded, Failure> {
     let progress = Progress::new("embed", "sites", screen.sites().len());
     let mut observer = |at: EmbedProgress| progress.update(at.num_sites_done, "");
-    let embedded =
-        embed(screen, encoder, device, config, &mut observer).map_err(|error| match error {
-            EmbedError::InvalidConfig(_) | EmbedError::WrongChannels { .. } => {
-                Failure::Refused(error.into())
-            }
-            _ => Failure::Stopped(error.into()),
-        })?;
+    let embedded = embed(screen, encoder, device, config, &mut observer).map_err(failure)?;
     progress.finish(&format!(
         "{} wells from {} tiles, {:.1} tiles/s, {:.0} % waiting for images",
         embedded.profiles.num_rows(),
@@ -108,6 +103,15 @@ pub(crate) fn embed_under_progress(
         &embedded.filled,
     );
     Ok(embedded)
+}
+
+fn failure(error: EmbedError) -> Failure {
+    match error {
+        EmbedError::InvalidConfig(_)
+        | EmbedError::WrongChannels { .. }
+        | EmbedError::Incomplete { .. } => Failure::Refused(error.into()),
+        _ => Failure::Stopped(error.into()),
+    }
 }
 
 /// Profiles of a network as plain as they come, for the demo.

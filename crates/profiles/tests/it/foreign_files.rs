@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::types::Int32Type;
+use arrow_array::{
     ArrayRef, BinaryArray, Date32Array, DictionaryArray, Float32Array, Float64Array, Int32Array,
     LargeStringArray, ListArray, NullArray, RecordBatch, UInt64Array,
 };
-use arrow::datatypes::Int32Type;
 use morphospace_profiles::{
     Column, Features, ReadOptions, Schema, read_profiles, read_profiles_with,
 };

@@ -142,6 +142,16 @@ pub struct MicroscopeConfig {
     pub gain_jitter: f64,
     /// Factor on each channel's background level from well to well.
     pub offset_jitter: f64,
+    /// Bend of every stain's response to the amount of matter (dye runs out,
+    /// structures shade each other): 0 is a straight line, 1 halves the slope
+    /// at the brightness of an average image's bright structures.
+    pub saturation: f64,
+    /// Factor on each channel's bend from well to well.
+    pub saturation_jitter: f64,
+    /// Share of each channel's light that comes from out of focus.
+    pub haze: f64,
+    /// Factor on that share from well to well.
+    pub haze_jitter: f64,
     /// Standard deviation of the point-spread function, pixels.
     pub blur_px: f64,
     /// Contrast (standard deviation) of an average image, grey levels.
@@ -225,6 +235,10 @@ impl Default for MicroscopeConfig {
             auto_exposure: 1.0,
             gain_jitter: 0.1,
             offset_jitter: 0.1,
+            saturation: 0.8,
+            saturation_jitter: 1.5,
+            haze: 0.25,
+            haze_jitter: 0.8,
             blur_px: 0.9,
             contrast: 22.0,
             background: 10.0,
@@ -403,6 +417,15 @@ impl MicroscopeConfig {
         real_in_range("microscope.auto_exposure", self.auto_exposure, 0.0, 1.0)?;
         real_in_range("microscope.gain_jitter", self.gain_jitter, 0.0, 1.0)?;
         real_in_range("microscope.offset_jitter", self.offset_jitter, 0.0, 1.0)?;
+        real_in_range("microscope.saturation", self.saturation, 0.0, 10.0)?;
+        real_in_range(
+            "microscope.saturation_jitter",
+            self.saturation_jitter,
+            0.0,
+            3.0,
+        )?;
+        real_in_range("microscope.haze", self.haze, 0.0, 0.8)?;
+        real_in_range("microscope.haze_jitter", self.haze_jitter, 0.0, 3.0)?;
         real_in_range("microscope.blur_px", self.blur_px, 0.3, 10.0)?;
         real_in_range("microscope.contrast", self.contrast, 1.0, 60.0)?;
         real_in_range("microscope.background", self.background, 0.0, 100.0)?;

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use morphospace_core::parse_config;
 use rayon::prelude::*;
 
+use crate::{IntensityStatistics, Pixels};
+
 use super::{CheckedSimulator, Morphology, NUM_CHANNELS, Parameter, SimulatorConfig, draw_site};
 
+const NUM_STATISTICS: usize = IntensityStatistics::NAMES.len();
 const HARDNESS: &str = include_str!("../../../../configs/simulators/hardness.toml");
 const DEMO: &str = include_str!("../../../../configs/simulators/demo.toml");
 
@@ -14,12 +17,15 @@ fn read(text: &str) -> SimulatorConfig {
     parse_config("simulator", text, &[]).expect("valid")
 }
 
-/// What two views of every well say: mean and standard deviation of each
-/// channel, and the true morphology (on the logarithm).
+/// What is known of every well: its images' intensities, and the true
+/// morphology (on the logarithm).
 struct Views {
     experiments: Vec<usize>,
     /// `None` for negative controls.
     perturbations: Vec<Option<usize>>,
+    /// Mean and standard deviation of each channel.
+    mean_and_sd: Vec<Vec<f64>>,
+    /// All [`IntensityStatistics`] of each channel.
     intensity: Vec<Vec<f64>>,
     oracle: Vec<Vec<f64>>,
     num_experiments: usize,
@@ -35,12 +41,13 @@ impl Views {
                 let sites: Vec<_> = (1..=config.num_sites as u32)
                     .map(|s| draw_site(screen, well_index, s))
                     .collect();
-                let mut intensity = vec![0.0; 2 * NUM_CHANNELS];
+                let mut intensity = vec![0.0; NUM_STATISTICS * NUM_CHANNELS];
                 for site in &sites {
-                    for (channel, plane) in site.planes.iter().enumerate() {
-                        let (mean, sd) = mean_and_sd(plane.iter().map(|v| f64::from(*v)));
-                        intensity[2 * channel] += mean / sites.len() as f64;
-                        intensity[2 * channel + 1] += sd / sites.len() as f64;
+                    let of_channels = site.planes.iter().flat_map(|plane| {
+                        IntensityStatistics::of(&Pixels::U8(plane.clone())).to_array()
+                    });
+                    for (mean, value) in intensity.iter_mut().zip(of_channels) {
+                        *mean += value / sites.len() as f64;
                     }
                 }
                 let cells = Morphology::mean(sites.iter().flat_map(|site| &site.cells));
@@ -51,7 +58,15 @@ impl Views {
                 )
             })
             .collect();
-        let (intensity, oracle) = views.into_iter().unzip();
+        let (intensity, oracle): (Vec<Vec<f64>>, _) = views.into_iter().unzip();
+        let mean_and_sd = intensity
+            .iter()
+            .map(|row| {
+                row.chunks(NUM_STATISTICS)
+                    .flat_map(|all| [all[0], all[1]])
+                    .collect()
+            })
+            .collect();
         let position = |name: &str| config.experiments.iter().position(|e| e == name);
         let wells = screen.wells();
         Self {
@@ -66,6 +81,7 @@ impl Views {
                     is_treatment.then_some(w.perturbation_index)
                 })
                 .collect(),
+            mean_and_sd,
             intensity,
             oracle,
             num_experiments: config.experiments.len(),
@@ -266,12 +282,12 @@ fn intensity_tells_the_experiment_and_structure_the_perturbation() {
     let experiment_chance = 1.0 / views.num_experiments as f64;
     let perturbation_chance = 1.0 / views.num_perturbations as f64;
 
-    let experiment = views.experiment_accuracy(&views.intensity);
+    let experiment = views.experiment_accuracy(&views.mean_and_sd);
     // Whichever is better for the classifier: as measured, or in units of
     // the experiment's controls.
     let perturbation = views
-        .perturbation_accuracy(&views.intensity)
-        .max(views.perturbation_accuracy(&views.centred_on_controls(&views.intensity)));
+        .perturbation_accuracy(&views.mean_and_sd)
+        .max(views.perturbation_accuracy(&views.centred_on_controls(&views.mean_and_sd)));
     let oracle = views.perturbation_accuracy(&views.centred_on_controls(&views.oracle));
     eprintln!(
         "experiment from intensity: {experiment:.3} (chance {experiment_chance:.3}, x {:.1})",
@@ -299,7 +315,7 @@ fn a_fixed_exposure_leaves_the_amount_of_matter_in_the_intensities() {
     config.experiments.truncate(4);
     config.num_replicates = 2;
     let views = Views::of(&config.check().expect("valid"));
-    let accuracy = views.perturbation_accuracy(&views.centred_on_controls(&views.intensity));
+    let accuracy = views.perturbation_accuracy(&views.centred_on_controls(&views.mean_and_sd));
     eprintln!("perturbation from intensity at fixed exposure: {accuracy:.3}");
     assert!(accuracy > 3.0 / views.num_perturbations as f64);
 }
@@ -321,8 +337,8 @@ fn the_demo_leaves_little_recall_to_intensities() {
     eprintln!("recall from intensity: {intensity:.3}, from the truth: {oracle:.3}");
     eprintln!(
         "accuracy: experiment {:.3}, perturbation {:.3}, oracle {:.3}",
-        views.experiment_accuracy(&views.intensity),
-        views.perturbation_accuracy(&views.centred_on_controls(&views.intensity)),
+        views.experiment_accuracy(&views.mean_and_sd),
+        views.perturbation_accuracy(&views.centred_on_controls(&views.mean_and_sd)),
         views.perturbation_accuracy(&views.centred_on_controls(&views.oracle)),
     );
     assert!(intensity <= 0.5 * oracle);

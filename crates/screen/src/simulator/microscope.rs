@@ -1,6 +1,7 @@
 use morphospace_core::Well;
 use rand::RngExt;
 
+use super::blur::{add_haze, blur, gaussian_kernel};
 use super::draw::{PixelNoise, normal};
 use super::paint::Planes;
 use super::plan::{Place, experiment_seed, plate_seed};
@@ -21,6 +22,9 @@ const AVERAGE_IMAGE: [(f32, f32); NUM_CHANNELS] = [
 /// for the same contrast, and black level must not fall below zero.
 const HEADROOM: f64 = 1.2;
 
+/// Beyond this share of light from out of focus nothing could be seen.
+const MOST_HAZE: f64 = 0.8;
+
 /// How one channel of one site is seen.
 #[derive(Clone, Debug)]
 pub(super) struct ChannelOptics {
@@ -28,6 +32,10 @@ pub(super) struct ChannelOptics {
     contrast: f64,
     /// Background aimed at, grey levels.
     background: f64,
+    /// Bend of the stain's response: 0 is a straight line.
+    saturation: f32,
+    /// Share of the light that comes from out of focus.
+    haze: f32,
     /// Brightest spot of the illumination, as a share of the image's side.
     bright_spot: (f64, f64),
     /// How much darker the darkest corner is.
@@ -55,6 +63,7 @@ impl Microscope {
             .rng();
         let mut plate_rng = plate_seed(config, &well.plate).split("microscope").rng();
         let mut well_rng = well_seed.split("microscope").rng();
+        let mut stain_rng = well_seed.split("stain").rng();
         let place = Place::of(config, well.address);
         let down = plate.gradient * normal(&mut plate_rng) * place.down;
         let along = plate.gradient * normal(&mut plate_rng) * place.along;
@@ -69,9 +78,13 @@ impl Microscope {
             let log_offset = batch.offset * normal(&mut experiment_rng)
                 + plate.offset * normal(&mut plate_rng)
                 + settings.offset_jitter * normal(&mut well_rng);
+            let mut lognormal =
+                |median: f64, jitter: f64| median * (jitter * normal(&mut stain_rng)).exp();
             ChannelOptics {
                 contrast: settings.contrast * log_gain.exp(),
                 background: settings.background * log_offset.exp(),
+                saturation: lognormal(settings.saturation, settings.saturation_jitter) as f32,
+                haze: lognormal(settings.haze, settings.haze_jitter).min(MOST_HAZE) as f32,
                 bright_spot: (
                     experiment_rng.random_range(0.15..0.85),
                     experiment_rng.random_range(0.15..0.85),
@@ -96,7 +109,9 @@ impl Microscope {
     ) -> [Vec<u8>; NUM_CHANNELS] {
         let kernel = gaussian_kernel(self.blur_px);
         for (channel, plane) in planes.iter_mut().enumerate() {
+            self.channels[channel].saturate(channel, plane);
             blur(plane, image_px, &kernel);
+            add_haze(plane, image_px, self.channels[channel].haze);
             self.channels[channel].illuminate(plane, image_px);
         }
         std::array::from_fn(|channel| self.digitise(channel, &planes[channel], noise))
@@ -134,6 +149,17 @@ impl Microscope {
 }
 
 impl ChannelOptics {
+    /// Dense matter takes less stain than its share, dim matter more; what is
+    /// bright in an average image stays as it is.
+    fn saturate(&self, channel: usize, plane: &mut [f32]) {
+        let (usual_mean, usual_sd) = AVERAGE_IMAGE[channel];
+        let bend = self.saturation / (usual_mean + 2.0 * usual_sd);
+        let scale = 1.0 + self.saturation;
+        plane
+            .iter_mut()
+            .for_each(|matter| *matter *= scale / (1.0 + bend * *matter));
+    }
+
     /// A field that darkens with the square of the distance from its
     /// brightest spot.
     fn illuminate(&self, plane: &mut [f32], image_px: usize) {
@@ -168,72 +194,17 @@ fn mean_and_sd(plane: &[f32]) -> (f32, f32) {
     )
 }
 
-/// One half of a symmetric kernel of sum 1, its centre first.
-fn gaussian_kernel(sd_px: f64) -> Vec<f32> {
-    let radius = (3.0 * sd_px).ceil() as usize;
-    let weight = |k: usize| (-0.5 * (k as f64 / sd_px).powi(2)).exp();
-    let sum: f64 = weight(0) + 2.0 * (1..=radius).map(weight).sum::<f64>();
-    (0..=radius).map(|k| (weight(k) / sum) as f32).collect()
-}
-
-/// Convolves a square image with a kernel along both axes; the image goes on
-/// beyond its rim as its last pixel.
-fn blur(plane: &mut [f32], image_px: usize, kernel: &[f32]) {
-    let radius = kernel.len() - 1;
-    let mut padded = vec![0.0; image_px + 2 * radius];
-    for row in plane.chunks_exact_mut(image_px) {
-        padded[..radius].fill(row[0]);
-        padded[radius..radius + image_px].copy_from_slice(row);
-        padded[radius + image_px..].fill(row[image_px - 1]);
-        for (column, pixel) in row.iter_mut().enumerate() {
-            *pixel = kernel[0] * padded[column + radius];
-        }
-        for (k, weight) in kernel.iter().enumerate().skip(1) {
-            let left = &padded[radius - k..][..image_px];
-            let right = &padded[radius + k..][..image_px];
-            for (pixel, (left, right)) in row.iter_mut().zip(left.iter().zip(right)) {
-                *pixel += weight * (left + right);
-            }
-        }
-    }
-    let source = plane.to_vec();
-    let source_row = |row: usize| &source[row * image_px..][..image_px];
-    for (row, pixels) in plane.chunks_exact_mut(image_px).enumerate() {
-        pixels.iter_mut().for_each(|pixel| *pixel *= kernel[0]);
-        for (k, weight) in kernel.iter().enumerate().skip(1) {
-            let above = source_row(row.saturating_sub(k));
-            let below = source_row((row + k).min(image_px - 1));
-            for (pixel, (above, below)) in pixels.iter_mut().zip(above.iter().zip(below)) {
-                *pixel += weight * (above + below);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn blurring_keeps_a_constant_and_the_total() {
-        let kernel = gaussian_kernel(1.3);
-        let mut plane = vec![0.5; 40 * 40];
-        blur(&mut plane, 40, &kernel);
-        assert!(plane.iter().all(|v| (v - 0.5).abs() < 1e-6));
-        let mut plane = vec![0.0; 40 * 40];
-        plane[20 * 40 + 20] = 1.0;
-        blur(&mut plane, 40, &kernel);
-        assert!((plane.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-        let peak = 1.0 / (std::f32::consts::TAU * 1.3 * 1.3);
-        assert!((plane[20 * 40 + 20] / peak - 1.0).abs() < 0.03);
-        assert_eq!(plane[20 * 40 + 18], plane[18 * 40 + 20]);
-    }
 
     #[test]
     fn the_darkest_corner_is_darker_by_the_depth() {
         let optics = ChannelOptics {
             contrast: 1.0,
             background: 0.0,
+            saturation: 0.0,
+            haze: 0.0,
             bright_spot: (0.25, 0.25),
             depth: 0.4,
         };

@@ -47,6 +47,7 @@
 //! follows SIMCEP (Lehmussola et al. 2007,
 //! <https://doi.org/10.1109/TMI.2007.896925>).
 
+mod blur;
 mod cell;
 mod config;
 mod draw;

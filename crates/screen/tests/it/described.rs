@@ -2,7 +2,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use morphospace_core::{ControlRole, Perturbation};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::{IndexScreen, Screen, ScreenDescription, ScreenFormat, open_screen};

@@ -1,0 +1,147 @@
+"""What users run today, on the same work as our benchmarks.
+
+Each peer does what the Rust benchmark of the same name does, on data of the
+same shape, and prints the best of some repetitions:
+
+    python -m venv venv && venv/bin/pip install -r benchmarks/requirements.txt
+    venv/bin/python benchmarks/peers.py decode vit tvn recall
+
+The methods of TVN and recall are EFAAR's (recursionpharma/EFAAR_benchmarking),
+written down again with the same libraries.
+"""
+
+import io
+import sys
+import time
+
+import numpy as np
+
+
+def best_of(repeats, work):
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def decode():
+    """Six 512 x 512 PNGs to standardised 256-pixel tiles: Pillow and NumPy, one thread."""
+    from PIL import Image
+
+    rng = np.random.default_rng(11)
+    y, x = np.mgrid[0:512, 0:512]
+    blobs = np.sin(x / 17) * np.cos(y / 23) + np.sin(x / 61 + y / 41)
+    files = []
+    for _ in range(6):
+        levels = np.clip(40 + 25 * blobs + rng.integers(0, 17, (512, 512)), 0, 255)
+        file = io.BytesIO()
+        Image.fromarray(levels.astype(np.uint8)).save(file, "PNG")
+        files.append(file.getvalue())
+
+    def work():
+        site = np.stack([np.asarray(Image.open(io.BytesIO(file))) for file in files])
+        for top in (0, 256):
+            for left in (0, 256):
+                tile = site[:, top : top + 256, left : left + 256].astype(np.float32) / 255
+                mean = tile.mean((1, 2), keepdims=True)
+                variance = tile.var((1, 2), keepdims=True)
+                (tile - mean) / np.sqrt(variance + 1e-5)
+
+    seconds = best_of(30, work)
+    print(f"decode and standardise: {1 / seconds:.1f} sites/s (Pillow, NumPy)")
+
+
+def vit():
+    """ViT-S/16 with parallel scaling blocks, 256 px, 6 channels, batch 8: PyTorch."""
+    import torch
+    from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
+
+    network = VisionTransformer(
+        img_size=256,
+        patch_size=16,
+        in_chans=6,
+        num_classes=0,
+        embed_dim=384,
+        depth=12,
+        num_heads=6,
+        init_values=1e-4,
+        qk_norm=True,
+        block_fn=ParallelScalingBlock,
+    ).eval()
+    images = torch.randn(8, 6, 256, 256)
+
+    def work():
+        with torch.inference_mode():
+            network.forward_features(images)[:, 1:].mean(1)
+
+    seconds = best_of(8, work)
+    print(f"ViT-S/16: {8 / seconds:.1f} images/s (PyTorch {torch.__version__}, {torch.get_num_threads()} threads)")
+
+
+def tvn():
+    """TVN of 20,000 x 384 in 20 batches, a fifth of them controls: scikit-learn and SciPy."""
+    from scipy.linalg import fractional_matrix_power
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    rows, features, batches = 20_000, 384, 20
+    rng = np.random.default_rng(0)
+    values = rng.uniform(-1, 1, (rows, 1)) * rng.uniform(-1, 1, (1, features))
+    values = values + rng.uniform(-1, 1, (rows, features))
+    batch = np.arange(rows) % batches
+    is_control = np.arange(rows) // batches % 5 == 0
+
+    def scaled(values):
+        return StandardScaler().fit(values[is_control]).transform(values)
+
+    def work():
+        aligned = scaled(values)
+        aligned = PCA().fit(aligned[is_control]).transform(aligned)
+        aligned = scaled(aligned)
+        for one in range(batches):
+            of_batch = batch == one
+            covariance = np.cov(aligned[of_batch & is_control], rowvar=False, ddof=1)
+            whitening = fractional_matrix_power(covariance + 0.5 * np.eye(features), -0.5)
+            aligned[of_batch] = aligned[of_batch] @ whitening
+
+    print(f"TVN: {best_of(2, work):.2f} s (scikit-learn, SciPy)")
+
+
+def recall():
+    """Recall of 20,000 known pairs of 5,000 genes of 128 features: pandas and scikit-learn."""
+    import pandas as pd
+    from sklearn.metrics.pairwise import cosine_similarity
+
+    genes, features, pairs = 5_000, 128, 20_000
+    rng = np.random.default_rng(1)
+    labels = [f"G{index}" for index in range(genes)]
+    table = pd.DataFrame(rng.normal(size=(genes, features)), index=labels)
+    ends = rng.integers(0, genes, (pairs, 2))
+    known = pd.DataFrame({"entity1": np.take(labels, ends[:, 0]), "entity2": np.take(labels, ends[:, 1])})
+
+    def work():
+        cosines = pd.DataFrame(cosine_similarity(table, table), index=labels, columns=labels)
+        null = np.sort(cosines.values[np.triu_indices(genes, k=1)])
+        ordered = known.apply(lambda row: tuple(sorted([row.entity1, row.entity2])), axis=1)
+        unique = pd.DataFrame(ordered.tolist()).drop_duplicates()
+        unique = unique[unique[0] != unique[1]]
+        query = np.array([cosines.loc[one, other] for one, other in unique.itertuples(index=False)])
+        low = np.searchsorted(null, query, "left") / len(null)
+        high = np.searchsorted(null, query, "right") / len(null)
+        for tail in (0.05, 0.1):
+            ((high <= tail) | (low >= 1 - tail)).mean()
+
+    print(f"recall: {best_of(2, work):.2f} s (pandas, scikit-learn)")
+
+
+PEERS = {"decode": decode, "vit": vit, "tvn": tvn, "recall": recall}
+
+if __name__ == "__main__":
+    unknown = [name for name in sys.argv[1:] if name not in PEERS]
+    if unknown:
+        sys.exit(f"no peer named {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    for name in sys.argv[1:] or PEERS:
+        PEERS[name]()

@@ -1,0 +1,62 @@
+//! Small screens and networks.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use morphospace_core::Seed;
+use morphospace_embed::EmbedConfig;
+use morphospace_models::{Pooling, Vit, VitConfig};
+use morphospace_screen::simulator::{SimulatorConfig, simulate};
+use morphospace_screen::{OnIncomplete, Screen, SelfStandardisation, Tiling, open_screen};
+
+/// Eight wells with two sites each, images of 48 pixels.
+pub(crate) fn simulated(folder: &Path) -> Box<dyn Screen> {
+    let config = SimulatorConfig {
+        experiments: vec!["U2OS-01".to_owned()],
+        num_plates: 1,
+        num_sites: 2,
+        num_groups: 2,
+        group_size: 2,
+        num_replicates: 1,
+        num_negative_controls: 3,
+        num_positive_controls: 1,
+        image_px: 48,
+        ..SimulatorConfig::default()
+    };
+    simulate(&config.check().unwrap(), folder, &|_, _| {}).unwrap();
+    open_screen(folder, None).unwrap()
+}
+
+pub(crate) fn tiny_vit(in_chans: usize) -> Vit {
+    let config = VitConfig {
+        img_size: 32,
+        patch_size: 8,
+        in_chans,
+        embed_dim: 24,
+        depth: 2,
+        num_heads: 2,
+        init_values: 0.1,
+        ..VitConfig::default()
+    };
+    config.init(&Device::default(), Seed::new(1)).unwrap()
+}
+
+/// Four tiles of each site of [`simulated`].
+pub(crate) fn config() -> EmbedConfig {
+    EmbedConfig {
+        tiling: Tiling {
+            crop_px: 32,
+            ..Tiling::default()
+        },
+        standardisation: SelfStandardisation::InstanceNorm,
+        pooling: Pooling::PatchMean,
+        batch_size: 5,
+        on_incomplete: OnIncomplete::Fail,
+    }
+}
+
+/// Removes an image of a site and returns its name.
+pub(crate) fn remove_image(screen: &dyn Screen, site_index: usize, channel_index: usize) {
+    fs::remove_file(screen.plane_location(site_index, channel_index).unwrap()).unwrap();
+}

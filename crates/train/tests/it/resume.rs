@@ -1,0 +1,115 @@
+//! A run that is killed goes on as if nothing had happened.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use burn::tensor::Device;
+use morphospace_screen::Screen;
+use morphospace_train::{StepReport, TrainConfig, TrainError, latest_checkpoint, train};
+
+use crate::support::{adam_w, fresh_mae, tiny_run, tiny_screen};
+
+/// Runs until `kill_before` or the end.
+fn run(
+    screen: &dyn Screen,
+    config: TrainConfig,
+    folder: &Path,
+    kill_at: Option<u64>,
+) -> Option<u64> {
+    let device = Device::default().autodiff();
+    let config = config.check().unwrap();
+    let mut observer = |report: &StepReport| {
+        assert!(kill_at != Some(report.step), "killed, as the test asks");
+    };
+    let network = fresh_mae(&Device::default());
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        train(network, screen, &config, folder, &device, &mut observer).unwrap()
+    }));
+    outcome.ok().map(|summary| summary.first_step)
+}
+
+fn losses(folder: &Path) -> Vec<(u64, f32)> {
+    fs::read_to_string(folder.join("metrics.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let report: StepReport = serde_json::from_str(line).unwrap();
+            (report.step, report.loss)
+        })
+        .collect()
+}
+
+#[test]
+fn a_killed_run_ends_where_an_undisturbed_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = tiny_screen(&folder.path().join("screen"));
+    let after_every_step = TrainConfig {
+        checkpoint_minutes: 1e-9,
+        ..tiny_run()
+    };
+
+    let whole = folder.path().join("whole");
+    assert_eq!(run(&*screen, tiny_run(), &whole, None), Some(0));
+    let killed = folder.path().join("killed");
+    assert_eq!(
+        run(&*screen, after_every_step.clone(), &killed, Some(3)),
+        None
+    );
+    // Step 3 was done and reported, but not in a checkpoint.
+    assert_eq!(losses(&killed).len(), 4);
+    // A kill may leave half a line and half a checkpoint.
+    let metrics = killed.join("metrics.jsonl");
+    let text = fs::read_to_string(&metrics).unwrap();
+    fs::write(&metrics, format!("{text}{{\"step\": 4, \"lo")).unwrap();
+    fs::create_dir_all(killed.join("checkpoints/.step-00000004.tmp")).unwrap();
+    assert_eq!(run(&*screen, after_every_step, &killed, None), Some(3));
+
+    assert_eq!(losses(&killed), losses(&whole));
+    assert_eq!(losses(&whole).len(), 6);
+    let last = |run: &Path| latest_checkpoint(run).unwrap().unwrap().folder;
+    for file in ["model.safetensors", "optimiser.safetensors", "config.json"] {
+        assert!(
+            fs::read(last(&whole).join(file)).unwrap()
+                == fs::read(last(&killed).join(file)).unwrap(),
+            "{file} differs"
+        );
+    }
+    // Only the last two checkpoints are kept.
+    assert_eq!(fs::read_dir(killed.join("checkpoints")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_finished_run_has_nothing_left_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = tiny_screen(&folder.path().join("screen"));
+    let run_folder = folder.path().join("run");
+    run(&*screen, tiny_run(), &run_folder, None).unwrap();
+    let before = losses(&run_folder);
+    assert_eq!(run(&*screen, tiny_run(), &run_folder, None), Some(6));
+    assert_eq!(losses(&run_folder), before);
+}
+
+#[test]
+fn a_folder_of_other_settings_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = tiny_screen(&folder.path().join("screen"));
+    let run_folder = folder.path().join("run");
+    run(&*screen, tiny_run(), &run_folder, None).unwrap();
+    let other = TrainConfig {
+        optimiser: adam_w(2e-3),
+        ..tiny_run()
+    };
+    let device = Device::default().autodiff();
+    let error = train(
+        fresh_mae(&Device::default()),
+        &*screen,
+        &other.check().unwrap(),
+        &run_folder,
+        &device,
+        &mut |_| {},
+    )
+    .unwrap_err();
+    assert!(matches!(error, TrainError::ForeignCheckpoint { .. }));
+    assert!(error.to_string().contains("give the run a new folder"));
+}

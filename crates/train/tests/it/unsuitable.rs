@@ -1,0 +1,135 @@
+//! What is refused before any work.
+
+use burn::tensor::Device;
+use morphospace_models::{MaeConfig, NetworkConfig, VitConfig};
+use morphospace_train::{OptimiserConfig, Schedule, TrainConfig, train};
+
+use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen};
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let cases: [(TrainConfig, &str); 7] = [
+        (
+            TrainConfig {
+                num_steps: 0,
+                ..tiny_run()
+            },
+            "num_steps is 0",
+        ),
+        (
+            TrainConfig {
+                batch_size: 0,
+                ..tiny_run()
+            },
+            "batch_size is 0",
+        ),
+        (
+            TrainConfig {
+                checkpoint_minutes: f64::NAN,
+                ..tiny_run()
+            },
+            "checkpoint_minutes NaN",
+        ),
+        (
+            TrainConfig {
+                schedule: Schedule::WarmupCosine { warmup_steps: 6 },
+                ..tiny_run()
+            },
+            "schedule.warmup_steps 6 leaves nothing of num_steps 6",
+        ),
+        (
+            TrainConfig {
+                optimiser: adam_w(-1.0),
+                ..tiny_run()
+            },
+            "optimiser.learning_rate -1",
+        ),
+        (
+            TrainConfig {
+                optimiser: OptimiserConfig {
+                    betas: [0.9, 1.0],
+                    ..adam_w(1e-3)
+                },
+                ..tiny_run()
+            },
+            "optimiser.betas contain 1",
+        ),
+        (
+            TrainConfig {
+                network: NetworkConfig::Vit(tiny_mae().encoder),
+                ..tiny_run()
+            },
+            "has no objective of its own",
+        ),
+    ];
+    for (config, expected) in cases {
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen_folder = folder.path().join("screen");
+    tiny_screen(&screen_folder);
+    let run_folder = folder.path().join("run");
+    let refused = |encoder: VitConfig| {
+        let mae = MaeConfig {
+            encoder,
+            ..tiny_mae()
+        };
+        let device = Device::default().autodiff();
+        let network = mae.init(&device, morphospace_core::Seed::new(1)).unwrap();
+        let config = TrainConfig {
+            network: NetworkConfig::Mae(mae),
+            ..tiny_run()
+        };
+        let screen = morphospace_screen::open_screen(&screen_folder, None).unwrap();
+        let error = train(
+            network,
+            &*screen,
+            &config.check().unwrap(),
+            &run_folder,
+            &device,
+            &mut |_| {},
+        )
+        .unwrap_err();
+        assert!(!run_folder.exists());
+        error.to_string()
+    };
+    let error = refused(VitConfig {
+        in_chans: 5,
+        ..tiny_mae().encoder
+    });
+    assert!(
+        error.contains("it has 6 channels, the network is trained on 5")
+            && error.contains("set network.config.encoder.in_chans = 6"),
+        "{error}"
+    );
+    let error = refused(VitConfig {
+        img_size: 48,
+        ..tiny_mae().encoder
+    });
+    assert!(
+        error.contains("its images are 32 x 32, smaller than the network's 48 pixels"),
+        "{error}"
+    );
+
+    // A screen in which every site lacks an image.
+    for image in walk(&screen_folder).filter(|path| path.to_string_lossy().ends_with("_w3.png")) {
+        std::fs::remove_file(image).unwrap();
+    }
+    let error = refused(tiny_mae().encoder);
+    assert!(error.contains("sites has all 6 images"), "{error}");
+}
+
+fn walk(folder: &std::path::Path) -> Box<dyn Iterator<Item = std::path::PathBuf>> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    Box::new(entries.flat_map(|path| match path.is_dir() {
+        true => walk(&path),
+        false => Box::new(std::iter::once(path)),
+    }))
+}
