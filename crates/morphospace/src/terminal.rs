@@ -99,7 +99,7 @@ pub(crate) fn warn_each(what: &str, names: &[String]) {
     if names.is_empty() {
         return;
     }
-    warn(format!("{} {what}:", names.len()));
+    warn(format!("{what}: {}", names.len()));
     for name in names.iter().take(MOST) {
         eprintln!("  {name}");
     }

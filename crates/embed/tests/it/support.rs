@@ -56,7 +56,7 @@ pub(crate) fn config() -> EmbedConfig {
     }
 }
 
-/// Removes an image of a site and returns its name.
+/// Removes an image of a site.
 pub(crate) fn remove_image(screen: &dyn Screen, site_index: usize, channel_index: usize) {
     fs::remove_file(screen.plane_location(site_index, channel_index).unwrap()).unwrap();
 }

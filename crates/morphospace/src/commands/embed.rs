@@ -26,7 +26,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
             let (profiles, skipped) =
                 intensity_profiles(&*screen, args.on_incomplete).map_err(failure)?;
             let names: Vec<String> = skipped.iter().map(ToString::to_string).collect();
-            warn_each("sites were left out", &names);
+            warn_each("sites left out", &names);
             (profiles, !names.is_empty())
         }
         Some(encoder) => {
@@ -97,9 +97,9 @@ pub(crate) fn embed_under_progress(
         100.0 * embedded.data_wait_share
     ));
     let skipped: Vec<String> = embedded.skipped.iter().map(ToString::to_string).collect();
-    warn_each("sites were left out", &skipped);
+    warn_each("sites left out", &skipped);
     warn_each(
-        "sites were filled with zeros where channels are missing",
+        "sites with zeros in place of missing channels",
         &embedded.filled,
     );
     Ok(embedded)

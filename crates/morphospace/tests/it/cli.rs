@@ -164,11 +164,14 @@ fn missing_images_are_named_and_handled_as_asked() {
         morphospace(folder, &args)
     };
     let named = ["HUVEC-01 plate 1", well, "w4 (RNA)"];
-    embed("fail").expect_status(1).expect_stderr(&named);
+    embed("fail")
+        .expect_status(2)
+        .expect_stderr(&named)
+        .expect_stderr(&["1 of the 68 sites", "--on-incomplete skip"]);
     embed("skip")
         .expect_status(1)
         .expect_stderr(&named)
-        .expect_stderr(&["1 sites were left out"]);
+        .expect_stderr(&["sites left out: 1"]);
     assert!(folder.join("x.parquet").exists());
 }
 

@@ -19,8 +19,8 @@ impl Line {
     fn new() -> Self {
         let device = Device::default().autodiff();
         Self {
-            weight: Param::from_tensor(Tensor::from_data([[1.0, -2.0]], &device)),
-            bias: Param::from_tensor(Tensor::from_data([0.5], &device)),
+            weight: Param::from_tensor(Tensor::from_data([[1.0f32, -2.0]], &device)),
+            bias: Param::from_tensor(Tensor::from_data([0.5f32], &device)),
         }
     }
 
