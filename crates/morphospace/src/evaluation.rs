@@ -12,7 +12,8 @@ use morphospace_core::{ControlRole, Seed};
 use morphospace_map::{Aggregate, AlignMethod, Average, ControlRule, aggregate, align_profiles};
 use morphospace_profiles::Profiles;
 
-/// Name of the score for recall of known relationships.
+/// First words of the scores for recall of known relationships; see
+/// [`recall_name`].
 pub const RECALL: &str = "relationship recall";
 /// Name of the score for agreement of replicates.
 pub const REPLICATES: &str = "replicate consistency (KS)";
@@ -176,6 +177,13 @@ pub fn all_pairs(values: &[String]) -> Vec<(String, String)> {
     pairs
 }
 
+/// `relationship recall 5/95` for the tails below 0.05 and above 0.95.
+pub fn recall_name(low: f64, high: f64) -> String {
+    // Percentages such as 100 * 0.95 carry rounding errors.
+    let percent = |share: f64| (share * 1e8).round() / 1e6;
+    format!("{RECALL} {}/{}", percent(low), percent(high))
+}
+
 /// Recall of each source at each pair of thresholds as scores.
 ///
 /// # Errors
@@ -199,7 +207,8 @@ pub fn recall_scores(
             let Some(recall) = threshold.recall else {
                 continue;
             };
-            let mut score = Score::new(RECALL, model, alignment, recall, source.num_query())
+            let benchmark = recall_name(threshold.low, threshold.high);
+            let mut score = Score::new(benchmark, model, alignment, recall, source.num_query())
                 .with_seed(seed)
                 .with_setting("source", &source.source)
                 .with_setting(
@@ -209,9 +218,7 @@ pub fn recall_scores(
                 .with_setting("null", "all pairs of entities")
                 .with_setting("num_entities", report.entities.len());
             if let Some(chance) = chance[source_index][index] {
-                score = score
-                    .with_null(chance.mean)
-                    .with_setting("null_standard_deviation", chance.standard_deviation);
+                score = score.with_null(chance.mean);
             }
             if let Some(interval) = intervals.intervals[source_index][index] {
                 score = score.with_interval(interval);
@@ -251,9 +258,18 @@ pub fn replicate_score(
     )
     .with_seed(seed)
     .with_setting("num_pairs", found.pairs.len())
-    .with_setting("median_cramer_von_mises", found.median_cramer_von_mises)
-    .with_setting("mean_matched_cosine", mean(&|pair| pair.mean_query()))
-    .with_setting("mean_null_cosine", mean(&|pair| pair.mean_null()));
+    .with_setting(
+        "median_cramer_von_mises",
+        format!("{:.4}", found.median_cramer_von_mises),
+    )
+    .with_setting(
+        "mean_matched_cosine",
+        format!("{:.3}", mean(&|pair| pair.mean_query())),
+    )
+    .with_setting(
+        "mean_null_cosine",
+        format!("{:.3}", mean(&|pair| pair.mean_null())),
+    );
     let bootstrap = Bootstrap::new(seed.split("bootstrap"));
     Ok(match replicate_consistency_interval(&found, &bootstrap) {
         Some(interval) => score.with_interval(interval),

@@ -73,7 +73,7 @@ fn scores() -> ScoreTable {
             ci: Some((value - half, value + half)),
             null: Some(null),
             n,
-            note: String::new(),
+            notes: Vec::new(),
         };
     let recall = "relationship recall at 5 % / 95 %";
     let batch = "batch classification accuracy";
@@ -128,7 +128,7 @@ fn scores() -> ScoreTable {
         ),
         row(batch, "intensity features", "TVN", 0.402, 0.033, 0.25, 1232),
     ];
-    rows[2].note = "weights as initialised".into();
+    rows[2].notes = vec!["weights as initialised".into()];
     rows.push(ScoreRow {
         ci: None,
         null: None,
@@ -327,7 +327,7 @@ fn awkward() -> Section {
         ci: Some((value, f64::INFINITY)),
         null: Some(f64::NAN),
         n: 0,
-        note: markup.into(),
+        notes: vec![markup.into()],
     };
     let projection = |title: &str, coordinates: &[(f64, f64)]| Projection {
         title: title.into(),

@@ -24,11 +24,12 @@ pub struct ScoreRow {
     pub null: Option<f64>,
     /// Number of items behind the score.
     pub n: usize,
-    /// Anything else a reader must know.
-    pub note: String,
+    /// What else a reader must know. What all rows of a benchmark say is
+    /// written once, beside its name.
+    pub notes: Vec<String>,
 }
 
-/// The settings become the note; a network's block is part of the model's
+/// The settings become notes; a network's block is part of the model's
 /// name. An interval needs both ends.
 impl From<&Score> for ScoreRow {
     fn from(score: &Score) -> Self {
@@ -48,7 +49,7 @@ impl From<&Score> for ScoreRow {
             ci: score.ci_low.zip(score.ci_high),
             null: score.null,
             n: score.n,
-            note: settings.collect::<Vec<_>>().join("; "),
+            notes: settings.collect(),
         }
     }
 }
@@ -81,7 +82,7 @@ pub enum Better {
 ///     ci: Some((0.28, 0.34)),
 ///     null: Some(0.1),
 ///     n: 412,
-///     note: String::new(),
+///     notes: Vec::new(),
 /// };
 /// let table = ScoreTable::new("Scores", [row])
 ///     .with_better("relationship recall", Better::Higher)
@@ -130,6 +131,27 @@ impl ScoreTable {
         self.references.contains(&row.model)
     }
 
+    /// Notes that all rows of a benchmark share.
+    fn common_notes(&self, benchmark: &str) -> Vec<&str> {
+        let mut rows = self.rows.iter().filter(|row| row.benchmark == benchmark);
+        let Some(first) = rows.next() else {
+            return Vec::new();
+        };
+        let mut common: Vec<&str> = first.notes.iter().map(String::as_str).collect();
+        rows.for_each(|row| common.retain(|note| row.notes.iter().any(|own| own == note)));
+        common
+    }
+
+    /// Notes of a row that not all rows of its benchmark share.
+    fn own_notes<'a>(&self, row: &'a ScoreRow) -> Vec<&'a str> {
+        let common = self.common_notes(&row.benchmark);
+        row.notes
+            .iter()
+            .map(String::as_str)
+            .filter(|note| !common.contains(note))
+            .collect()
+    }
+
     /// The row of a benchmark with the best value, and the word for it;
     /// nothing where the best is not one row.
     fn best<'a>(&self, rows: &[&'a ScoreRow]) -> Option<(&'a ScoreRow, &'static str)> {
@@ -159,7 +181,7 @@ impl ScoreTable {
         let columns = Columns {
             ci: self.rows.iter().any(|row| row.ci.is_some()),
             null: self.rows.iter().any(|row| row.null.is_some()),
-            note: self.rows.iter().any(|row| !row.note.is_empty()),
+            note: self.rows.iter().any(|row| !self.own_notes(row).is_empty()),
         };
         html.push_str(
             "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Scores\">\
@@ -208,13 +230,18 @@ impl ScoreTable {
             Better::Higher => "higher is better",
             Better::Lower => "lower is better",
         });
+        let mut about = self.common_notes(benchmark);
+        if !direction.is_empty() {
+            about.insert(0, direction);
+        }
         html.push_str("<tbody>\n");
         writeln!(
             html,
             "<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\">{} <span \
-             class=\"count\">{direction}</span></th><td class=\"strip\">{}</td>{}</tr>",
+             class=\"count\">{}</span></th><td class=\"strip\">{}</td>{}</tr>",
             columns.num_before_strip(),
             Escaped(benchmark),
+            Escaped(&about.join("; ")),
             strip_axis(&axis)?,
             if columns.note { "<td></td>" } else { "" }
         )?;
@@ -267,7 +294,11 @@ impl ScoreTable {
                 row.strip(&axis)?
             )?;
             if columns.note {
-                write!(html, "<td class=\"note\"{}</td>", cell(&row.note, 160))?;
+                write!(
+                    html,
+                    "<td class=\"note\"{}</td>",
+                    cell(&self.own_notes(row).join("; "), 160)
+                )?;
             }
             html.push_str("</tr>\n");
         }

@@ -29,7 +29,7 @@ fn a_well_is_the_mean_of_all_tiles_of_its_sites() {
     assert_eq!(found.profiles.num_features(), 24);
 
     // The last well, tile by tile.
-    let mut sum = vec![0.0; 24];
+    let mut sum = [0.0; 24];
     for site_index in [14, 15] {
         let ReadSite::Image(image) = read_site(&*screen, site_index, OnIncomplete::Fail).unwrap()
         else {

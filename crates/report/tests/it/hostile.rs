@@ -23,7 +23,7 @@ fn page_of(text: &str, numbers: &[f64]) -> Page {
         )),
         null: Some(numbers[(index + 3) % numbers.len()]),
         n: usize::MAX,
-        note: text.into(),
+        notes: vec![text.into()],
     };
     let well = |index: usize| HeatMapWell {
         address: WellAddress::from_indices(index % 32, index % 48).expect("on the plate"),

@@ -1,14 +1,15 @@
 //! The demo's page.
 
 use anyhow::Result;
-use morphospace::evaluation::{BATCH_LINEAR, BATCH_NEIGHBOURS, RECALL, REPLICATES};
+use morphospace::evaluation::{BATCH_LINEAR, BATCH_NEIGHBOURS, REPLICATES, recall_name};
 use morphospace::run_report::{distance_heat_map, image_panel, scatter_grid};
 use morphospace_core::{ControlRole, Provenance};
 use morphospace_report::{
     Better, KeyValueTable, LineFigure, LineSeries, Notes, Page, ScoreRow, ScoreTable, Section,
 };
 
-use super::{BATCH, ENTITY, ORACLE, SeedRun, TRAINED};
+use super::seeds::COMPARED;
+use super::{BATCH, Comparison, ENTITY, ORACLE, SeedRun, TRAINED};
 
 pub(super) fn build(run: &SeedRun) -> Result<Page> {
     let trained = run
@@ -41,7 +42,8 @@ fn scores(run: &SeedRun) -> Section {
         "Whiskers are 95 % bootstrap intervals, ticks the chance level",
         rows,
     )
-    .with_better(RECALL, Better::Higher)
+    .with_better(recall_name(0.05, 0.95), Better::Higher)
+    .with_better(recall_name(0.1, 0.9), Better::Higher)
     .with_better(REPLICATES, Better::Higher)
     .with_better(BATCH_NEIGHBOURS, Better::Lower)
     .with_better(BATCH_LINEAR, Better::Lower)
@@ -59,26 +61,31 @@ fn scores(run: &SeedRun) -> Section {
         .with(table)
 }
 
+/// Differences have rows of their own, drawn around zero.
 fn comparisons(run: &SeedRun) -> Section {
-    let mut table = KeyValueTable::new(
-        "Recall of the trained network minus that of another, with a paired 95 % bootstrap \
-         interval over perturbations",
+    let compared = run
+        .comparisons
+        .iter()
+        .filter(|comparison| comparison.found.thresholds == COMPARED);
+    let rows = compared.map(
+        |Comparison {
+             alignment,
+             other,
+             found,
+         }| ScoreRow {
+            benchmark: "recall 5/95 of the trained network minus that of ...".to_owned(),
+            model: (*other).to_owned(),
+            alignment: (*alignment).to_owned(),
+            value: found.difference,
+            ci: found.interval.map(|interval| (interval.low, interval.high)),
+            null: Some(0.0),
+            n: found.num_query,
+            notes: Vec::new(),
+        },
     );
-    for comparison in &run.comparisons {
-        let found = &comparison.found;
-        let interval = match found.interval {
-            Some(interval) => format!("{:+.3} to {:+.3}", interval.low, interval.high),
-            None => "no interval".to_owned(),
-        };
-        table = table.with(
-            format!(
-                "{} ({}, tails {} and {})",
-                comparison.other, comparison.alignment, found.thresholds.0, found.thresholds.1
-            ),
-            format!("{:+.3} ({interval})", found.difference),
-        );
-    }
-    Section::new("Is it better?").with(table)
+    let caption = "Paired: both maps are scored on the same bootstrap samples of \
+                   perturbations";
+    Section::new("Is it better?").with(ScoreTable::new(caption, rows))
 }
 
 fn map(
@@ -110,7 +117,7 @@ fn planted_groups(run: &SeedRun, wells: &morphospace_profiles::Profiles) -> Resu
         .into_iter()
         .map(
             |name| match name.and_then(|name| group_of.get(&name).cloned().flatten()) {
-                Some(group) => format!("group {group}"),
+                Some(group) => group.replace('_', " "),
                 None => "control".to_owned(),
             },
         )
