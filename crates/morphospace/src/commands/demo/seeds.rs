@@ -128,7 +128,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seeds: Vec<String> = self.seeds.iter().map(ToString::to_string).collect();
         write!(f, "| profiles | alignment |")?;
-        for (heading, _, _) in COLUMNS {
+        for (heading, _) in COLUMNS {
             write!(f, " {heading} |")?;
         }
         writeln!(f, "\n|---|---|{}", "--:|".repeat(COLUMNS.len()))?;
