@@ -52,7 +52,7 @@ pub use recall_interval::{
 pub use relationships::{Relationships, filter_relationships, read_relationships};
 pub use replicate_consistency::{
     MatchedWell, ReplicateConsistency, ReplicateNull, ReplicatePair, WellTable,
-    replicate_consistency, replicate_consistency_interval,
+    replicate_consistency, replicate_consistency_interval, shuffled_replicate_consistency,
 };
 pub use score::{Score, Scores};
 pub use standard_scaler::StandardScaler;

@@ -60,6 +60,26 @@ fn make_readable_like_any_file(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Finds out whether [`write_atomically`] could write a file, so that hours
+/// of work are not lost at their end. Creates the folder.
+///
+/// # Errors
+/// What the system says.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if path.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "there is a folder of this name",
+        ));
+    }
+    fs::create_dir_all(folder)?;
+    tempfile::tempfile_in(folder).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

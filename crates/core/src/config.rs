@@ -23,7 +23,7 @@ pub enum ConfigError {
         message: String,
     },
     /// `--set` was not `key=value`.
-    #[error("override '{text}' is not of the form key=value (example: --set simulator.seed=7)")]
+    #[error("override '{text}' is not of the form key=value (example: --set seed=7)")]
     InvalidOverride {
         /// What was given.
         text: String,

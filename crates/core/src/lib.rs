@@ -29,7 +29,7 @@ mod seed;
 mod site;
 mod well;
 
-pub use atomic_file::write_atomically;
+pub use atomic_file::{check_writable, write_atomically};
 pub use channel::{Channel, Stain};
 pub use config::{ConfigError, apply_overrides, parse_config, read_config, suggestion};
 pub use experiment::Experiment;

@@ -11,7 +11,7 @@ use morphospace_screen::{
 };
 
 use crate::EmbedError;
-use crate::missing_images::refuse_missing_images;
+use crate::screen_check::check_screen;
 use crate::well_means::WellMeans;
 
 /// Batches that are decoded ahead of the network.
@@ -95,7 +95,7 @@ pub fn embed(
     observer: &mut dyn FnMut(EmbedProgress),
 ) -> Result<Embedded, EmbedError> {
     check(screen, encoder, config)?;
-    refuse_missing_images(screen, config.on_incomplete)?;
+    check_screen(screen, config.on_incomplete)?;
     let started = Instant::now();
     let num_channels = screen.channels().len();
     let num_features = encoder.num_pooled_features(num_channels, config.pooling);

@@ -24,6 +24,18 @@ pub enum EmbedError {
         /// What the network takes.
         source: Box<ModelError>,
     },
+    /// A well has several z-planes or time points; nothing has been done.
+    #[error(
+        "{one} and {other} are different z-planes or time points of one well, whose profile \
+         would be their mean\n\
+         hint: let the screen's index or file-name pattern take in a single one"
+    )]
+    MixedPlanes {
+        /// A site.
+        one: String,
+        /// Another of the same well.
+        other: String,
+    },
     /// Images are not there, and the policy is to fail; nothing has been done.
     #[error(
         "{num_incomplete} of the {num_sites} sites of screen '{screen}' lack images; {first}\n\

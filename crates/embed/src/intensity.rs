@@ -6,7 +6,7 @@ use morphospace_screen::{
 use rayon::prelude::*;
 
 use crate::EmbedError;
-use crate::missing_images::refuse_missing_images;
+use crate::screen_check::check_screen;
 use crate::well_means::WellMeans;
 
 /// Sites that are held in memory at a time.
@@ -25,7 +25,7 @@ pub fn intensity_profiles(
     screen: &dyn Screen,
     on_incomplete: OnIncomplete,
 ) -> Result<(Profiles, Vec<SkippedSite>), EmbedError> {
-    refuse_missing_images(screen, on_incomplete)?;
+    check_screen(screen, on_incomplete)?;
     let channels = screen.channels();
     let mut means = WellMeans::new(channels.len() * IntensityStatistics::NAMES.len());
     let mut skipped = Vec::new();

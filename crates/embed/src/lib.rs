@@ -13,7 +13,7 @@
 mod embedding;
 mod error;
 mod intensity;
-mod missing_images;
+mod screen_check;
 mod well_means;
 
 pub use embedding::{EmbedConfig, EmbedProgress, Embedded, embed};

@@ -526,7 +526,7 @@ impl Encoder for Vit {
         if pooling == Pooling::PerChannel && !self.config.channel_agnostic {
             return Err(ModelError::WrongPooling(
                 "per-channel pooling needs a channel-agnostic network; this one mixes channels in \
-                 every patch\nhint: pool by patch_mean or cls"
+                 every patch\nhint: pool by patch-mean or cls"
                     .to_owned(),
             ));
         }

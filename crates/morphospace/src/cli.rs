@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use morphospace::device::DeviceChoice;
 use morphospace_map::AlignMethod;
 use morphospace_models::Pooling;
+use morphospace_profiles::Schema;
 use morphospace_screen::{EdgePolicy, OnIncomplete, ScreenFormat, TileSelection};
 
 use crate::network_source::NetworkSource;
@@ -146,9 +147,8 @@ pub(crate) struct EmbedArgs {
     /// statistics per channel
     #[arg(long, value_name = "NETWORK")]
     pub(crate) network: NetworkSource,
-    /// Table to write: .parquet, .csv or .csv.gz
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
     /// What to do with sites that lack images
     #[arg(long, default_value = "fail", value_name = "fail|skip|fill")]
     pub(crate) on_incomplete: OnIncomplete,
@@ -228,6 +228,34 @@ impl From<PoolingArg> for Pooling {
     }
 }
 
+/// The table that a command writes.
+#[derive(Debug, Args)]
+pub(crate) struct TableArgs {
+    /// Table to write: .parquet, .csv, .csv.gz or .tsv
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Names of its metadata columns
+    #[arg(long, default_value = "cytomining")]
+    pub(crate) schema: SchemaArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaArg {
+    /// Metadata_Plate, Metadata_Well, ...: pycytominer, JUMP
+    Cytomining,
+    /// plate, well, ...: RxRx data sets, EFAAR_benchmarking
+    Recursion,
+}
+
+impl From<SchemaArg> for Schema {
+    fn from(schema: SchemaArg) -> Self {
+        match schema {
+            SchemaArg::Cytomining => Self::Cytomining,
+            SchemaArg::Recursion => Self::Recursion,
+        }
+    }
+}
+
 /// Which rows are negative controls.
 #[derive(Debug, Args)]
 pub(crate) struct ControlArgs {
@@ -248,12 +276,15 @@ pub(crate) struct AlignArgs {
     /// Profiles: .parquet, .csv, .csv.gz or .tsv
     #[arg(value_name = "PROFILES")]
     pub(crate) profiles: PathBuf,
-    /// tvn, pca_center_scale, center_scale or pca
-    #[arg(long, value_name = "METHOD")]
-    pub(crate) method: AlignMethod,
-    /// Table to write
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    /// tvn, pca_center_scale, center_scale, pca, mad_robustize or spherize
+    #[arg(long, value_name = "METHOD", required_unless_present = "aligner")]
+    pub(crate) method: Option<AlignMethod>,
+    /// Apply the correction that --save-aligner kept in this folder, e.g. to
+    /// new wells of its batches
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["method", "save_aligner"])]
+    pub(crate) aligner: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
     /// Also keep the fitted correction in this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) save_aligner: Option<PathBuf>,
@@ -283,9 +314,8 @@ pub(crate) struct AggregateArgs {
     /// Subtract the mean of the negative controls first
     #[arg(long)]
     pub(crate) from_controls: bool,
-    /// Table to write
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
     #[command(flatten)]
     pub(crate) controls: ControlArgs,
 }
@@ -353,12 +383,13 @@ pub(crate) struct RecallArgs {
 pub(crate) struct ReplicateArgs {
     #[command(flatten)]
     pub(crate) score: ScoreArgs,
-    /// Column that tells replicates apart
-    #[arg(long, default_value = "Metadata_Plate", value_name = "COLUMN")]
+    /// Column that tells replicates apart; plates are numbered anew in every
+    /// experiment, so that `Metadata_Plate` alone does so only within one
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
     pub(crate) replicate_column: String,
     /// Column that says which rows of two replicates belong together, besides
-    /// the perturbation
-    #[arg(long, default_value = "Metadata_Well", value_name = "COLUMN")]
+    /// the perturbation: `Metadata_Well` where they share their layout
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
     pub(crate) match_column: String,
     /// Column of the perturbation
     #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]

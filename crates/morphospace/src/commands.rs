@@ -14,12 +14,14 @@ mod train;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use morphospace_core::check_writable;
 use morphospace_map::ControlRule;
-use morphospace_profiles::{Profiles, read_profiles};
+use morphospace_profiles::{Profiles, read_profiles, write_profiles};
 use morphospace_screen::{Screen, open_screen};
 
-use crate::cli::{Cli, Command, ControlArgs, ScreenArgs};
-use crate::failure::{Failure, Outcome};
+use crate::cli::{Cli, Command, ControlArgs, ScreenArgs, TableArgs};
+use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal;
 
 pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
     match cli.command {
@@ -42,6 +44,46 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
 
 fn read(path: &Path) -> Result<Profiles> {
     Ok(read_profiles(path)?)
+}
+
+/// Writes a table under the names asked for and prints where it lies.
+fn write_table(args: &TableArgs, profiles: Profiles) -> Result<(), Failure> {
+    write_profiles(&args.output, &profiles.to_schema(args.schema.into())).or_stop()?;
+    crate::print_line!("{}", args.output.display());
+    Ok(())
+}
+
+/// A file nobody can write is refused before the work that it is to hold.
+fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
+    check_writable(path)
+        .with_context(|| {
+            format!(
+                "cannot write '{}'\nhint: give an --output in a folder that you may write to",
+                path.display()
+            )
+        })
+        .or_refuse()
+}
+
+/// The rows that have a value in every one of the columns; how many have not
+/// is said. Wells whose treatment is not known belong to no group.
+fn labelled_rows(profiles: Profiles, columns: &[&str]) -> Result<Profiles> {
+    let mut is_kept = vec![true; profiles.num_rows()];
+    for column in columns {
+        for (kept, value) in is_kept.iter_mut().zip(profiles.text(column)?) {
+            *kept &= value.is_some();
+        }
+    }
+    let kept: Vec<usize> = (0..is_kept.len()).filter(|row| is_kept[*row]).collect();
+    let num_left_out = is_kept.len() - kept.len();
+    if num_left_out == 0 {
+        return Ok(profiles);
+    }
+    terminal::warn(format!(
+        "rows without a value in {}, left out: {num_left_out}",
+        columns.join(" or ")
+    ));
+    Ok(profiles.select_rows(&kept))
 }
 
 fn control_rule(args: &ControlArgs) -> Result<ControlRule> {

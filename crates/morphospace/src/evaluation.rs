@@ -7,6 +7,7 @@ use morphospace_benchmark::{
     BatchClassifier, Bootstrap, EntityMap, RecallOptions, Relationships, ReplicateNull, Score,
     WellTable, predict_batch_of_profiles, recall_intervals, relationship_recall,
     replicate_consistency, replicate_consistency_interval, shuffled_recall,
+    shuffled_replicate_consistency,
 };
 use morphospace_core::{ControlRole, Seed};
 use morphospace_map::{Aggregate, AlignMethod, Average, ControlRule, aggregate, align_profiles};
@@ -22,7 +23,7 @@ pub const BATCH_NEIGHBOURS: &str = "batch prediction (15 nearest neighbours)";
 /// Name of the score for how well the batch is told by a linear probe.
 pub const BATCH_LINEAR: &str = "batch prediction (linear)";
 
-/// Shuffled maps behind the chance level of recall.
+/// Shuffles behind a chance level.
 const NUM_SHUFFLES: usize = 100;
 
 /// What is scored and how.
@@ -230,8 +231,8 @@ pub fn recall_scores(
 }
 
 /// Replicate consistency as a score: the median over pairs of the
-/// Kolmogorov-Smirnov statistic, 0 where replicates agree no better than
-/// random pairs.
+/// Kolmogorov-Smirnov statistic, with what it is where replicates agree no
+/// better than random pairs.
 ///
 /// # Errors
 /// A pair shares no perturbation.
@@ -249,6 +250,7 @@ pub fn replicate_score(
     let mean = |value: &dyn Fn(&morphospace_benchmark::ReplicatePair) -> f64| {
         found.pairs.iter().map(value).sum::<f64>() / found.pairs.len() as f64
     };
+    let chance = shuffled_replicate_consistency(&found, NUM_SHUFFLES, seed.split("shuffle"));
     let score = Score::new(
         REPLICATES,
         model,
@@ -257,6 +259,7 @@ pub fn replicate_score(
         n,
     )
     .with_seed(seed)
+    .with_null(chance)
     .with_setting("num_pairs", found.pairs.len())
     .with_setting(
         "median_cramer_von_mises",

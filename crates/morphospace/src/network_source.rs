@@ -44,6 +44,18 @@ impl fmt::Display for NetworkSource {
 }
 
 impl NetworkSource {
+    /// The file of its weights, if it has one.
+    pub(crate) fn weights_file(&self) -> Result<Option<PathBuf>> {
+        let Self::Folder(folder) = self else {
+            return Ok(None);
+        };
+        let folder = match latest_checkpoint(folder)? {
+            Some(checkpoint) => checkpoint.folder,
+            None => folder.clone(),
+        };
+        Ok(Some(folder.join("model.safetensors")))
+    }
+
     /// The encoder, if there is one; `seed` is used by an untrained one.
     pub(crate) fn open(&self, device: &Device, seed: Seed) -> Result<Option<Box<dyn Encoder>>> {
         Ok(Some(match self {

@@ -93,6 +93,26 @@ pub(crate) fn warn(message: impl std::fmt::Display) {
     eprintln!("warning: {message}");
 }
 
+/// Prints a line of results. A reader that has gone (`| head`) ends the
+/// program quietly, any other trouble with a message.
+#[macro_export]
+macro_rules! print_line {
+    ($($text:tt)*) => { $crate::terminal::print(&format!($($text)*)) };
+}
+
+/// See [`print_line`].
+pub(crate) fn print(line: &str) {
+    use std::io::{ErrorKind, Write};
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        if error.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        print_error(&anyhow::Error::new(error).context("cannot write to standard output"));
+        std::process::exit(1);
+    }
+}
+
 /// A few of many names, and how many more there are.
 pub(crate) fn warn_each(what: &str, names: &[String]) {
     const MOST: usize = 20;

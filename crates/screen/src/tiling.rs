@@ -138,7 +138,7 @@ pub enum TilingError {
     /// The image is smaller than a tile.
     #[error(
         "an image of {width} x {height} pixels is smaller than a tile of {crop_px} x {crop_px}\n\
-         hint: use edge policy 'reflect' or crop_px of at most {}", width.min(height)
+         hint: use edge policy 'reflect', or a network of tiles of at most {} pixels", width.min(height)
     )]
     ImageTooSmall {
         /// Image width.

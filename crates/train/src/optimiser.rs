@@ -22,6 +22,9 @@ pub struct OptimiserConfig {
     /// Decay rates of the first and second average.
     #[serde(default = "default_betas")]
     pub betas: [f64; 2],
+    /// AdamW only: added to the spread of the gradient.
+    #[serde(default = "default_epsilon")]
+    pub epsilon: f64,
     /// Decoupled weight decay, applied before the update.
     #[serde(default)]
     pub weight_decay: f64,
@@ -35,17 +38,19 @@ fn default_betas() -> [f64; 2] {
     [0.9, 0.95]
 }
 
+fn default_epsilon() -> f64 {
+    1e-8
+}
+
 /// The update rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
-    /// Loshchilov & Hutter 2019, as `torch.optim.AdamW` computes it, eps 1e-8.
+    /// Loshchilov & Hutter 2019, as `torch.optim.AdamW` computes it.
     AdamW,
     /// Chen et al. 2023 (<https://arxiv.org/abs/2302.06675>), as timm 0.9.7.
     Lion,
 }
-
-const ADAMW_EPS: f64 = 1e-8;
 
 impl OptimiserConfig {
     pub(crate) fn check(&self) -> Result<(), TrainError> {
@@ -59,6 +64,12 @@ impl OptimiserConfig {
         if let Some(beta) = self.betas.iter().find(|beta| !(0.0..1.0).contains(*beta)) {
             return invalid(format!(
                 "optimiser.betas contain {beta}, which is not in 0..1"
+            ));
+        }
+        if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
+            return invalid(format!(
+                "optimiser.epsilon {} is not a number from 0 up",
+                self.epsilon
             ));
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
@@ -262,7 +273,7 @@ impl Step<'_> {
                 let steps = self.optimiser.num_steps_done as i32;
                 let correction1 = 1.0 - beta1.powi(steps);
                 let correction2 = 1.0 - beta2.powi(steps);
-                let spread = second.clone().sqrt() / correction2.sqrt() + ADAMW_EPS;
+                let spread = second.clone().sqrt() / correction2.sqrt() + config.epsilon;
                 let change = first.clone() / spread * (learning_rate / correction1);
                 (
                     change,

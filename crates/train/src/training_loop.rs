@@ -44,6 +44,8 @@ pub struct TrainSummary {
     pub wall_seconds: f64,
     /// Sites left out because images of theirs are missing.
     pub num_sites_left_out: usize,
+    /// The first of them.
+    pub first_site_left_out: Option<String>,
 }
 
 /// Trains a network on the complete sites of a screen and leaves the run in
@@ -68,7 +70,12 @@ pub fn train<O: Objective>(
     let num_channels = screen.channels().len();
 
     // What is there to train on?
-    let (site_indices, num_sites_left_out) = trainable_sites(screen, config)?;
+    let site_indices = trainable_sites(screen, config)?;
+    let sites = screen.sites();
+    let num_sites_left_out = sites.len() - site_indices.len();
+    // Indices are in order: the first gap is the first site left out.
+    let first_gap = (0..sites.len()).find(|site| site_indices.get(*site) != Some(site));
+    let first_site_left_out = first_gap.map(|site| sites[site].key.to_string());
     fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
     let config_path = folder.join("config.toml");
     write_atomically(&config_path, |file| {
@@ -175,14 +182,15 @@ pub fn train<O: Objective>(
         steps,
         wall_seconds: started.elapsed().as_secs_f64(),
         num_sites_left_out,
+        first_site_left_out,
     })
 }
 
-/// Sites with all their images, and how many have not.
+/// Sites with all their images, in order.
 fn trainable_sites(
     screen: &dyn Screen,
     config: &CheckedTrainConfig,
-) -> Result<(Vec<usize>, usize), TrainError> {
+) -> Result<Vec<usize>, TrainError> {
     let unsuitable = |message| TrainError::UnsuitableScreen {
         screen: screen.name().to_owned(),
         message,
@@ -217,8 +225,7 @@ fn trainable_sites(
             encoder.img_size
         )));
     }
-    let num_left_out = num_sites - complete.len();
-    Ok((complete, num_left_out))
+    Ok(complete)
 }
 
 /// Drops what a killed run reported after its last checkpoint, and a line it

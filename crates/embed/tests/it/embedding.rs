@@ -224,3 +224,35 @@ fn images_smaller_than_a_tile_name_their_site() {
         "{error}"
     );
 }
+
+#[test]
+fn planes_and_times_of_a_well_are_not_averaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = simulated(&folder.path().join("screen"));
+    let (one, other) = (
+        screen.plane_location(0, 0).unwrap(),
+        screen.plane_location(1, 0).unwrap(),
+    );
+    let index = format!("plate,well,site,z,image\nP1,A01,1,0,{one}\nP1,A01,1,1,{other}\n");
+    let indexed = folder.path().join("indexed");
+    fs::create_dir(&indexed).unwrap();
+    fs::write(indexed.join("index.csv"), index).unwrap();
+    let description = "[[channels]]\nname = \"w1\"\nstain = \"DNA\"\npath_column = \"image\"\n\
+                       [index]\nfile = \"index.csv\"\nplate = \"plate\"\nwell = \"well\"\n\
+                       site = \"site\"\nz = \"z\"\n";
+    fs::write(indexed.join("screen.toml"), description).unwrap();
+    let screen = open_screen(&indexed, None).unwrap();
+    let error = embed(
+        &*screen,
+        &tiny_vit(1),
+        &Device::default(),
+        &config(),
+        &mut |_| {},
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("well A01") && error.contains("z-planes"),
+        "{error}"
+    );
+}

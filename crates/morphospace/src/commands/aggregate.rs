@@ -1,15 +1,19 @@
+use anyhow::Context;
 use morphospace_core::Provenance;
 use morphospace_map::{Aggregate, Average, aggregate};
-use morphospace_profiles::write_profiles;
 
 use super::embed::refuse_unknown_table;
 use crate::cli::{AggregateArgs, AverageArg};
 use crate::failure::{Failure, Outcome, Phase};
 
 pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
-    refuse_unknown_table(&args.output)?;
+    refuse_unknown_table(&args.table.output)?;
     let controls = super::control_rule(&args.controls).or_refuse()?;
-    let profiles = super::read(&args.profiles).or_refuse()?;
+    let by: Vec<&str> = args.by.iter().map(String::as_str).collect();
+    let profiles = super::read(&args.profiles)
+        .and_then(|profiles| super::labelled_rows(profiles, &by))
+        .or_refuse()?;
+
     let settings = Aggregate {
         by: args.by.clone(),
         average: match args.average {
@@ -22,6 +26,13 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
         origin: args.from_controls.then_some(controls),
     };
     let aggregated = aggregate(&profiles, &settings).or_refuse()?;
+    aggregated
+        .check_finite()
+        .context(
+            "the directions of a group cancel, so that it has no mean direction\nhint: leave it \
+             out with --remove, or use --average mean",
+        )
+        .or_refuse()?;
     let provenance = Provenance::new("aggregate")
         .with_input(&args.profiles)
         .or_stop()?
@@ -33,7 +44,6 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
         profiles.num_rows(),
         aggregated.num_rows()
     );
-    write_profiles(&args.output, &aggregated.with_provenance(provenance)).or_stop()?;
-    println!("{}", args.output.display());
+    super::write_table(&args.table, aggregated.with_provenance(provenance))?;
     Ok(Outcome::Done)
 }

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use morphospace::evaluation::{Evaluation, all_pairs, replicate_score};
@@ -11,17 +11,29 @@ use crate::cli::{BatchPredictionArgs, BenchmarkCommand, RecallArgs, ReplicateArg
 use crate::failure::{Failure, Outcome, Phase};
 
 pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
-    let (args, scores) = match command {
-        BenchmarkCommand::RelationshipRecall(args) => (&args.score, recall(args)),
-        BenchmarkCommand::ReplicateConsistency(args) => (&args.score, replicates(args)),
-        BenchmarkCommand::BatchPrediction(args) => (&args.score, batch_prediction(args)),
+    let args = match command {
+        BenchmarkCommand::RelationshipRecall(args) => &args.score,
+        BenchmarkCommand::ReplicateConsistency(args) => &args.score,
+        BenchmarkCommand::BatchPrediction(args) => &args.score,
     };
-    publish(args, scores.or_refuse()?).or_stop()?;
+    if let Some(path) = &args.output {
+        super::refuse_unwritable(path)?;
+        if path.exists() {
+            read_scores(path).or_refuse()?;
+        }
+    }
+    let (relationships, scores): (&[PathBuf], _) = match command {
+        BenchmarkCommand::RelationshipRecall(args) => (&args.relationships, recall(args)),
+        BenchmarkCommand::ReplicateConsistency(args) => (&[], replicates(args)),
+        BenchmarkCommand::BatchPrediction(args) => (&[], batch_prediction(args)),
+    };
+    publish(args, relationships, scores.or_refuse()?).or_stop()?;
     Ok(Outcome::Done)
 }
 
 fn recall(args: &RecallArgs) -> Result<Vec<Score>> {
     let profiles = super::read(&args.score.profiles)?;
+    let profiles = super::labelled_rows(profiles, &[&args.entity_column])?;
     let relationships = args
         .relationships
         .iter()
@@ -47,6 +59,12 @@ fn recall(args: &RecallArgs) -> Result<Vec<Score>> {
 
 fn replicates(args: &ReplicateArgs) -> Result<Vec<Score>> {
     let profiles = without_rows(super::read(&args.score.profiles)?, &args.exclude)?;
+    let columns = [
+        args.replicate_column.as_str(),
+        &args.match_column,
+        &args.perturbation_column,
+    ];
+    let profiles = super::labelled_rows(profiles, &columns)?;
     profiles.check_finite()?;
     let wells = WellTable::from_profiles(
         &profiles,
@@ -62,6 +80,13 @@ fn replicates(args: &ReplicateArgs) -> Result<Vec<Score>> {
             .map(|text| pair(text))
             .collect::<Result<Vec<_>>>()?
     };
+    if pairs.is_empty() {
+        bail!(
+            "column '{}' holds a single value: there are no replicates to compare\nhint: give \
+             the column that tells them apart with --replicate-column",
+            args.replicate_column
+        );
+    }
     let seed = Seed::new(args.score.seed);
     let score = replicate_score(
         &wells,
@@ -81,7 +106,19 @@ fn replicates(args: &ReplicateArgs) -> Result<Vec<Score>> {
 fn without_rows(profiles: Profiles, excluded: &[String]) -> Result<Profiles> {
     let mut is_kept = vec![true; profiles.num_rows()];
     for text in excluded {
-        let is_excluded = super::rows_with("--exclude", text)?.select(&profiles)?;
+        let rule = super::rows_with("--exclude", text)?;
+        let is_excluded: Vec<bool> = profiles
+            .text(&rule.column)?
+            .iter()
+            .map(|value| {
+                value
+                    .as_ref()
+                    .is_some_and(|value| rule.values.contains(value))
+            })
+            .collect();
+        if !is_excluded.contains(&true) {
+            bail!("--exclude '{text}' is the value of no row");
+        }
         for (kept, excluded) in is_kept.iter_mut().zip(is_excluded) {
             *kept &= !excluded;
         }
@@ -116,18 +153,21 @@ fn batch_prediction(args: &BatchPredictionArgs) -> Result<Vec<Score>> {
 
 /// Prints the scores and adds them to a file, replacing earlier ones of the
 /// same benchmark, model and alignment.
-fn publish(args: &ScoreArgs, mut scores: Vec<Score>) -> Result<()> {
+fn publish(args: &ScoreArgs, relationships: &[PathBuf], mut scores: Vec<Score>) -> Result<()> {
     for score in &mut scores {
         score.inputs.push(args.profiles.display().to_string());
     }
     let provenance = Provenance::new("benchmark")
         .with_input(&args.profiles)?
         .with_seed("benchmark", args.seed);
+    let provenance = relationships
+        .iter()
+        .try_fold(provenance, |provenance, path| provenance.with_input(path))?;
     let fresh = Scores::new(provenance.clone(), scores);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&fresh)?);
+        crate::print_line!("{}", serde_json::to_string_pretty(&fresh)?);
     } else {
-        println!("{fresh}");
+        crate::print_line!("{fresh}");
     }
     if let Some(path) = &args.output {
         add_to(path, fresh, provenance)?;

@@ -100,11 +100,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
         let run = run_seed(seed, &simulator, &training, folder, &device)?;
         let page_path = run.folder.join("report.html");
         write_page(&page_path, &page::build(&run).or_stop()?).or_stop()?;
-        println!("{}", page_path.display());
+        crate::print_line!("{}", page_path.display());
         runs.push(run);
     }
     let table = seeds::Table::of(&runs);
-    println!("\n{table}");
+    crate::print_line!("\n{table}");
     if !is_single {
         let path = args.folder.join("seeds.md");
         write_atomically(&path, |file| {
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
         })
         .context("writing the table of all seeds")
         .or_stop()?;
-        println!("{}", path.display());
+        crate::print_line!("{}", path.display());
     }
     Ok(Outcome::Done)
 }

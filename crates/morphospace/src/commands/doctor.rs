@@ -35,24 +35,26 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
         devices: available_devices(),
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&doctor).or_stop()?);
+        crate::print_line!("{}", serde_json::to_string_pretty(&doctor).or_stop()?);
         return Ok(Outcome::Done);
     }
-    println!(
+    crate::print_line!(
         "morphospace   {} (burn {})",
-        doctor.morphospace, doctor.burn
+        doctor.morphospace,
+        doctor.burn
     );
-    println!(
+    crate::print_line!(
         "machine       {}, {} threads",
-        doctor.target, doctor.num_threads
+        doctor.target,
+        doctor.num_threads
     );
-    println!("cpu features  {}", doctor.cpu_features.join(" "));
-    println!("backends      {}", doctor.backends_compiled_in.join(" "));
-    println!(
+    crate::print_line!("cpu features  {}", doctor.cpu_features.join(" "));
+    crate::print_line!("backends      {}", doctor.backends_compiled_in.join(" "));
+    crate::print_line!(
         "not built in  {} (each a cargo feature)",
         doctor.backends_left_out.join(" ")
     );
-    println!("devices       {}", doctor.devices.join(" "));
+    crate::print_line!("devices       {}", doctor.devices.join(" "));
     Ok(Outcome::Done)
 }
 

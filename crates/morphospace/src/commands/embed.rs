@@ -6,7 +6,7 @@ use morphospace_embed::{
     EmbedConfig, EmbedError, EmbedProgress, Embedded, embed, intensity_profiles,
 };
 use morphospace_models::Encoder;
-use morphospace_profiles::{Profiles, write_profiles};
+use morphospace_profiles::Profiles;
 use morphospace_screen::{Screen, SelfStandardisation, Tiling};
 
 use crate::cli::EmbedArgs;
@@ -14,7 +14,7 @@ use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{Progress, warn_each};
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
-    refuse_unknown_table(&args.output)?;
+    refuse_unknown_table(&args.table.output)?;
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
     let encoder = args
@@ -55,8 +55,14 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .with_setting("screen", args.screen.screen.display())
         .with_setting("device", args.device.device)
         .with_seed("untrained network", args.seed);
-    write_profiles(&args.output, &profiles.with_provenance(provenance)).or_stop()?;
-    println!("{}", args.output.display());
+    let provenance = args
+        .network
+        .weights_file()
+        .or_stop()?
+        .into_iter()
+        .try_fold(provenance, |provenance, path| provenance.with_input(&path))
+        .or_stop()?;
+    super::write_table(&args.table, profiles.with_provenance(provenance))?;
     Ok(Outcome::with_failures(any_left_out))
 }
 
@@ -68,14 +74,14 @@ pub(crate) fn refuse_unknown_table(path: &Path) -> Result<(), Failure> {
         .to_string_lossy()
         .to_lowercase();
     let known = [".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz"];
-    if known.iter().any(|ending| name.ends_with(ending)) {
-        return Ok(());
+    if !known.iter().any(|ending| name.ends_with(ending)) {
+        return Err(Failure::Refused(anyhow::anyhow!(
+            "'{}' is no table that can be written; endings: {}",
+            path.display(),
+            known.join(", ")
+        )));
     }
-    Err(Failure::Refused(anyhow::anyhow!(
-        "'{}' is no table that can be written; endings: {}",
-        path.display(),
-        known.join(", ")
-    )))
+    super::refuse_unwritable(path)
 }
 
 /// Embeds under a progress bar and names the sites that were left out or
@@ -109,7 +115,8 @@ fn failure(error: EmbedError) -> Failure {
     match error {
         EmbedError::InvalidConfig(_)
         | EmbedError::WrongChannels { .. }
-        | EmbedError::Incomplete { .. } => Failure::Refused(error.into()),
+        | EmbedError::Incomplete { .. }
+        | EmbedError::MixedPlanes { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
     }
 }

@@ -4,6 +4,9 @@ use crate::cli::InspectArgs;
 use crate::failure::{Failure, Outcome, Phase};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
+    if let Some(path) = &args.manifest {
+        super::refuse_unwritable(path)?;
+    }
     let screen = super::open(&args.screen).or_refuse()?;
     let depth = if args.decode {
         InspectDepth::Decode
@@ -15,9 +18,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
         write_manifest(path, &Manifest::of(&*screen)).or_stop()?;
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&inspection).or_stop()?);
+        crate::print_line!("{}", serde_json::to_string_pretty(&inspection).or_stop()?);
     } else {
-        println!("{inspection}");
+        crate::print_line!("{inspection}");
     }
     Ok(Outcome::with_failures(!inspection.is_sound()))
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use morphospace::run_report::{distance_heat_map, image_panel, scatter_grid};
 use morphospace_benchmark::Score;
 use morphospace_core::Provenance;
@@ -19,9 +19,10 @@ use crate::failure::{Failure, Outcome, Phase};
 const NUM_EXAMPLES: usize = 4;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<Outcome, Failure> {
+    super::refuse_unwritable(&args.output)?;
     let page = build(args).or_refuse()?;
     write_page(&args.output, &page).or_stop()?;
-    println!("{}", args.output.display());
+    crate::print_line!("{}", args.output.display());
     Ok(Outcome::Done)
 }
 
@@ -36,6 +37,9 @@ fn build(args: &ReportArgs) -> Result<Page> {
             after.num_rows(),
             before.num_rows()
         );
+        for column in ["Metadata_Plate", "Metadata_Well", &args.batch_column] {
+            refuse_other_rows(&before, after, column)?;
+        }
     }
     let mut page = Page::new(&args.title).with_lead(format!(
         "{} rows of {} features from '{}'.",
@@ -58,6 +62,25 @@ fn build(args: &ReportArgs) -> Result<Page> {
         page = page.with_section(inspection_section(&*screen));
     }
     Ok(page.with_section(provenance_section(&before, after.as_ref())))
+}
+
+/// Points after the alignment take the colours of the rows before it.
+fn refuse_other_rows(before: &Profiles, after: &Profiles, column: &str) -> Result<()> {
+    if !(before.has_column(column) && after.has_column(column)) {
+        return Ok(());
+    }
+    let (one, other) = (before.text(column)?, after.text(column)?);
+    if let Some(row) = (0..one.len()).find(|row| one[*row] != other[*row]) {
+        let name = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".into());
+        bail!(
+            "the two tables hold different rows: in row {} column '{column}' is {} before and \
+             {} after alignment\nhint: give the table that `align` made of --profiles",
+            row + 1,
+            name(&one[row]),
+            name(&other[row])
+        );
+    }
+    Ok(())
 }
 
 fn read_all(paths: &[PathBuf]) -> Result<Vec<Score>> {

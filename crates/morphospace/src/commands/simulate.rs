@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use morphospace_core::{parse_config, read_config};
-use morphospace_screen::simulator::{CheckedSimulator, SimulatorConfig, simulate};
+use morphospace_screen::simulator::{CheckedSimulator, SimulatorConfig, SimulatorError, simulate};
 
 use crate::cli::SimulateArgs;
 use crate::failure::{Failure, Outcome, Phase};
@@ -21,7 +21,13 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
 pub(crate) fn write(simulator: &CheckedSimulator, folder: &Path) -> Result<(), Failure> {
     let num_sites = simulator.wells().len() * simulator.config().num_sites;
     let progress = Progress::new("simulate", "sites", num_sites);
-    let screen = simulate(simulator, folder, &|done, _| progress.update(done, "")).or_stop()?;
+    let screen =
+        simulate(simulator, folder, &|done, _| progress.update(done, "")).map_err(|error| {
+            match error {
+                SimulatorError::CannotWrite { .. } => Failure::Stopped(error.into()),
+                _ => Failure::Refused(error.into()),
+            }
+        })?;
     progress.finish(&format!(
         "{} sites in {} wells on {} plates of {} experiments, {} perturbations, in '{}'",
         screen.num_sites,

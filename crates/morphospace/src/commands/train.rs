@@ -16,13 +16,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let config: TrainConfig = read_config(&args.config, &args.overrides).or_refuse()?;
     let config = config.check().or_refuse()?;
     if args.dry_run {
-        print!("{}", config.to_toml());
+        crate::print_line!("{}", config.to_toml().trim_end());
         return Ok(Outcome::Done);
     }
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
     let summary = train_under_progress(&*screen, &config, &args.output, &device)?;
-    println!("{}", summary.checkpoint.folder.display());
+    crate::print_line!("{}", summary.checkpoint.folder.display());
     Ok(Outcome::with_failures(summary.num_sites_left_out > 0))
 }
 
@@ -65,8 +65,10 @@ pub(crate) fn train_under_progress(
     })?;
     if summary.num_sites_left_out > 0 {
         warn(format!(
-            "{} sites lack images and were not trained on; `inspect` names them",
-            summary.num_sites_left_out
+            "sites that lack images and were not trained on: {}; `inspect` names them all, the \
+             first is {}",
+            summary.num_sites_left_out,
+            summary.first_site_left_out.as_deref().unwrap_or_default()
         ));
     }
     let from = match summary.first_step {

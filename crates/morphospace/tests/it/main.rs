@@ -6,3 +6,4 @@ mod cli;
 mod layers;
 mod pipeline;
 mod support;
+mod tables;

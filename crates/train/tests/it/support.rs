@@ -66,6 +66,7 @@ pub(crate) fn adam_w(learning_rate: f64) -> OptimiserConfig {
         rule: Rule::AdamW,
         learning_rate,
         betas: [0.9, 0.95],
+        epsilon: 1e-8,
         weight_decay: 0.0,
         decays_one_dimensional: false,
     }
