@@ -122,9 +122,11 @@ impl Case {
 
     /// Every listed output that is missing or too far off.
     fn differences(&self, outputs: &Outputs) -> Vec<String> {
-        let listed = self.json["outputs"].as_array().cloned().unwrap_or_default();
+        let listed = self.json["outputs"]
+            .as_array()
+            .unwrap_or_else(|| panic!("case '{}' lists no outputs", self.name));
         let mut failures = Vec::new();
-        for output in &listed {
+        for output in listed {
             let name = output["name"].as_str().unwrap();
             let Some(found) = outputs.get(name) else {
                 failures.push(format!("{}: '{name}' is not computed", self.name));

@@ -4,6 +4,7 @@
 //! else the ones committed beside this test; takes every case of this crate,
 //! builds it from its `config` and compares every listed output.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_train::{Optimiser, OptimiserConfig, Rule};
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use serde_json::Value;
 
 /// Kinds of this crate that are not built yet.
@@ -83,11 +85,7 @@ fn check_optimiser(folder: &Path, json: &Value, function: &str) {
     let bytes = fs::read(folder.join("tensors.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = |name: &str| -> Vec<f32> {
-        let view = file.tensor(name).unwrap();
-        let chunks = view.data().chunks_exact(4);
-        chunks
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-            .collect()
+        values_of(&file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")))
     };
     let number = |name: &str| json["config"][name].as_f64();
     let betas = [0, 1].map(|index| json["config"]["betas"][index].as_f64().unwrap());
@@ -120,7 +118,7 @@ fn check_optimiser(folder: &Path, json: &Value, function: &str) {
             .collect(),
     };
     let mut optimiser = Optimiser::new(config);
-    let mut num_compared = 0;
+    let mut found: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     for step in 0..num_steps {
         // A loss whose gradient is the given one.
         let mut loss = flat(vec![0.0]);
@@ -132,31 +130,60 @@ fn check_optimiser(folder: &Path, json: &Value, function: &str) {
         let factor = json["config"]["lr_factors"][step].as_f64().unwrap();
         parameters = optimiser.step(parameters, &loss.backward(), factor);
         for (index, parameter) in parameters.flat.iter().enumerate() {
-            let name = format!("p{index}_step{}", step + 1);
-            let outputs = json["outputs"].as_array().unwrap();
-            let Some(listed) = outputs.iter().find(|output| output["name"] == name) else {
-                continue;
-            };
-            let tolerance = |which: &str| listed["tolerance"][which].as_f64().unwrap();
-            let (rtol, atol) = (tolerance("rtol"), tolerance("atol"));
-            let found: Vec<f32> = parameter.val().into_data().try_to_vec().unwrap();
-            let expected = tensor(&format!("output.{name}"));
-            assert_eq!(found.len(), expected.len());
-            for (found, expected) in found.into_iter().zip(expected) {
-                let (found, expected) = (f64::from(found), f64::from(expected));
-                assert!(
-                    (found - expected).abs() <= atol + rtol * expected.abs(),
-                    "{}, {name}: {found} and not {expected}",
-                    json["name"]
-                );
-            }
-            num_compared += 1;
+            let values = parameter.val().into_data().try_to_vec().unwrap();
+            found.insert(format!("p{index}_step{}", step + 1), values);
         }
     }
-    assert_eq!(
-        num_compared,
-        json["outputs"].as_array().unwrap().len(),
-        "{} lists outputs that were not compared",
-        json["name"]
-    );
+    // The averages, from the file in which they are kept.
+    let kept = tempfile::tempdir().unwrap();
+    let kept = kept.path().join("optimiser.safetensors");
+    optimiser.save(&kept).unwrap();
+    let bytes = fs::read(kept).unwrap();
+    let kept = SafeTensors::deserialize(&bytes).unwrap();
+    for index in 0..num_parameters {
+        let [first, second] =
+            ["first", "second"].map(|which| kept.tensor(&format!("{which}.flat.{index}")).ok());
+        let first = values_of(&first.unwrap());
+        match second {
+            Some(second) => {
+                found.insert(format!("exp_avg_{index}"), first);
+                found.insert(format!("exp_avg_sq_{index}"), values_of(&second));
+            }
+            None => {
+                found.insert(format!("m{index}"), first);
+            }
+        }
+    }
+    compare(json, &found, &|name| tensor(&format!("output.{name}")));
+}
+
+/// Every listed output with its tolerance.
+fn compare(json: &Value, found: &BTreeMap<String, Vec<f32>>, expected: &dyn Fn(&str) -> Vec<f32>) {
+    let listed = json["outputs"].as_array().unwrap();
+    assert!(!listed.is_empty(), "{} lists no output", json["name"]);
+    for output in listed {
+        let name = output["name"].as_str().unwrap();
+        let values = found
+            .get(name)
+            .unwrap_or_else(|| panic!("{}: '{name}' is not computed", json["name"]));
+        let tolerance = |which: &str| output["tolerance"][which].as_f64().unwrap();
+        let (rtol, atol) = (tolerance("rtol"), tolerance("atol"));
+        let expected = expected(name);
+        assert_eq!(values.len(), expected.len(), "{}: {name}", json["name"]);
+        for (found, expected) in values.iter().zip(expected) {
+            let (found, expected) = (f64::from(*found), f64::from(expected));
+            assert!(
+                (found - expected).abs() <= atol + rtol * expected.abs(),
+                "{}, {name}: {found} and not {expected}",
+                json["name"]
+            );
+        }
+    }
+}
+
+fn values_of(view: &TensorView<'_>) -> Vec<f32> {
+    let chunks = view.data().chunks_exact(4);
+    chunks
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
 }
