@@ -50,7 +50,7 @@ pub enum EmbedError {
         /// All its sites.
         num_sites: usize,
         /// The first image that is missing.
-        first: Box<ScreenError>,
+        first: String,
     },
     /// An image could not be read, and the policy is to fail.
     #[error(transparent)]

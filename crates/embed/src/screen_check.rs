@@ -47,6 +47,13 @@ fn refuse_missing_images(screen: &dyn Screen) -> Result<(), EmbedError> {
         screen: screen.name().to_owned(),
         num_incomplete: 1 + missing.count(),
         num_sites,
-        first: Box::new(screen.image_error(site_index, channel_index, ImageProblem::Missing)),
+        // What follows the first line is a hint; ours fits better.
+        first: screen
+            .image_error(site_index, channel_index, ImageProblem::Missing)
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
     })
 }
