@@ -12,19 +12,20 @@
 //! 2. [`draw_site`] places cells, each with parameters spread around its
 //!    well's, and paints nucleus, endoplasmic reticulum, actin, nucleoli and
 //!    RNA, mitochondria, Golgi and membrane into six channels.
-//! 3. Stains bend and haze differ from well to well; the microscope blurs and
-//!    illuminates unevenly, exposes, and adds noise. Experiments, plates and places on a plate differ in density,
-//!    passage, gain, background, illumination, focus and noise.
+//! 3. Stains saturate and haze differs from well to well; the microscope blurs
+//!    and illuminates unevenly, exposes, and adds noise. Experiments, plates and
+//!    places on a plate differ in density, passage, gain, background,
+//!    illumination, focus and noise.
 //! 4. [`simulate`] writes images, truth and, last, `metadata.csv`.
 //!
 //! # What is hard about it
 //! Exposure and black level follow every image
 //! ([`MicroscopeConfig::auto_exposure`]), and staining varies from well to
-//! well, in amount, in how it saturates and in haze: no simple statistic of an
-//! image is safe. Mean and standard deviation of a channel then tell the experiment
-//! well and the perturbation hardly at all, as RxRx1's authors found of their
-//! screen, while the structure of the cells tells the perturbation. This is
-//! harsher than a real microscope of fixed exposure: a screen with
+//! well, in amount, in how it saturates and in haze, so that minimum, maximum
+//! and median say little too. Mean and standard deviation of a channel then tell
+//! the experiment well and the perturbation hardly at all, as RxRx1's authors
+//! found of their screen, while the structure of the cells tells the
+//! perturbation. This is harsher than a real microscope of fixed exposure: a screen with
 //! `auto_exposure = 0` leaves the amount of stained matter in the images.
 //!
 //! Measured on `configs/simulators/hardness.toml` (eight experiments, 24
