@@ -46,6 +46,24 @@ fn read(path: &Path) -> Result<Profiles> {
     Ok(read_profiles(path)?)
 }
 
+/// A table nobody can write is refused before hours of work.
+fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let known = [".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz"];
+    if !known.iter().any(|ending| name.ends_with(ending)) {
+        return Err(Failure::Refused(anyhow::anyhow!(
+            "'{}' is no table that can be written; endings: {}",
+            path.display(),
+            known.join(", ")
+        )));
+    }
+    refuse_unwritable(path)
+}
+
 /// Writes a table under the names asked for and prints where it lies.
 fn write_table(args: &TableArgs, profiles: Profiles) -> Result<(), Failure> {
     write_profiles(&args.output, &profiles.to_schema(args.schema.into())).or_stop()?;
@@ -58,7 +76,7 @@ fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
     check_writable(path)
         .with_context(|| {
             format!(
-                "cannot write '{}'\nhint: give an --output in a folder that you may write to",
+                "cannot write '{}'\nhint: name a file in a folder that you may write to",
                 path.display()
             )
         })

@@ -2,12 +2,11 @@ use anyhow::Context;
 use morphospace_core::Provenance;
 use morphospace_map::{Aggregate, Average, aggregate};
 
-use super::embed::refuse_unknown_table;
 use crate::cli::{AggregateArgs, AverageArg};
 use crate::failure::{Failure, Outcome, Phase};
 
 pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
-    refuse_unknown_table(&args.table.output)?;
+    super::refuse_unwritable_table(&args.table.output)?;
     let controls = super::control_rule(&args.controls).or_refuse()?;
     let by: Vec<&str> = args.by.iter().map(String::as_str).collect();
     let profiles = super::read(&args.profiles)

@@ -1,13 +1,12 @@
 use morphospace_core::Provenance;
 use morphospace_map::{Aligner, FittedAligner, fit_profiles, transform_profiles};
 
-use super::embed::refuse_unknown_table;
 use crate::cli::AlignArgs;
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::warn;
 
 pub(crate) fn run(args: &AlignArgs) -> Result<Outcome, Failure> {
-    refuse_unknown_table(&args.table.output)?;
+    super::refuse_unwritable_table(&args.table.output)?;
     let controls = super::control_rule(&args.controls).or_refuse()?;
     let profiles = super::read(&args.profiles).or_refuse()?;
     let batch_column = &args.controls.batch_column;

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use burn::tensor::Device;
 use morphospace_core::{Provenance, Seed};
 use morphospace_embed::{
@@ -14,7 +12,7 @@ use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{Progress, warn_each};
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
-    refuse_unknown_table(&args.table.output)?;
+    super::refuse_unwritable_table(&args.table.output)?;
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
     let encoder = args
@@ -64,24 +62,6 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .or_stop()?;
     super::write_table(&args.table, profiles.with_provenance(provenance))?;
     Ok(Outcome::with_failures(any_left_out))
-}
-
-/// A table nobody can write is refused before hours of work.
-pub(crate) fn refuse_unknown_table(path: &Path) -> Result<(), Failure> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    let known = [".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz"];
-    if !known.iter().any(|ending| name.ends_with(ending)) {
-        return Err(Failure::Refused(anyhow::anyhow!(
-            "'{}' is no table that can be written; endings: {}",
-            path.display(),
-            known.join(", ")
-        )));
-    }
-    super::refuse_unwritable(path)
 }
 
 /// Embeds under a progress bar and names the sites that were left out or
