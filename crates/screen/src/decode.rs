@@ -1,9 +1,8 @@
-use std::fs;
-use std::io::{self, Cursor};
-use std::path::Path;
+use std::io::Cursor;
 
 use crate::error::ImageProblem;
 use crate::screen::{Pixels, Plane};
+use crate::store::Store;
 
 /// Longest side of an image that is decoded. The largest plate scanners stay
 /// below a tenth of it; a header that claims more is hostile or broken.
@@ -80,15 +79,12 @@ impl DecodeError {
     }
 }
 
-/// Reads and decodes a grey PNG (8 or 16 bit) or a grey JPEG.
+/// Reads and decodes an image.
 ///
 /// # Errors
 /// What is wrong with the file; the caller knows which image it is.
-pub(crate) fn read_image(path: &Path) -> Result<Plane, ImageProblem> {
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => ImageProblem::Missing,
-        _ => ImageProblem::CannotRead(error.to_string()),
-    })?;
+pub(crate) fn read_image(store: &dyn Store, path: &str) -> Result<Plane, ImageProblem> {
+    let bytes = store.read(path)?;
     decode_image(&bytes).map_err(ImageProblem::Undecodable)
 }
 

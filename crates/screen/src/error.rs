@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use morphospace_core::{Channel, ConfigError, InvalidWellAddress, SiteKey};
 
 use crate::decode::DecodeError;
+use crate::store::StoreError;
 
 /// Why a screen or one of its images was refused.
 ///
@@ -16,23 +17,29 @@ pub enum ScreenError {
     Image(Box<ImageError>),
     /// No known kind of screen was found.
     #[error(
-        "'{}' is not a screen: {found}\nhint: a screen is a folder with 'metadata.csv' (RxRx1), \
-         a folder with 'screen.toml', or a TOML file that describes the screen", path.display()
+        "'{}' is not a screen: {found}\nhint: a screen is a folder, archive or bucket with \
+         {markers}; or a TOML file that describes it", path.display()
     )]
     UnknownFormat {
         /// What was opened.
         path: PathBuf,
         /// What was seen there.
         found: String,
+        /// The files that mark a screen.
+        markers: String,
     },
     /// The name of a screen format is not one we know.
     #[error(
-        "'{text}' is not a screen format\nhint: give 'rxrx1' or the path of a TOML file that \
-         describes the screen"
+        "'{text}' is not a screen format{}\nhint: give one of {known}, or the path of a TOML file \
+         that describes the screen", meant(near.as_deref())
     )]
     UnknownFormatName {
         /// What was given.
         text: String,
+        /// The format that was probably meant.
+        near: Option<String>,
+        /// All formats.
+        known: String,
     },
     /// A file or folder cannot be read.
     #[error("cannot read '{}': {source}", path.display())]
@@ -189,6 +196,10 @@ pub enum ScreenError {
     },
 }
 
+fn meant(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!(" (did you mean '{near}'?)"))
+}
+
 fn column_hint(near: Option<&str>) -> String {
     match near {
         Some(near) => format!("hint: did you mean '{near}'?"),
@@ -306,6 +317,20 @@ impl fmt::Display for ImageError {
 }
 
 impl std::error::Error for ImageError {}
+
+impl ScreenError {
+    /// A file that a store did not give. `location` is the file's.
+    pub(crate) fn cannot_read(location: String, error: &StoreError) -> Self {
+        let kind = match error {
+            StoreError::Missing => std::io::ErrorKind::NotFound,
+            StoreError::Refused(_) => std::io::ErrorKind::Other,
+        };
+        Self::CannotRead {
+            path: location.into(),
+            source: std::io::Error::new(kind, error.to_string()),
+        }
+    }
+}
 
 impl From<ImageError> for ScreenError {
     fn from(error: ImageError) -> Self {

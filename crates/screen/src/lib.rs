@@ -38,34 +38,30 @@
 pub mod conformance;
 mod decode;
 mod error;
-mod index_screen;
 mod inspect;
 mod intensity_statistics;
 mod manifest;
-mod open;
-mod rxrx1;
+mod readers;
 mod screen;
-mod screen_description;
 pub mod simulator;
 mod site_image;
 mod site_list;
 mod standardise;
+pub mod store;
 mod table;
 mod tiling;
 
 pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image};
 pub use error::{ImageError, ImageProblem, ScreenError};
-pub use index_screen::IndexScreen;
 pub use inspect::{Finding, InspectDepth, Inspection, inspect};
 pub use intensity_statistics::IntensityStatistics;
 pub use manifest::{Manifest, read_manifest, write_manifest};
-pub use open::{ScreenFormat, open_screen};
-pub use rxrx1::Rxrx1Screen;
-pub use screen::{Pixels, Plane, Screen};
-pub use screen_description::{
-    Annotation, ChannelDescription, ControlRoleColumn, FileNamePattern, Index, PerturbationColumns,
-    PerturbationKind, ScreenDescription,
+pub use readers::{
+    Annotation, ChannelDescription, ControlRoleColumn, FileNamePattern, Index, IndexScreen,
+    PerturbationColumns, PerturbationKind, Rxrx1Screen, ScreenDescription, ScreenFormat,
+    open_screen,
 };
+pub use screen::{Pixels, Plane, Screen};
 pub use site_image::{
     OnIncomplete, ReadSite, SiteImage, SkippedSite, UnknownOnIncomplete, read_site,
 };

@@ -23,9 +23,10 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::ScreenError;
-use crate::index_screen::IndexScreen;
+use crate::readers::IndexScreen;
 use crate::screen::Screen;
 use crate::site_list::{Wells, site_key_text, sorted_unique};
+use crate::store::{FolderStore, LinkedStore};
 
 /// Key of the provenance in a Parquet file's metadata.
 const PROVENANCE_KEY: &str = "morphospace";
@@ -86,7 +87,7 @@ impl Manifest {
         }
         Ok(IndexScreen::from_sites(
             name.to_owned(),
-            root,
+            Arc::new(LinkedStore::new(Arc::new(FolderStore::new(root)))),
             self.channels,
             self.sites,
             self.paths,

@@ -78,6 +78,13 @@ pub(crate) fn sorted_unique<T>(
     Ok(items.into_iter().unzip())
 }
 
+/// A screen's name from where it lies: the last step of its path.
+pub(crate) fn name_of(location: &str) -> String {
+    let trimmed = location.trim_end_matches(['/', '\\']);
+    let last = trimmed.rsplit(['/', '\\']).next().unwrap_or(trimmed);
+    if last.is_empty() { location } else { last }.to_owned()
+}
+
 /// A site's identity as one piece of text, as `site_key` columns hold it:
 /// RxRx's `site_id`, preceded by the source and followed by `z` and `t`
 /// where the screen has them.

@@ -1,6 +1,4 @@
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::{Cursor, Read};
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use csv::StringRecord;
@@ -9,6 +7,7 @@ use morphospace_core::suggestion;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ScreenError;
+use crate::store::{SharedStore, StoredFile};
 
 /// A table of text read from CSV, TSV (each also gzipped) or Parquet.
 pub(crate) struct Table {
@@ -29,17 +28,16 @@ impl Table {
     /// rest), gunzipped if it ends in `.gz`. Empty cells and those equal to
     /// one of `missing` hold nothing.
     pub(crate) fn read(
-        path: &Path,
+        store: &SharedStore,
+        path: &str,
         delimiter: Option<char>,
         missing: &[String],
     ) -> Result<Self, ScreenError> {
-        let name = path.display().to_string();
-        let file = File::open(path).map_err(|source| ScreenError::CannotRead {
-            path: path.to_owned(),
-            source,
-        })?;
-        let lower = name.to_ascii_lowercase();
+        let name = store.file_location(path);
+        let cannot_read = |error| ScreenError::cannot_read(name.clone(), &error);
+        let lower = path.to_ascii_lowercase();
         let (columns, rows) = if lower.ends_with(".parquet") {
+            let file = StoredFile::open(store, path).map_err(cannot_read)?;
             read_parquet(&name, file)?
         } else {
             let (stem, is_gzipped) = match lower.strip_suffix(".gz") {
@@ -57,11 +55,12 @@ impl Table {
                     message: "the delimiter is not an ASCII character".to_owned(),
                 }
             })?;
-            let file = BufReader::new(file);
+            let bytes = Cursor::new(store.read(path).map_err(cannot_read)?);
             if is_gzipped {
-                read_delimited(&name, delimiter, MultiGzDecoder::new(file))?
+                let text = MultiGzDecoder::new(bytes).take(MAX_TEXT_LEN);
+                read_delimited(&name, delimiter, text)?
             } else {
-                read_delimited(&name, delimiter, file)?
+                read_delimited(&name, delimiter, bytes)?
             }
         };
         Ok(Self {
@@ -152,6 +151,10 @@ impl Table {
     }
 }
 
+/// Longest text that is inflated from a gzipped table: RxRx3's metadata, the
+/// largest we know, is a twentieth of it. What lies behind is not a table.
+const MAX_TEXT_LEN: u64 = 4 << 30;
+
 type HeaderAndRows = (Vec<String>, Vec<StringRecord>);
 
 fn read_delimited(
@@ -185,7 +188,7 @@ fn read_delimited(
     Ok((columns, rows))
 }
 
-fn read_parquet(name: &str, file: File) -> Result<HeaderAndRows, ScreenError> {
+fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenError> {
     let invalid = |message: String| ScreenError::InvalidTable {
         table: name.to_owned(),
         message,

@@ -6,6 +6,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ScreenError;
+use crate::store::SharedStore;
 
 /// How to read a screen that has no layout of its own: where its sites are
 /// listed, what its channels show, and what was done to its wells.
@@ -257,6 +258,15 @@ impl ScreenDescription {
             source,
         })?;
         Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// [`ScreenDescription::read`] for a file of a store.
+    pub(crate) fn read_in(store: &SharedStore, path: &str) -> Result<Self, ScreenError> {
+        let name = store.file_location(path);
+        let bytes = store
+            .read(path)
+            .map_err(|error| ScreenError::cannot_read(name.clone(), &error))?;
+        Self::parse(&name, &String::from_utf8_lossy(&bytes))
     }
 
     /// [`ScreenDescription::read`] for text at hand; `name` stands in

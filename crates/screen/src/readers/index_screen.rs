@@ -1,20 +1,22 @@
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use morphospace_core::{
     Channel, ControlRole, Experiment, Perturbation, PlateKey, Site, SiteKey, Well, WellAddress,
 };
 use regex::{Captures, Regex};
-use walkdir::WalkDir;
 
 use crate::ScreenError;
 use crate::decode::read_image;
 use crate::error::ImageProblem;
-use crate::screen::{Plane, Screen};
-use crate::screen_description::{
-    Annotation, FileNamePattern, Index, PerturbationColumns, PerturbationKind, ScreenDescription,
+use crate::readers::screen_description::{
+    Annotation, ControlRoleColumn, FileNamePattern, Index, PerturbationColumns, PerturbationKind,
+    ScreenDescription,
 };
-use crate::site_list::{Wells, sorted_unique};
+use crate::screen::{Plane, Screen};
+use crate::site_list::{Wells, name_of, sorted_unique};
+use crate::store::{FolderStore, LinkedStore, SharedStore};
 use crate::table::{ColumnIndex, Table};
 
 /// A screen whose images are listed by a table or by their names, as a
@@ -30,7 +32,7 @@ use crate::table::{ColumnIndex, Table};
 /// ```
 pub struct IndexScreen {
     name: String,
-    root: PathBuf,
+    store: SharedStore,
     channels: Vec<Channel>,
     sites: Vec<Site>,
     images: ImagePaths,
@@ -44,20 +46,31 @@ impl IndexScreen {
     /// what is missing or not understood, an unknown well or channel, a site,
     /// image or well that occurs twice, no site at all.
     pub fn open(root: &Path, description: &ScreenDescription) -> Result<Self, ScreenError> {
-        let name = description.name.clone().unwrap_or_else(|| {
-            root.file_name().map_or_else(
-                || root.display().to_string(),
-                |name| name.to_string_lossy().into_owned(),
-            )
-        });
+        Self::open_in(Arc::new(FolderStore::new(root)), description)
+    }
+
+    /// [`IndexScreen::open`] for files in an archive or a bucket. Paths in
+    /// the index may be URLs.
+    ///
+    /// # Errors
+    /// As [`IndexScreen::open`].
+    pub fn open_in(
+        store: SharedStore,
+        description: &ScreenDescription,
+    ) -> Result<Self, ScreenError> {
+        let store: SharedStore = Arc::new(LinkedStore::new(store));
+        let name = description
+            .name
+            .clone()
+            .unwrap_or_else(|| name_of(&store.location()));
         description.check(&name)?;
         let (found, index_table) = match (&description.index, &description.pattern) {
             (Some(index), _) => {
-                let file = root.join(&index.file);
-                let table = Table::read(&file, index.delimiter, &description.missing_values)?;
+                let missing = &description.missing_values;
+                let table = Table::read(&store, &index.file, index.delimiter, missing)?;
                 (list_rows(&table, index, description)?, Some(table))
             }
-            (None, Some(pattern)) => (list_files(root, pattern, description)?, None),
+            (None, Some(pattern)) => (list_files(&store, pattern, description)?, None),
             (None, None) => unreachable!("check() refuses a description without either"),
         };
         if found.is_empty() {
@@ -65,12 +78,12 @@ impl IndexScreen {
                 name,
                 reason: match (&description.index, &description.pattern) {
                     (Some(index), _) => format!("'{}' has no row below its header", index.file),
-                    (None, Some(pattern)) => nothing_matches(root, pattern),
+                    (None, Some(pattern)) => nothing_matches(&store, pattern),
                     (None, None) => unreachable!("check() refuses a description without either"),
                 },
             });
         }
-        let labels = Labels::read(root, description, index_table)?;
+        let labels = Labels::read(&store, description, index_table)?;
         labels.check_that_some_match(&found)?;
         let mut wells = Wells::default();
         let mut items = Vec::with_capacity(found.len());
@@ -93,7 +106,7 @@ impl IndexScreen {
         }
         Ok(Self {
             name,
-            root: root.to_owned(),
+            store,
             channels,
             sites,
             images: paths,
@@ -104,7 +117,7 @@ impl IndexScreen {
     /// must be sorted and unique.
     pub(crate) fn from_sites(
         name: String,
-        root: PathBuf,
+        store: SharedStore,
         channels: Vec<Channel>,
         sites: Vec<Site>,
         images: impl IntoIterator<Item = Vec<Option<String>>>,
@@ -115,7 +128,7 @@ impl IndexScreen {
         }
         Self {
             name,
-            root,
+            store,
             channels,
             sites,
             images: paths,
@@ -138,17 +151,17 @@ impl Screen for IndexScreen {
 
     fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {
         let path = self.images.path(site_index, channel_index)?;
-        Some(self.root.join(path).display().to_string())
+        Some(self.store.file_location(&path))
     }
 
     fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
         let path = self.images.path(site_index, channel_index);
-        path.is_some_and(|path| self.root.join(path).is_file())
+        path.is_some_and(|path| self.store.is_present(&path))
     }
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         match self.images.path(site_index, channel_index) {
-            Some(path) => read_image(&self.root.join(path)),
+            Some(path) => read_image(&*self.store, &path),
             None => Err(ImageProblem::NotListed),
         }
         .map_err(|problem| self.image_error(site_index, channel_index, problem))
@@ -346,7 +359,7 @@ fn plate_key(
 }
 
 fn list_files(
-    root: &Path,
+    store: &SharedStore,
     pattern: &FileNamePattern,
     description: &ScreenDescription,
 ) -> Result<Vec<FoundSite>, ScreenError> {
@@ -358,8 +371,7 @@ fn list_files(
         .map(|channel| channel.in_file_name.as_deref().unwrap_or(&channel.name))
         .collect();
     let mut found: BTreeMap<SiteKey, FoundSite> = BTreeMap::new();
-    for path in files_below(root) {
-        let path = path?;
+    for path in files_of(store)? {
         let Some(groups) = regex.captures(&path) else {
             continue;
         };
@@ -469,39 +481,21 @@ fn site_of_file(
     Ok((key, original_address))
 }
 
-/// Paths of all files below a folder, relative to it, with `/`, sorted.
-fn files_below(root: &Path) -> impl Iterator<Item = Result<String, ScreenError>> {
-    let root = root.to_owned();
-    WalkDir::new(&root)
-        .follow_links(true)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_map(move |entry| match entry {
-            Ok(entry) if entry.file_type().is_file() => {
-                let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
-                let parts: Vec<_> = relative
-                    .iter()
-                    .map(|part| part.to_string_lossy().into_owned())
-                    .collect();
-                Some(Ok(parts.join("/")))
-            }
-            Ok(_) => None,
-            Err(error) => Some(Err(ScreenError::CannotRead {
-                path: error.path().unwrap_or(&root).to_owned(),
-                source: error.into(),
-            })),
-        })
+fn files_of(store: &SharedStore) -> Result<Vec<String>, ScreenError> {
+    store
+        .files("")
+        .map_err(|error| ScreenError::cannot_read(store.location(), &error))
 }
 
-fn nothing_matches(root: &Path, pattern: &FileNamePattern) -> String {
-    match files_below(root).flatten().next() {
+fn nothing_matches(store: &SharedStore, pattern: &FileNamePattern) -> String {
+    let place = store.location();
+    match files_of(store).unwrap_or_default().first() {
         Some(example) => format!(
-            "no file below '{}' matches pattern.path\nhint: the first file is '{example}', the \
-             pattern is '{}'",
-            root.display(),
+            "no file below '{place}' matches pattern.path\nhint: the first file is '{example}', \
+             the pattern is '{}'",
             pattern.path
         ),
-        None => format!("there is no file below '{}'", root.display()),
+        None => format!("there is no file below '{place}'"),
     }
 }
 
@@ -516,7 +510,7 @@ struct Labels {
 struct LabelColumns {
     table: Table,
     perturbations: Vec<LabelledPerturbation>,
-    control_role: Option<(ColumnIndex, crate::screen_description::ControlRoleColumn)>,
+    control_role: Option<(ColumnIndex, ControlRoleColumn)>,
     cell_type: Option<ColumnIndex>,
     background: Option<ColumnIndex>,
 }
@@ -537,7 +531,7 @@ struct JoinedRows {
 
 impl Labels {
     fn read(
-        root: &Path,
+        store: &SharedStore,
         description: &ScreenDescription,
         index_table: Option<Table>,
     ) -> Result<Self, ScreenError> {
@@ -550,7 +544,8 @@ impl Labels {
         let (table, joined) = match &annotation.file {
             Some(file) => {
                 let table = Table::read(
-                    &root.join(file),
+                    store,
+                    file,
                     annotation.delimiter,
                     &description.missing_values,
                 )?;

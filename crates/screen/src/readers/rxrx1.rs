@@ -1,6 +1,5 @@
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use morphospace_core::{
     Channel, ControlRole, Experiment, Perturbation, PlateKey, Site, SiteKey, Well,
@@ -9,12 +8,15 @@ use morphospace_core::{
 use crate::ScreenError;
 use crate::decode::read_image;
 use crate::error::ImageProblem;
+use crate::readers::kaggle;
 use crate::screen::{Plane, Screen};
-use crate::site_list::{Wells, sorted_unique};
+use crate::site_list::{Wells, name_of, sorted_unique};
+use crate::store::{SharedStore, joined, open_store};
 use crate::table::{ColumnIndex, Table};
 
 /// A screen in RxRx1's layout: six-channel sites as one PNG per channel and
-/// a `metadata.csv` (or `metadata.csv.gz`) with a row per site.
+/// a `metadata.csv` (or `metadata.csv.gz`) with a row per site; in a folder,
+/// in a zip or tar archive, or in a bucket.
 ///
 /// # Layout
 /// Images are `{experiment}/Plate{plate}/{well}_s{site}_w{channel}.png`
@@ -28,24 +30,31 @@ use crate::table::{ColumnIndex, Table};
 /// |---|---|
 /// | `experiment`, `plate`, `well`, `site`, `well_type` | required |
 /// | `sirna` | the reagent; blank on a treatment: unknown label; `EMPTY`, `UNTREATED` on a negative control: cells left alone |
-/// | `sirna_id`, `kaggle_sirna_id` | used where `sirna` says nothing; 1138 is RxRx1's class of untreated wells |
+/// | `sirna_id` | used where `sirna` says nothing; 1138 is RxRx1's class of untreated wells |
+/// | `kaggle_sirna_id` | likewise, but Kaggle numbered the reagents anew: its 7 is `kaggle_7`, not `sirna_7` |
 /// | `gene` | the target, where a table has it |
 /// | `cell_type` | else the part of the experiment's name before its number |
+///
+/// Instead of `metadata.csv`, the four tables of the Kaggle competition are
+/// read: `train.csv`, `test.csv`, `train_controls.csv`, `test_controls.csv`
+/// (`id_code, experiment, plate, well, sirna`, a row per well). A file
+/// `sirna_id_map.csv` (`sirna_kaggle, sirna_official`) beside them gives the
+/// reagents their official names.
 ///
 /// Others are ignored. A row whose images are not there is no error here:
 /// the images count as missing. The source of names and classes is
 /// Recursion's `rxrx-datasets/rxrx1/README.md`.
 pub struct Rxrx1Screen {
     name: String,
-    root: PathBuf,
+    store: SharedStore,
     channels: Vec<Channel>,
     sites: Vec<Site>,
     /// Folders of each experiment, several where `train` and `test` share it.
-    folders: HashMap<Experiment, Vec<PathBuf>>,
+    folders: HashMap<Experiment, Vec<String>>,
 }
 
 /// RxRx1's class of wells to which nothing was added.
-const UNTREATED_CLASS: &str = "1138";
+pub(super) const UNTREATED_CLASS: &str = "1138";
 
 /// Where folders of experiments may lie.
 const IMAGE_FOLDERS: [&str; 6] = ["images", "images/train", "images/test", "", "train", "test"];
@@ -61,44 +70,66 @@ impl Rxrx1Screen {
     /// value that is missing or not understood, an unknown well, a site or
     /// well described twice, no row at all.
     pub fn open(root: &Path) -> Result<Self, ScreenError> {
-        let metadata = Self::METADATA_FILES
+        let store = open_store(root)
+            .map_err(|error| ScreenError::cannot_read(root.display().to_string(), &error))?;
+        Self::open_in(store)
+    }
+
+    /// [`Rxrx1Screen::open`] for files in an archive or a bucket.
+    ///
+    /// # Errors
+    /// As [`Rxrx1Screen::open`].
+    pub fn open_in(store: SharedStore) -> Result<Self, ScreenError> {
+        let table = Self::METADATA_FILES
             .iter()
-            .map(|name| root.join(name))
-            .find(|path| path.is_file())
-            .ok_or_else(|| ScreenError::UnknownFormat {
-                path: root.to_owned(),
-                found: "it has no 'metadata.csv' or 'metadata.csv.gz'".to_owned(),
-            })?;
-        let table = Table::read(&metadata, None, &[])?;
-        let sites = read_sites(&table)?;
+            .find(|name| store.is_present(name))
+            .map(|name| Table::read(&store, name, None, &[]))
+            .transpose()?;
+        let sites = match &table {
+            Some(table) => read_sites(table)?,
+            None if kaggle::is_kaggle(&store) => kaggle::read_sites(&store)?,
+            None => {
+                return Err(ScreenError::UnknownFormat {
+                    path: store.location().into(),
+                    found: "it has no table of sites".to_owned(),
+                    markers: "'metadata.csv' or 'metadata.csv.gz', or Kaggle's 'train.csv'"
+                        .to_owned(),
+                });
+            }
+        };
         if sites.is_empty() {
             return Err(ScreenError::EmptyScreen {
-                name: root.display().to_string(),
-                reason: format!("'{}' has no row below its header", metadata.display()),
+                name: store.location(),
+                reason: match table {
+                    Some(table) => format!("'{}' has no row below its header", table.name()),
+                    None => "Kaggle's tables have no row below their headers".to_owned(),
+                },
             });
         }
-        let folders = find_experiment_folders(root, &sites)?;
-        let name = root.file_name().map_or_else(
-            || root.display().to_string(),
-            |name| name.to_string_lossy().into_owned(),
-        );
+        let folders = find_experiment_folders(&store, &sites)?;
         Ok(Self {
-            name,
-            root: root.to_owned(),
+            name: name_of(&store.location()),
+            store,
             channels: Channel::rxrx1(),
             sites,
             folders,
         })
     }
 
+    /// Whether a place has one of the tables.
+    pub(super) fn recognises(store: &SharedStore) -> bool {
+        let mut names = Self::METADATA_FILES.iter();
+        names.any(|name| store.is_present(name)) || kaggle::is_kaggle(store)
+    }
+
     /// The image's path, `None` where its experiment has no folder.
-    fn path(&self, site_index: usize, channel_index: usize) -> Option<PathBuf> {
+    fn path(&self, site_index: usize, channel_index: usize) -> Option<String> {
         let key = &self.sites[site_index].key;
         let file = relative_path(key, &self.channels[channel_index]);
         let folders = self.folders.get(&key.plate.experiment)?;
-        let mut paths = folders.iter().map(|folder| folder.join(&file));
+        let mut paths = folders.iter().map(|folder| joined(folder, &file));
         if folders.len() > 1
-            && let Some(path) = paths.clone().find(|path| path.is_file())
+            && let Some(path) = paths.clone().find(|path| self.store.is_present(path))
         {
             return Some(path);
         }
@@ -130,21 +161,20 @@ impl Screen for Rxrx1Screen {
     fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {
         let path = self.path(site_index, channel_index).unwrap_or_else(|| {
             let key = &self.sites[site_index].key;
-            self.root
-                .join(key.plate.experiment.as_str())
-                .join(relative_path(key, &self.channels[channel_index]))
+            let file = relative_path(key, &self.channels[channel_index]);
+            joined(key.plate.experiment.as_str(), &file)
         });
-        Some(path.display().to_string())
+        Some(self.store.file_location(&path))
     }
 
     fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
         self.path(site_index, channel_index)
-            .is_some_and(|path| path.is_file())
+            .is_some_and(|path| self.store.is_present(&path))
     }
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         let read = match self.path(site_index, channel_index) {
-            Some(path) => read_image(&path),
+            Some(path) => read_image(&*self.store, &path),
             None => {
                 let mut found: Vec<&Experiment> = self.folders.keys().collect();
                 found.sort();
@@ -165,8 +195,8 @@ fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
         well_type: table.column("well_type")?,
         sirna: table.optional_column("sirna")?,
         ids: [
-            table.optional_column("sirna_id")?,
-            table.optional_column("kaggle_sirna_id")?,
+            (table.optional_column("sirna_id")?, "sirna"),
+            (table.optional_column("kaggle_sirna_id")?, "kaggle"),
         ],
         gene: table.optional_column("gene")?,
         cell_type: table.optional_column("cell_type")?,
@@ -214,7 +244,9 @@ fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
 struct LabelColumns {
     well_type: ColumnIndex,
     sirna: Option<ColumnIndex>,
-    ids: [Option<ColumnIndex>; 2],
+    /// Columns of numbers, each with what the names of their reagents start
+    /// with.
+    ids: [(Option<ColumnIndex>, &'static str); 2],
     gene: Option<ColumnIndex>,
     cell_type: Option<ColumnIndex>,
 }
@@ -232,7 +264,8 @@ impl LabelColumns {
             },
         )?;
         let sirna = get(self.sirna);
-        let id = self.ids.iter().find_map(|&column| get(column));
+        let mut ids = self.ids.iter();
+        let id = ids.find_map(|&(column, numbering)| Some((get(column)?, numbering)));
         let says_empty = sirna.is_some_and(|name| {
             matches!(name.to_ascii_uppercase().as_str(), "EMPTY" | "UNTREATED")
         });
@@ -240,8 +273,8 @@ impl LabelColumns {
             _ if says_empty => None,
             Some(name) => Some(name.to_owned()),
             None => id
-                .filter(|&id| id != UNTREATED_CLASS)
-                .map(|id| format!("sirna_{id}")),
+                .filter(|&(id, _)| id != UNTREATED_CLASS)
+                .map(|(id, numbering)| format!("{numbering}_{id}")),
         };
         // A negative control without a reagent is a well left alone. A
         // treatment without one has a hidden label and stays a treatment.
@@ -265,37 +298,25 @@ impl LabelColumns {
 /// The folders of the experiments in the table. Folders of other names are
 /// none of ours and left alone.
 fn find_experiment_folders(
-    root: &Path,
+    store: &SharedStore,
     sites: &[Site],
-) -> Result<HashMap<Experiment, Vec<PathBuf>>, ScreenError> {
-    let mut folders: HashMap<Experiment, Vec<PathBuf>> = HashMap::new();
+) -> Result<HashMap<Experiment, Vec<String>>, ScreenError> {
+    let mut folders: HashMap<Experiment, Vec<String>> = HashMap::new();
     let mut known: Vec<&Experiment> = sites
         .iter()
         .map(|site| &site.key.plate.experiment)
         .collect();
     known.dedup();
     for place in IMAGE_FOLDERS {
-        let place = if place.is_empty() {
-            root.to_owned()
-        } else {
-            root.join(place)
-        };
-        if !place.is_dir() {
-            continue;
-        }
-        let cannot_read = |source| ScreenError::CannotRead {
-            path: place.clone(),
-            source,
-        };
-        let mut entries = fs::read_dir(&place)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(cannot_read)?;
-        entries.sort_by_key(fs::DirEntry::file_name);
+        let entries = store
+            .entries(place)
+            .map_err(|error| ScreenError::cannot_read(store.file_location(place), &error))?;
         for entry in entries {
-            let experiment = Experiment::new(entry.file_name().to_string_lossy());
+            let experiment = Experiment::new(&*entry.name);
             // Sites are sorted, so the experiments are.
-            if known.binary_search(&&experiment).is_ok() && entry.path().is_dir() {
-                folders.entry(experiment).or_default().push(entry.path());
+            if entry.is_folder && known.binary_search(&&experiment).is_ok() {
+                let folder = joined(place, &entry.name);
+                folders.entry(experiment).or_default().push(folder);
             }
         }
     }

@@ -1,0 +1,167 @@
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use morphospace_core::suggestion;
+
+use crate::ScreenError;
+use crate::readers::{IndexScreen, Rxrx1Screen, ScreenDescription};
+use crate::screen::Screen;
+use crate::store::{FolderStore, SharedStore, SubfolderStore, open_store};
+
+/// How to read a screen, where its folder does not say.
+///
+/// ```
+/// use morphospace_screen::ScreenFormat;
+///
+/// assert_eq!("rxrx1".parse::<ScreenFormat>()?, ScreenFormat::Rxrx1);
+/// assert_eq!("my.toml".parse::<ScreenFormat>()?, ScreenFormat::Described("my.toml".into()));
+/// assert!("rxrx4".parse::<ScreenFormat>().is_err());
+/// # Ok::<(), morphospace_screen::ScreenError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScreenFormat {
+    /// [`Rxrx1Screen`].
+    Rxrx1,
+    /// [`IndexScreen`] with the description in this TOML file.
+    Described(PathBuf),
+}
+
+/// A reader: its name on the command line, what it reads, how its screens
+/// are told, and how they are opened.
+struct Reader {
+    format: ScreenFormat,
+    name: &'static str,
+    /// What marks its screens, for messages.
+    marker: &'static str,
+    recognises: fn(&SharedStore) -> bool,
+    open: fn(SharedStore) -> Result<Box<dyn Screen>, ScreenError>,
+}
+
+/// In the order in which a place is tried.
+const READERS: [Reader; 1] = [Reader {
+    format: ScreenFormat::Rxrx1,
+    name: "rxrx1",
+    marker: "'metadata.csv' (RxRx1) or Kaggle's 'train.csv'",
+    recognises: Rxrx1Screen::recognises,
+    open: |store| Ok(Box::new(Rxrx1Screen::open_in(store)?)),
+}];
+
+/// The description of a screen that lies beside its images.
+const DESCRIPTION_FILE: &str = "screen.toml";
+
+/// How many folders that hold nothing but one folder are stepped into, as
+/// archives often begin with such.
+const MAX_STEPS_DOWN: usize = 3;
+
+impl FromStr for ScreenFormat {
+    type Err = ScreenError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let lower = text.to_ascii_lowercase();
+        if let Some(reader) = READERS.iter().find(|reader| reader.name == lower) {
+            return Ok(reader.format.clone());
+        }
+        if is_toml(Path::new(text)) {
+            return Ok(Self::Described(PathBuf::from(text)));
+        }
+        let names: Vec<&str> = READERS.iter().map(|reader| reader.name).collect();
+        Err(ScreenError::UnknownFormatName {
+            text: text.to_owned(),
+            near: suggestion(&lower, names.iter().copied()).map(str::to_owned),
+            known: names.join(", "),
+        })
+    }
+}
+
+/// Opens a screen: its tables and folders are read, its images are not.
+///
+/// `root` is a folder, a `.zip` or `.tar` archive, or a URL (`s3://`,
+/// `gs://`, `az://`, `https://`); archives in a folder count as unpacked.
+/// Without `format`, `root` decides: a TOML file describes the screen in its
+/// own folder, `screen.toml` in a folder describes the screen there, and each
+/// layout has files that mark it.
+///
+/// # Errors
+/// [`ScreenError::UnknownFormat`] says what was looked for; else what the
+/// reader says.
+pub fn open_screen(
+    root: &Path,
+    format: Option<&ScreenFormat>,
+) -> Result<Box<dyn Screen>, ScreenError> {
+    if format.is_none() && is_toml(root) && root.is_file() {
+        let folder = match root.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let description = ScreenDescription::read(root)?;
+        let store: SharedStore = Arc::new(FolderStore::new(folder));
+        return Ok(Box::new(IndexScreen::open_in(store, &description)?));
+    }
+    let unknown = |found: &str| ScreenError::UnknownFormat {
+        path: root.to_owned(),
+        found: found.to_owned(),
+        markers: markers(),
+    };
+    let store = open_store(root).map_err(|error| match error {
+        crate::store::StoreError::Missing => unknown("it does not exist"),
+        crate::store::StoreError::Refused(message) => unknown(&message),
+    })?;
+    match format {
+        None => {
+            let steps = steps_down(store);
+            let recognised = steps.iter().find_map(recognise);
+            recognised.unwrap_or_else(|| Err(unknown("it has none of the files that mark one")))
+        }
+        Some(ScreenFormat::Described(path)) => {
+            let description = ScreenDescription::read(path)?;
+            Ok(Box::new(IndexScreen::open_in(store, &description)?))
+        }
+        Some(format) => {
+            let reader = READERS.iter().find(|reader| reader.format == *format);
+            let reader = reader.expect("every format but a description has a reader");
+            let steps = steps_down(SharedStore::clone(&store));
+            let step = steps.into_iter().find(|step| (reader.recognises)(step));
+            (reader.open)(step.unwrap_or(store))
+        }
+    }
+}
+
+/// Opens the screen of a place, if a reader knows it.
+fn recognise(store: &SharedStore) -> Option<Result<Box<dyn Screen>, ScreenError>> {
+    if store.is_present(DESCRIPTION_FILE) {
+        let described = ScreenDescription::read_in(store, DESCRIPTION_FILE)
+            .and_then(|description| IndexScreen::open_in(SharedStore::clone(store), &description));
+        return Some(described.map(|screen| Box::new(screen) as Box<dyn Screen>));
+    }
+    let reader = READERS.iter().find(|reader| (reader.recognises)(store))?;
+    Some((reader.open)(SharedStore::clone(store)))
+}
+
+/// A place, and the folders in it that stand alone.
+fn steps_down(store: SharedStore) -> Vec<SharedStore> {
+    let mut steps = vec![store];
+    while steps.len() <= MAX_STEPS_DOWN {
+        let last = &steps[steps.len() - 1];
+        let Ok(entries) = last.entries("") else { break };
+        let mut folders = entries.iter().filter(|entry| entry.is_folder);
+        let (Some(only), None) = (folders.next(), folders.next()) else {
+            break;
+        };
+        let below: SharedStore =
+            Arc::new(SubfolderStore::new(SharedStore::clone(last), &only.name));
+        steps.push(below);
+    }
+    steps
+}
+
+fn markers() -> String {
+    let mut markers: Vec<&str> = vec!["'screen.toml'"];
+    markers.extend(READERS.iter().map(|reader| reader.marker));
+    markers.join("; ")
+}
+
+fn is_toml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}

@@ -1,0 +1,131 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use super::mounted::MountedStore;
+use super::{FolderStore, SharedStore, StoreError, TarStore, ZipStore, joined};
+
+/// How deep below a folder archives are looked for: RxRx3's plates lie at
+/// `{experiment}/Plate{plate}.tar`.
+const ARCHIVE_DEPTH: usize = 2;
+
+/// Whether a path names a bucket or web server.
+///
+/// ```
+/// use morphospace_screen::store::is_url;
+///
+/// assert!(is_url("s3://cellpainting-gallery/cpg0016-jump"));
+/// assert!(!is_url("C:/plates"));
+/// ```
+pub fn is_url(path: &str) -> bool {
+    path.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Opens a folder, a `.zip` or `.tar` archive, or a URL (`s3://`, `gs://`,
+/// `az://`, `https://`). Archives that lie in a folder, or in a folder of
+/// it, read as if they were unpacked where they lie.
+///
+/// # Errors
+/// [`StoreError`]: there is nothing, or the archive is damaged.
+pub fn open_store(location: &Path) -> Result<SharedStore, StoreError> {
+    if let Some(url) = location.to_str().filter(|text| is_url(text)) {
+        return open_url(url);
+    }
+    if location.is_file() {
+        return open_archive(location);
+    }
+    if !location.exists() {
+        return Err(StoreError::Missing);
+    }
+    let base: SharedStore = Arc::new(FolderStore::new(location));
+    let mut archives = Vec::new();
+    find_archives(&base, "", ARCHIVE_DEPTH, &mut archives)?;
+    if archives.is_empty() {
+        return Ok(base);
+    }
+    let mut mounts = Vec::new();
+    for path in archives {
+        let archive = open_archive(&location.join(&path))?;
+        mounts.push((mount_point(&path, &*archive)?, archive));
+    }
+    Ok(Arc::new(MountedStore::new(base, mounts)))
+}
+
+#[cfg(feature = "buckets")]
+fn open_url(url: &str) -> Result<SharedStore, StoreError> {
+    Ok(Arc::new(super::BucketStore::open(url)?))
+}
+
+#[cfg(not(feature = "buckets"))]
+fn open_url(url: &str) -> Result<SharedStore, StoreError> {
+    Err(StoreError::Refused(format!(
+        "'{url}' is in a bucket, which this build cannot read\nhint: build with --features buckets"
+    )))
+}
+
+fn has_extension(path: &str, extensions: &[&str]) -> bool {
+    let lower = path.to_ascii_lowercase();
+    extensions
+        .iter()
+        .any(|extension| lower.ends_with(extension))
+}
+
+fn open_archive(path: &Path) -> Result<SharedStore, StoreError> {
+    let name = path.to_string_lossy();
+    if has_extension(&name, &[".zip"]) {
+        Ok(Arc::new(ZipStore::open(path)?))
+    } else if has_extension(&name, &[".tar"]) {
+        Ok(Arc::new(TarStore::open(path)?))
+    } else if has_extension(
+        &name,
+        &[".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2"],
+    ) {
+        Err(StoreError::Refused(format!(
+            "'{name}' is a compressed tar archive, of which single images cannot be read\nhint: \
+             decompress it to a .tar, or unpack it"
+        )))
+    } else {
+        Err(StoreError::Refused(format!(
+            "'{name}' is neither a folder nor a .zip or .tar archive"
+        )))
+    }
+}
+
+fn find_archives(
+    store: &SharedStore,
+    folder: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    for entry in store.entries(folder)? {
+        let path = joined(folder, &entry.name);
+        if !entry.is_folder && has_extension(&path, &[".zip", ".tar"]) {
+            found.push(path);
+        } else if entry.is_folder && depth > 1 && !has_extension(&path, &[".zarr"]) {
+            find_archives(store, &path, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where an archive appears. `gene-001/Plate1.tar` may hold bare images, a
+/// folder `Plate1`, or `gene-001/Plate1`: all three become
+/// `gene-001/Plate1/…`.
+fn mount_point(path: &str, archive: &dyn super::Store) -> Result<String, StoreError> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let entries = archive.entries("")?;
+    if entries.iter().any(|entry| !entry.is_folder) {
+        return Ok(joined(parent, stem));
+    }
+    // An archive that repeats the folders above itself starts where they do.
+    let parents: Vec<&str> = parent.split('/').collect();
+    let repeats = parents
+        .iter()
+        .position(|folder| entries.len() == 1 && entries[0].name == *folder);
+    Ok(match repeats {
+        Some(at) => parents[..at].join("/"),
+        None => parent.to_owned(),
+    })
+}

@@ -1,0 +1,148 @@
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::archive::{Contents, PositionedFile};
+use super::{Entry, MAX_FILE_LEN, Store, StoreError};
+
+/// No deflate stream expands by more (zlib's documentation, "Maximum
+/// Compression Factor"); an entry that claims to is a trap.
+const MAX_DEFLATE_RATIO: u64 = 1_032;
+
+/// A zip archive, read in place: each file is inflated when it is asked for.
+#[derive(Debug)]
+pub struct ZipStore {
+    archive: ZipArchive<PositionedFile>,
+    contents: Contents<usize>,
+}
+
+impl ZipStore {
+    /// Reads the archive's table of contents.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], or what is wrong with the archive: it is
+    /// damaged, or a name in it leads out of it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = PositionedFile::open(path).map_err(|error| StoreError::from_io(&error))?;
+        let damaged = |error: &dyn std::fmt::Display| {
+            StoreError::Refused(format!(
+                "'{}' is not a whole zip archive ({error})\nhint: fetch it again from its source",
+                path.display()
+            ))
+        };
+        // Directories are short entries all over the archive: read ahead.
+        let archive = ZipArchive::new(file).map_err(|error| damaged(&error))?;
+        let mut files = Vec::with_capacity(archive.len());
+        for index in 0..archive.len() {
+            let name = archive
+                .name_for_index(index)
+                .ok_or_else(|| damaged(&"an entry has no name"))?
+                .map_err(|error| damaged(&error))?;
+            if !name.ends_with(['/', '\\']) {
+                files.push((name.into_owned(), index));
+            }
+        }
+        let contents = Contents::new(path, files)?;
+        Ok(Self { archive, contents })
+    }
+
+    fn index(&self, path: &str) -> Result<usize, StoreError> {
+        self.contents.get(path).copied().ok_or(StoreError::Missing)
+    }
+}
+
+impl Store for ZipStore {
+    fn location(&self) -> String {
+        self.contents.location()
+    }
+
+    fn entries(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.contents.entries(folder))
+    }
+
+    fn files(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        Ok(self.contents.files(folder))
+    }
+
+    fn len(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        let Some(&index) = self.contents.get(path) else {
+            return Ok(None);
+        };
+        let entry = self
+            .archive
+            .by_index_data(index)
+            .map_err(StoreError::refused)?;
+        Ok(Some(entry.size()))
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
+        let index = self.index(path)?;
+        // The table of contents is shared, the position in the file is not.
+        let mut archive = self.archive.clone();
+        let mut entry = archive.by_index(index).map_err(StoreError::refused)?;
+        let (len, compressed) = (entry.size(), entry.compressed_size());
+        if len > MAX_FILE_LEN {
+            return Err(StoreError::too_long(len));
+        }
+        if len / MAX_DEFLATE_RATIO > compressed {
+            return Err(StoreError::Refused(format!(
+                "the archive claims that {compressed} bytes hold {len}"
+            )));
+        }
+        let mut bytes = Vec::with_capacity(len as usize);
+        entry
+            .by_ref()
+            .take(len + 1)
+            .read_to_end(&mut bytes)
+            .map_err(StoreError::refused)?;
+        if bytes.len() as u64 != len {
+            return Err(StoreError::Refused(format!(
+                "the archive claims {len} bytes and holds {}",
+                if bytes.len() as u64 > len {
+                    "more"
+                } else {
+                    "fewer"
+                }
+            )));
+        }
+        Ok(bytes)
+    }
+
+    fn read_range(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let index = self.index(path)?;
+        let data = self
+            .archive
+            .by_index_data(index)
+            .map_err(StoreError::refused)?;
+        if data.compression() != CompressionMethod::Stored {
+            let bytes = self.read(path)?;
+            let part = bytes.get(range.start as usize..range.end as usize);
+            return part
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| StoreError::too_short(&range, bytes.len() as u64));
+        }
+        let mut archive = self.archive.clone();
+        let mut entry = archive.by_index_seek(index).map_err(StoreError::refused)?;
+        let wanted = range.end.saturating_sub(range.start);
+        if wanted > MAX_FILE_LEN {
+            return Err(StoreError::too_long(wanted));
+        }
+        entry
+            .seek(SeekFrom::Start(range.start))
+            .map_err(StoreError::refused)?;
+        let mut bytes = Vec::new();
+        entry
+            .take(wanted)
+            .read_to_end(&mut bytes)
+            .map_err(StoreError::refused)?;
+        if bytes.len() as u64 != wanted {
+            return Err(StoreError::too_short(
+                &range,
+                range.start + bytes.len() as u64,
+            ));
+        }
+        Ok(bytes)
+    }
+}
