@@ -51,7 +51,7 @@ pub mod store;
 mod table;
 mod tiling;
 
-pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image};
+pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image, decode_planes};
 pub use error::{ImageError, ImageProblem, ScreenError};
 pub use inspect::{Finding, InspectDepth, Inspection, inspect};
 pub use intensity_statistics::IntensityStatistics;

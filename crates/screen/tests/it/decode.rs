@@ -24,7 +24,6 @@ fn grey_images_decode() {
 fn what_is_not_grey_is_refused_with_the_fix() {
     use png::{BitDepth, ColorType};
     for (color, bytes_per_pixel) in [
-        (ColorType::Rgb, 3),
         (ColorType::Rgba, 4),
         (ColorType::GrayscaleAlpha, 2),
         (ColorType::Indexed, 1),
@@ -37,10 +36,14 @@ fn what_is_not_grey_is_refused_with_the_fix() {
         );
         assert_names(error.hint(), &["one grey file per channel"]);
     }
-    assert_names(
-        &message(decode_image(&jpeg(16, 16, true))),
-        &["colour image, not grey"],
-    );
+    for bytes in [
+        jpeg(16, 16, true),
+        png(4, 4, ColorType::Rgb, BitDepth::Eight, &[0; 48]),
+    ] {
+        let error = decode_image(&bytes).expect_err("colours");
+        assert_eq!(error, DecodeError::SeveralPlanes { count: 3 });
+        assert_names(error.hint(), &["one grey file per channel"]);
+    }
     let one_bit = png(8, 1, ColorType::Grayscale, BitDepth::One, &[0x55]);
     assert_eq!(
         decode_image(&one_bit),
@@ -125,11 +128,11 @@ fn other_files_are_named_by_their_first_bytes() {
     assert_eq!(decode_image(b""), Err(DecodeError::Empty));
     assert_names(
         &message(decode_image(b"well,site\n")),
-        &["neither PNG nor JPEG", "'well,sit'"],
+        &["no PNG, TIFF, JPEG or JPEG 2000", "'well,sit'"],
     );
     assert_names(
-        &message(decode_image(b"II*\0rest")),
-        &["neither PNG nor JPEG"],
+        &message(decode_image(b"GIF89a")),
+        &["no PNG, TIFF, JPEG or JPEG 2000"],
     );
 }
 

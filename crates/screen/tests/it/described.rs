@@ -398,7 +398,7 @@ fn screens_are_recognised_or_said_what_was_looked_for() {
     assert_names(&refused(None), &["metadata.csv", "screen.toml", "hint"]);
     let gone = message(open_screen(&root.join("gone"), None).map(|_| ()));
     assert_names(&gone, &["gone", "does not exist"]);
-    assert_names(&refused(Some(&ScreenFormat::Rxrx1)), &["no 'metadata.csv'"]);
+    assert_names(&refused(Some(&ScreenFormat::Rxrx1)), &["'metadata.csv'"]);
 
     write_pattern_screen(root);
     let text = PATTERN.replacen("[pattern]", &format!("{CHANNELS}[pattern]"), 1);

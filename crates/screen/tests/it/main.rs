@@ -5,6 +5,7 @@
 
 mod decode;
 mod described;
+mod foreign_images;
 mod golden;
 mod inspect;
 mod manifest;

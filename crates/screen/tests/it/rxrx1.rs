@@ -96,11 +96,11 @@ fn optional_columns_stand_in_for_each_other() {
     let screen = Rxrx1Screen::open(folder.path()).expect("opens");
     let wells: Vec<_> = screen.sites().iter().map(|site| &site.well).collect();
     assert_eq!(wells[0].control_role, ControlRole::Untreated);
-    assert_eq!(wells[1].label().as_deref(), Some("sirna_17"));
+    assert_eq!(wells[1].label().as_deref(), Some("kaggle_17"));
     assert_eq!(wells[1].perturbations[0].target(), "PLK1");
     assert_eq!(wells[1].cell_type.as_deref(), Some("HUVEC"));
     assert_eq!(wells[2].control_role, ControlRole::NegativeControl);
-    assert_eq!(wells[2].label().as_deref(), Some("sirna_5"));
+    assert_eq!(wells[2].label().as_deref(), Some("kaggle_5"));
 }
 
 #[test]
