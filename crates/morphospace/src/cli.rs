@@ -7,7 +7,9 @@ use morphospace::device::DeviceChoice;
 use morphospace_map::AlignMethod;
 use morphospace_models::Pooling;
 use morphospace_profiles::Schema;
-use morphospace_screen::{EdgePolicy, OnIncomplete, ScreenFormat, TileSelection};
+use morphospace_screen::{
+    ChannelChoice, EdgePolicy, OnIncomplete, ScreenFormat, TileSelection, ZSelection,
+};
 
 use crate::network_source::NetworkSource;
 
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Look a screen over: counts, missing and unreadable images
     Inspect(InspectArgs),
+    /// Pack a screen into OME-Zarr plates that are fast to read in pieces
+    Pack(PackArgs),
     /// Train a network on a screen; the same command goes on after a kill
     Train(TrainArgs),
     /// Turn the images of a screen into profiles, one row per well
@@ -63,12 +67,23 @@ pub(crate) struct DeviceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ScreenArgs {
-    /// The screen: a folder with metadata.csv (RxRx1) or screen.toml, or a TOML description
+    /// The screen: a folder, .zip or .tar archive, URL (s3://, gs://, az://, https://), or a TOML
+    /// file that describes it
     #[arg(value_name = "SCREEN")]
     pub(crate) screen: PathBuf,
-    /// `rxrx1`, or a TOML file that describes the screen's files and tables
+    /// Layout, where it is not recognised: its name, or a TOML file that describes it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<ScreenFormat>,
+    /// Channels to use, in order, by stain; STAIN=NAME where the screen calls one otherwise, e.g.
+    /// DNA,ER,Actin=AGP,RNA,Mito,Golgi=AGP
+    #[arg(long, value_delimiter = ',', value_name = "STAINS")]
+    pub(crate) channels: Vec<ChannelChoice>,
+    /// One image of each stack of z-planes: max (projection), focus (sharpest) or an index
+    #[arg(long, value_name = "CHOICE")]
+    pub(crate) z: Option<ZSelection>,
+    /// The time point to use, by index
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) timepoint: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +128,30 @@ pub(crate) struct InspectArgs {
     /// Also write the table of sites to this Parquet file
     #[arg(long, value_name = "PARQUET")]
     pub(crate) manifest: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// Folder to write; if it holds part of this pack, the run goes on from it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Side in pixels of the squares that are compressed one by one
+    #[arg(long, default_value_t = 128, value_name = "PX")]
+    pub(crate) chunk_px: usize,
+    /// 1 (fast) to 9 (small)
+    #[arg(long, default_value_t = 3, value_name = "LEVEL")]
+    pub(crate) compression_level: u8,
+    /// Leave images that cannot be decoded out, in place of stopping
+    #[arg(long)]
+    pub(crate) skip_unreadable: bool,
+    /// Decode all of the pack and of the screen afterwards and compare
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

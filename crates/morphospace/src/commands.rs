@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod embed;
 mod inspect;
+mod pack;
 mod report;
 mod simulate;
 mod train;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result};
 use morphospace_core::check_writable;
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles, write_profiles};
-use morphospace_screen::{Screen, open_screen};
+use morphospace_screen::{Screen, SelectedScreen, Selection, choose_channels, open_screen};
 
 use crate::cli::{Cli, Command, ControlArgs, ScreenArgs, TableArgs};
 use crate::failure::{Failure, Outcome, Phase};
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Pack(args) => pack::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Align(args) => align::run(&args),
@@ -39,7 +41,20 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
 }
 
 fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
-    Ok(open_screen(&args.screen, args.format.as_ref())?)
+    let screen = open_screen(&args.screen, args.format.as_ref())?;
+    let channels = match &args.channels[..] {
+        [] => None,
+        choices => Some(choose_channels(screen.channels(), choices)?),
+    };
+    let selection = Selection {
+        z: args.z,
+        timepoint: args.timepoint,
+        channels,
+    };
+    if selection.is_all() {
+        return Ok(screen);
+    }
+    Ok(Box::new(SelectedScreen::new(screen, &selection)?))
 }
 
 fn read(path: &Path) -> Result<Profiles> {

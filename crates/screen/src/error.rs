@@ -173,6 +173,18 @@ pub enum ScreenError {
         /// The channels listed.
         known: Vec<String>,
     },
+    /// A channel that is wanted is not there, or could be several.
+    #[error("{}", channel_mapping(wanted, candidates, available, near.as_deref()))]
+    ChannelMapping {
+        /// What was asked for.
+        wanted: String,
+        /// The channels it could mean.
+        candidates: Vec<String>,
+        /// The channels of the screen.
+        available: Vec<String>,
+        /// The channel that was probably meant.
+        near: Option<String>,
+    },
     /// There is no site at all.
     #[error("the screen '{name}' has no site: {reason}")]
     EmptyScreen {
@@ -198,6 +210,28 @@ pub enum ScreenError {
 
 fn meant(near: Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!(" (did you mean '{near}'?)"))
+}
+
+fn channel_mapping(
+    wanted: &str,
+    candidates: &[String],
+    available: &[String],
+    near: Option<&str>,
+) -> String {
+    let available = available.join(", ");
+    if candidates.is_empty() {
+        format!(
+            "the screen has no channel '{wanted}'{} (it has: {available})\nhint: say which channel \
+             serves, as in --channels {wanted}=NAME",
+            meant(near)
+        )
+    } else {
+        format!(
+            "channel '{wanted}' could be {} (the screen has: {available})\nhint: choose one by \
+             name, as in --channels {wanted}=NAME",
+            candidates.join(" or ")
+        )
+    }
 }
 
 fn column_hint(near: Option<&str>) -> String {

@@ -41,6 +41,7 @@ mod error;
 mod inspect;
 mod intensity_statistics;
 mod manifest;
+mod pack;
 mod readers;
 mod screen;
 pub mod simulator;
@@ -56,10 +57,12 @@ pub use error::{ImageError, ImageProblem, ScreenError};
 pub use inspect::{Finding, InspectDepth, Inspection, inspect};
 pub use intensity_statistics::IntensityStatistics;
 pub use manifest::{Manifest, read_manifest, write_manifest};
+pub use pack::{PackConfig, PackError, PackReport, PackVerification, pack, verify_pack};
 pub use readers::{
-    Annotation, ChannelDescription, ControlRoleColumn, FileNamePattern, Index, IndexScreen,
-    PerturbationColumns, PerturbationKind, Rxrx1Screen, ScreenDescription, ScreenFormat,
-    open_screen,
+    Annotation, ChannelChoice, ChannelDescription, ControlRoleColumn, FileNamePattern, Index,
+    IndexScreen, OmeZarrScreen, PerturbationColumns, PerturbationKind, Rxrx1Screen,
+    ScreenDescription, ScreenFormat, SelectedScreen, Selection, UnknownChannelChoice,
+    UnknownZSelection, ZSelection, choose_channels, open_screen,
 };
 pub use screen::{Pixels, Plane, Screen};
 pub use site_image::{

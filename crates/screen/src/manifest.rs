@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -26,7 +25,7 @@ use crate::ScreenError;
 use crate::readers::IndexScreen;
 use crate::screen::Screen;
 use crate::site_list::{Wells, site_key_text, sorted_unique};
-use crate::store::{FolderStore, LinkedStore};
+use crate::store::{FolderStore, LinkedStore, SharedStore, StoredFile};
 
 /// Key of the provenance in a Parquet file's metadata.
 const PROVENANCE_KEY: &str = "morphospace";
@@ -313,11 +312,17 @@ fn name_of(perturbation: &Perturbation) -> &str {
 /// # Errors
 /// [`ScreenError`] names the file and the column or row.
 pub fn read_manifest(path: &Path) -> Result<Manifest, ScreenError> {
-    let table = path.display().to_string();
-    let file = File::open(path).map_err(|source| ScreenError::CannotRead {
-        path: path.to_owned(),
-        source,
-    })?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let store: SharedStore = Arc::new(FolderStore::new(folder));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    read_manifest_in(&store, &name)
+}
+
+/// [`read_manifest`] for a file of a store.
+pub(crate) fn read_manifest_in(store: &SharedStore, path: &str) -> Result<Manifest, ScreenError> {
+    let table = store.file_location(path);
+    let file = StoredFile::open(store, path)
+        .map_err(|error| ScreenError::cannot_read(table.clone(), &error))?;
     let invalid = |message: String| ScreenError::InvalidTable {
         table: table.clone(),
         message,

@@ -2,6 +2,7 @@ use morphospace_core::{Channel, Site, SiteKey};
 
 use crate::ScreenError;
 use crate::error::{ImageError, ImageProblem};
+use crate::tiling::Tile;
 
 /// A screen: sites, channels and the images behind them.
 ///
@@ -35,6 +36,30 @@ pub trait Screen: Send + Sync {
     /// # Errors
     /// [`ScreenError::Image`] names plate, well, site, channel and file.
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError>;
+
+    /// Width and height of a site's images in pixels, where that is known
+    /// without decoding one; `None` where it is not.
+    ///
+    /// # Errors
+    /// As [`Screen::read_plane`].
+    fn image_size(&self, _site_index: usize) -> Result<Option<(usize, usize)>, ScreenError> {
+        Ok(None)
+    }
+
+    /// Decodes a square of one image, which must lie within it. Screens whose
+    /// images are stored in pieces decode only those that the square touches;
+    /// the others decode all of it.
+    ///
+    /// # Errors
+    /// As [`Screen::read_plane`].
+    fn read_region(
+        &self,
+        site_index: usize,
+        channel_index: usize,
+        region: Tile,
+    ) -> Result<Plane, ScreenError> {
+        Ok(self.read_plane(site_index, channel_index)?.region(region))
+    }
 
     /// The error for one image of this screen, with all its names.
     fn image_error(
@@ -90,6 +115,33 @@ impl Plane {
         }
     }
 
+    /// A square of the image.
+    ///
+    /// # Panics
+    /// If the square does not lie within the image.
+    pub fn region(&self, region: Tile) -> Self {
+        let rows = region.top..region.top + region.crop_px;
+        let row = |row: usize| {
+            let start = row * self.width + region.left;
+            start..start + region.crop_px
+        };
+        assert!(
+            region.left + region.crop_px <= self.width && rows.end <= self.height,
+            "the region lies within the image"
+        );
+        let pixels = match &self.pixels {
+            Pixels::U8(all) => Pixels::U8(rows.flat_map(|r| all[row(r)].iter().copied()).collect()),
+            Pixels::U16(all) => {
+                Pixels::U16(rows.flat_map(|r| all[row(r)].iter().copied()).collect())
+            }
+        };
+        Self {
+            width: region.crop_px,
+            height: region.crop_px,
+            pixels,
+        }
+    }
+
     /// 8 or 16.
     pub fn bit_depth(&self) -> u8 {
         match self.pixels {
@@ -104,6 +156,14 @@ impl Plane {
     /// what follows.
     pub fn is_rescaled_to_8_bit_range(&self) -> bool {
         self.bit_depth() == 16
+    }
+
+    /// All values, whatever their bit depth.
+    pub fn values(&self) -> Vec<u16> {
+        match &self.pixels {
+            Pixels::U8(values) => values.iter().map(|&value| u16::from(value)).collect(),
+            Pixels::U16(values) => values.clone(),
+        }
     }
 
     /// Number of values held.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use morphospace_core::suggestion;
 
 use crate::ScreenError;
-use crate::readers::{IndexScreen, Rxrx1Screen, ScreenDescription};
+use crate::readers::{IndexScreen, OmeZarrScreen, Rxrx1Screen, ScreenDescription};
 use crate::screen::Screen;
 use crate::store::{FolderStore, SharedStore, SubfolderStore, open_store};
 
@@ -23,6 +23,8 @@ use crate::store::{FolderStore, SharedStore, SubfolderStore, open_store};
 pub enum ScreenFormat {
     /// [`Rxrx1Screen`].
     Rxrx1,
+    /// [`OmeZarrScreen`].
+    OmeZarr,
     /// [`IndexScreen`] with the description in this TOML file.
     Described(PathBuf),
 }
@@ -39,13 +41,22 @@ struct Reader {
 }
 
 /// In the order in which a place is tried.
-const READERS: [Reader; 1] = [Reader {
-    format: ScreenFormat::Rxrx1,
-    name: "rxrx1",
-    marker: "'metadata.csv' (RxRx1) or Kaggle's 'train.csv'",
-    recognises: Rxrx1Screen::recognises,
-    open: |store| Ok(Box::new(Rxrx1Screen::open_in(store)?)),
-}];
+const READERS: [Reader; 2] = [
+    Reader {
+        format: ScreenFormat::OmeZarr,
+        name: "ome-zarr",
+        marker: "plates '*.zarr' (OME-Zarr)",
+        recognises: OmeZarrScreen::recognises,
+        open: |store| Ok(Box::new(OmeZarrScreen::open_in(store)?)),
+    },
+    Reader {
+        format: ScreenFormat::Rxrx1,
+        name: "rxrx1",
+        marker: "'metadata.csv' (RxRx1) or Kaggle's 'train.csv'",
+        recognises: Rxrx1Screen::recognises,
+        open: |store| Ok(Box::new(Rxrx1Screen::open_in(store)?)),
+    },
+];
 
 /// The description of a screen that lies beside its images.
 const DESCRIPTION_FILE: &str = "screen.toml";

@@ -15,6 +15,7 @@ mod stored_file;
 mod subfolder;
 mod tar;
 
+mod zarr_files;
 mod zip;
 
 use std::fmt;
@@ -32,6 +33,7 @@ pub use open::{is_url, open_store};
 pub(crate) use stored_file::StoredFile;
 pub(crate) use subfolder::SubfolderStore;
 pub use tar::TarStore;
+pub(crate) use zarr_files::ZarrFiles;
 pub use zip::ZipStore;
 
 /// Longest file that is read whole. The largest image that is decoded takes a

@@ -9,6 +9,7 @@ mod foreign_images;
 mod golden;
 mod inspect;
 mod manifest;
+mod pack;
 mod real_data;
 mod rxrx1;
 mod site_image;

@@ -1,0 +1,436 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use morphospace_core::{PlateKey, Provenance, SiteKey, WellAddress, sha256_hex, write_atomically};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::attributes::{image_group, plate_group, row_group, well_group, well_path};
+use super::config::{PackConfig, PackError};
+use super::site_array::SiteArray;
+use crate::error::ImageProblem;
+use crate::readers::OmeZarrScreen;
+use crate::screen::{Plane, Screen};
+use crate::site_list::site_key_text;
+use crate::{Manifest, ScreenError, write_manifest};
+
+/// What marks a folder as a pack, and says of what.
+pub(super) const PACK_FILE: &str = "pack.json";
+
+/// What was packed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PackReport {
+    /// Number of plates.
+    pub num_plates: usize,
+    /// Sites that were packed now.
+    pub num_packed: usize,
+    /// Sites that were there from a run before.
+    pub num_kept: usize,
+    /// Images that are not in the pack because the screen lacks them.
+    pub num_missing_images: usize,
+    /// Images that cannot be decoded and were left out, by name.
+    pub unreadable: Vec<String>,
+    /// Sites without a single image, by name; they are not in the pack.
+    pub empty_sites: Vec<String>,
+    /// Bytes of the pack's image data.
+    pub num_bytes: u64,
+}
+
+/// [`PACK_FILE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Contents {
+    schema_version: u32,
+    screen: String,
+    num_sites: usize,
+    channels: Vec<String>,
+    /// Of the keys of all sites.
+    sites_sha256: String,
+}
+
+/// One site after packing.
+struct PackedSite {
+    /// Whether each channel has an image.
+    is_present: Vec<bool>,
+    unreadable: Vec<String>,
+    is_new: bool,
+    num_bytes: u64,
+}
+
+/// Packs a screen into a folder, sites in parallel. Sites that are there
+/// already are kept if they hold the channels that the screen now has, so
+/// that the same command goes on after a kill; a site's folder appears whole
+/// or not at all. `on_site` is called after each site.
+///
+/// # Errors
+/// [`PackError`]: a setting, an image that cannot be decoded (missing ones
+/// are noted as missing), a folder that holds another pack or cannot be
+/// written.
+///
+/// ```no_run
+/// use morphospace_screen::{PackConfig, open_screen, pack};
+///
+/// let screen = open_screen("rxrx1".as_ref(), None)?;
+/// let report = pack(&*screen, "packed".as_ref(), &PackConfig::default(), &|| {})?;
+/// println!("{} sites", report.num_packed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn pack(
+    screen: &dyn Screen,
+    output: &Path,
+    config: &PackConfig,
+    on_site: &(dyn Fn() + Sync),
+) -> Result<PackReport, PackError> {
+    config.check()?;
+    claim(screen, output)?;
+    let plates = plate_folders(screen);
+    let packed: Vec<Option<PackedSite>> = (0..screen.sites().len())
+        .into_par_iter()
+        .map(|site_index| {
+            let folder = output.join(field_path(&screen.sites()[site_index].key, &plates));
+            let packed = pack_site(screen, site_index, &folder, config)?;
+            on_site();
+            Ok(packed)
+        })
+        .collect::<Result<_, PackError>>()?;
+    write_groups(screen, output, &plates, &packed)?;
+    write_pack_manifest(screen, output, &plates, &packed)?;
+    Ok(report(screen, plates.len(), &packed))
+}
+
+/// Refuses a folder that is not ours, and marks it.
+fn claim(screen: &dyn Screen, output: &Path) -> Result<(), PackError> {
+    let keys: Vec<String> = screen
+        .sites()
+        .iter()
+        .map(|site| site_key_text(&site.key))
+        .collect();
+    let contents = Contents {
+        schema_version: Provenance::SCHEMA_VERSION,
+        screen: screen.name().to_owned(),
+        num_sites: keys.len(),
+        channels: screen.channels().iter().map(ToString::to_string).collect(),
+        sites_sha256: sha256_hex(keys.join("\n").as_bytes()),
+    };
+    let path = output.join(PACK_FILE);
+    let other = |found: String| PackError::OtherPack {
+        path: output.to_owned(),
+        found,
+    };
+    match fs::read(&path) {
+        Ok(bytes) => match serde_json::from_slice::<Contents>(&bytes) {
+            Ok(found) if found == contents => return Ok(()),
+            Ok(found) => {
+                return Err(other(format!(
+                    "'{}', {} sites, or of other sites or channels than these",
+                    found.screen, found.num_sites
+                )));
+            }
+            Err(error) => return Err(other(format!("an unknown kind ({error})"))),
+        },
+        Err(_) if fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some()) => {
+            return Err(other("something else".to_owned()));
+        }
+        Err(_) => {}
+    }
+    fs::create_dir_all(output).map_err(|error| cannot_write(output, &error))?;
+    let json = serde_json::to_value(&contents).map_err(|error| cannot_write(&path, &error))?;
+    write_json(&path, &json)
+}
+
+/// A folder for each plate: its name, and a number where two would share one.
+fn plate_folders(screen: &dyn Screen) -> HashMap<PlateKey, String> {
+    let keys: BTreeSet<&PlateKey> = screen.sites().iter().map(|site| &site.key.plate).collect();
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    let mut folders = HashMap::new();
+    for key in keys {
+        let parts = [
+            key.source.as_deref().unwrap_or_default(),
+            key.experiment.as_str(),
+            &key.plate,
+        ];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || "-.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        };
+        let name: String = parts
+            .iter()
+            .map(|part| part.chars().map(safe).collect::<String>())
+            .collect::<Vec<_>>()
+            .join("_");
+        // Case does not tell folders apart everywhere.
+        let count = taken.entry(name.to_ascii_lowercase()).or_default();
+        *count += 1;
+        let name = match *count {
+            1 => format!("{name}.zarr"),
+            count => format!("{name}_{count}.zarr"),
+        };
+        folders.insert(key.clone(), name);
+    }
+    folders
+}
+
+/// Name of a site's folder in its well: `1`, or `1z0t2` in a stack.
+fn field_name(key: &SiteKey) -> String {
+    let mut name = key.site.to_string();
+    for (letter, index) in [('z', key.z_index), ('t', key.time_index)] {
+        if let Some(index) = index {
+            name.push_str(&format!("{letter}{index}"));
+        }
+    }
+    name
+}
+
+fn field_path(key: &SiteKey, plates: &HashMap<PlateKey, String>) -> String {
+    let plate = &plates[&key.plate];
+    format!("{plate}/{}/{}", well_path(key.well), field_name(key))
+}
+
+fn pack_site(
+    screen: &dyn Screen,
+    site_index: usize,
+    folder: &Path,
+    config: &PackConfig,
+) -> Result<Option<PackedSite>, PackError> {
+    let num_channels = screen.channels().len();
+    let is_present: Vec<bool> = (0..num_channels)
+        .map(|channel| screen.is_present(site_index, channel))
+        .collect();
+    if let Some(num_bytes) = kept(folder, &is_present, config) {
+        return Ok(Some(PackedSite {
+            is_present,
+            unreadable: Vec::new(),
+            is_new: false,
+            num_bytes,
+        }));
+    }
+    let (planes, unreadable) = read_planes(screen, site_index, config)?;
+    let is_present = planes.iter().map(Option::is_some).collect();
+    let Some(array) = SiteArray::new(planes) else {
+        return Ok(None);
+    };
+    let partial = folder.with_file_name(format!(
+        ".{}.partial",
+        folder.file_name().unwrap_or_default().to_string_lossy()
+    ));
+    remove(&partial)?;
+    fs::create_dir_all(&partial).map_err(|error| cannot_write(&partial, &error))?;
+    array
+        .write(&partial, config)
+        .map_err(|message| cannot_write(&partial, &message))?;
+    let group = image_group(screen.channels(), &array.largest(), array.origin(config));
+    write_json(&partial.join("zarr.json"), &group)?;
+    remove(folder)?;
+    fs::rename(&partial, folder).map_err(|error| cannot_write(folder, &error))?;
+    Ok(Some(PackedSite {
+        is_present,
+        unreadable,
+        is_new: true,
+        num_bytes: data_len(folder),
+    }))
+}
+
+/// The bytes of a site that a run before packed, with the same settings and
+/// the same channels.
+fn kept(folder: &Path, is_present: &[bool], config: &PackConfig) -> Option<u64> {
+    let bytes = fs::read(folder.join("zarr.json")).ok()?;
+    let group: Value = serde_json::from_slice(&bytes).ok()?;
+    let origin = &group["attributes"]["morphospace"];
+    let sums = origin["pixels_sha256"].as_array()?;
+    let holds: Vec<bool> = sums
+        .iter()
+        .map(|sum| sum.as_str().is_some_and(|sum| !sum.is_empty()))
+        .collect();
+    let is_same = holds == is_present
+        && origin["chunk_px"] == config.chunk_px
+        && origin["compression_level"] == config.compression_level;
+    is_same.then(|| data_len(folder))
+}
+
+type PlanesAndProblems = (Vec<Option<Plane>>, Vec<String>);
+
+fn read_planes(
+    screen: &dyn Screen,
+    site_index: usize,
+    config: &PackConfig,
+) -> Result<PlanesAndProblems, PackError> {
+    let mut planes: Vec<Option<Plane>> = Vec::new();
+    let mut unreadable = Vec::new();
+    for channel in 0..screen.channels().len() {
+        let read = screen.read_plane(site_index, channel).and_then(|plane| {
+            same_size(screen, site_index, channel, &planes, &plane).map(|()| plane)
+        });
+        match read {
+            Ok(plane) => planes.push(Some(plane)),
+            Err(ScreenError::Image(image)) if image.problem.is_missing() => planes.push(None),
+            Err(error) if config.skip_unreadable => {
+                unreadable.push(error.to_string());
+                planes.push(None);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((planes, unreadable))
+}
+
+fn same_size(
+    screen: &dyn Screen,
+    site_index: usize,
+    channel: usize,
+    before: &[Option<Plane>],
+    plane: &Plane,
+) -> Result<(), ScreenError> {
+    let first = before
+        .iter()
+        .enumerate()
+        .find_map(|(index, first)| Some((index, first.as_ref()?)));
+    match first {
+        Some((index, first)) if (first.width, first.height) != (plane.width, plane.height) => {
+            let problem = ImageProblem::WrongSize {
+                size: (plane.width, plane.height),
+                other_channel: screen.channels()[index].clone(),
+                other_size: (first.width, first.height),
+            };
+            Err(screen.image_error(site_index, channel, problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The groups above the fields: plates, rows and wells.
+fn write_groups(
+    screen: &dyn Screen,
+    output: &Path,
+    plates: &HashMap<PlateKey, String>,
+    packed: &[Option<PackedSite>],
+) -> Result<(), PackError> {
+    let mut fields: BTreeMap<&PlateKey, BTreeMap<WellAddress, BTreeSet<String>>> = BTreeMap::new();
+    for (site, _) in screen
+        .sites()
+        .iter()
+        .zip(packed)
+        .filter(|(_, packed)| packed.is_some())
+    {
+        let wells = fields.entry(&site.key.plate).or_default();
+        wells
+            .entry(site.key.well)
+            .or_default()
+            .insert(field_name(&site.key));
+    }
+    for (plate, wells) in fields {
+        let name = &plates[plate];
+        let folder = output.join(name);
+        for (&well, fields) in &wells {
+            let row = folder.join(well.row_name());
+            write_json(&row.join("zarr.json"), &row_group())?;
+            write_json(
+                &folder.join(well_path(well)).join("zarr.json"),
+                &well_group(fields),
+            )?;
+        }
+        let field_count = wells.values().map(BTreeSet::len).max().unwrap_or(0);
+        let addresses = wells.keys().copied().collect();
+        let group = plate_group(&plate.to_string(), &addresses, field_count);
+        write_json(&folder.join("zarr.json"), &group)?;
+    }
+    Ok(())
+}
+
+fn write_pack_manifest(
+    screen: &dyn Screen,
+    output: &Path,
+    plates: &HashMap<PlateKey, String>,
+    packed: &[Option<PackedSite>],
+) -> Result<(), PackError> {
+    let mut manifest = Manifest {
+        channels: screen.channels().to_vec(),
+        sites: Vec::new(),
+        paths: Vec::new(),
+        provenance: Some(Provenance::new("pack").with_setting("screen", screen.name())),
+    };
+    for (site, packed) in screen.sites().iter().zip(packed) {
+        if let Some(packed) = packed {
+            let path = format!("{}/0", field_path(&site.key, plates));
+            let listed = packed.is_present.iter();
+            manifest.sites.push(site.clone());
+            manifest.paths.push(
+                listed
+                    .map(|&is_there| is_there.then(|| path.clone()))
+                    .collect(),
+            );
+        }
+    }
+    Ok(write_manifest(
+        &output.join(OmeZarrScreen::MANIFEST_FILE),
+        &manifest,
+    )?)
+}
+
+fn report(screen: &dyn Screen, num_plates: usize, packed: &[Option<PackedSite>]) -> PackReport {
+    let mut report = PackReport {
+        num_plates,
+        num_packed: 0,
+        num_kept: 0,
+        num_missing_images: 0,
+        unreadable: Vec::new(),
+        empty_sites: Vec::new(),
+        num_bytes: 0,
+    };
+    for (site, packed) in screen.sites().iter().zip(packed) {
+        match packed {
+            None => report.empty_sites.push(site.key.to_string()),
+            Some(packed) => {
+                report.num_packed += usize::from(packed.is_new);
+                report.num_kept += usize::from(!packed.is_new);
+                let absent = packed
+                    .is_present
+                    .iter()
+                    .filter(|&&is_there| !is_there)
+                    .count();
+                report.num_missing_images += absent - packed.unreadable.len();
+                report.unreadable.extend(packed.unreadable.iter().cloned());
+                report.num_bytes += packed.num_bytes;
+            }
+        }
+    }
+    report
+}
+
+/// Bytes of a site's only shard.
+fn data_len(folder: &Path) -> u64 {
+    fs::metadata(folder.join("0/c/0/0/0")).map_or(0, |metadata| metadata.len())
+}
+
+fn remove(folder: &Path) -> Result<(), PackError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(cannot_write(folder, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), PackError> {
+    let mut text = format!("{value:#}");
+    text.push('\n');
+    // An unchanged file keeps its time.
+    if fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+        return Ok(());
+    }
+    write_atomically(path, |file| {
+        std::io::Write::write_all(file, text.as_bytes())
+    })
+    .map_err(|error: std::io::Error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &dyn std::fmt::Display) -> PackError {
+    PackError::CannotWrite {
+        path: PathBuf::from(path),
+        message: error.to_string(),
+    }
+}

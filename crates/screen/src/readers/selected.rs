@@ -1,0 +1,324 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use morphospace_core::{Channel, Site, SiteKey};
+use serde::{Deserialize, Serialize};
+
+use crate::ScreenError;
+use crate::screen::{Pixels, Plane, Screen};
+use crate::tiling::Tile;
+
+/// What becomes of a stack of z-planes: networks see one image per channel.
+///
+/// ```
+/// use morphospace_screen::ZSelection;
+///
+/// assert_eq!("max".parse(), Ok(ZSelection::Max));
+/// assert_eq!("7".parse(), Ok(ZSelection::Index(7)));
+/// assert!("middle".parse::<ZSelection>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ZSelection {
+    /// Each pixel's largest value: the maximum projection.
+    Max,
+    /// The plane in focus, chosen for each channel: the one with the largest
+    /// variance of the Laplacian (Pech-Pacheco et al. 2000).
+    Focus,
+    /// The plane of this index.
+    Index(u32),
+}
+
+/// A text that names no [`ZSelection`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a choice of z-planes (max, focus, or the index of a plane)")]
+pub struct UnknownZSelection(String);
+
+impl FromStr for ZSelection {
+    type Err = UnknownZSelection;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "max" => Ok(Self::Max),
+            "focus" => Ok(Self::Focus),
+            _ => text
+                .parse()
+                .map(Self::Index)
+                .map_err(|_| UnknownZSelection(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for ZSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Max => f.write_str("max"),
+            Self::Focus => f.write_str("focus"),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+impl TryFrom<String> for ZSelection {
+    type Error = UnknownZSelection;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ZSelection> for String {
+    fn from(selection: ZSelection) -> Self {
+        selection.to_string()
+    }
+}
+
+/// What of a screen is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// What becomes of z-planes; `None` keeps each as a site of its own.
+    pub z: Option<ZSelection>,
+    /// The time point that is used; `None` keeps each as a site of its own.
+    pub timepoint: Option<u32>,
+    /// The channels that are used, by position, in the order they are to
+    /// have. An entry may repeat one: JUMP's AGP stands for actin and Golgi.
+    pub channels: Option<Vec<(usize, Channel)>>,
+}
+
+impl Selection {
+    /// Whether the screen stays as it is.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Part of another screen: one time point, one image of each stack of
+/// z-planes, chosen channels.
+pub struct SelectedScreen {
+    screen: Box<dyn Screen>,
+    z: Option<ZSelection>,
+    channels: Vec<Channel>,
+    /// For each channel its position in the screen.
+    sources: Vec<usize>,
+    sites: Vec<Site>,
+    /// For each site those of the screen that make it up, by z.
+    stacks: Vec<Vec<usize>>,
+}
+
+impl SelectedScreen {
+    /// Chooses from a screen.
+    ///
+    /// # Errors
+    /// [`ScreenError::EmptyScreen`]: no site has that time point or plane;
+    /// the message says which there are.
+    pub fn new(screen: Box<dyn Screen>, selection: &Selection) -> Result<Self, ScreenError> {
+        let mut stacks: BTreeMap<SiteKey, Vec<usize>> = BTreeMap::new();
+        for (index, site) in screen.sites().iter().enumerate() {
+            let mut key = site.key.clone();
+            if let Some(timepoint) = selection.timepoint
+                && let Some(found) = key.time_index.take()
+                && found != timepoint
+            {
+                continue;
+            }
+            match (selection.z, key.z_index) {
+                (Some(ZSelection::Index(wanted)), Some(found)) if found != wanted => continue,
+                (Some(_), _) => key.z_index = None,
+                (None, _) => {}
+            }
+            stacks.entry(key).or_default().push(index);
+        }
+        if stacks.is_empty() {
+            return Err(nothing_selected(&*screen, selection));
+        }
+        let (sources, channels) = match &selection.channels {
+            Some(chosen) => chosen.iter().cloned().unzip(),
+            None => (0..screen.channels().len())
+                .map(|index| (index, screen.channels()[index].clone()))
+                .unzip(),
+        };
+        let mut sites = Vec::with_capacity(stacks.len());
+        let mut members = Vec::with_capacity(stacks.len());
+        for (key, stack) in stacks {
+            let well = screen.sites()[stack[0]].well.clone();
+            sites.push(Site { key, well });
+            members.push(stack);
+        }
+        Ok(Self {
+            screen,
+            z: selection.z,
+            channels,
+            sources,
+            sites,
+            stacks: members,
+        })
+    }
+
+    /// The planes of a stack that have the channel. Microscopes take some
+    /// channels at one height only, or store their projection alone.
+    fn present(&self, site_index: usize, channel_index: usize) -> Vec<usize> {
+        let source = self.sources[channel_index];
+        let stack = self.stacks[site_index].iter().copied();
+        stack
+            .filter(|&site| self.screen.is_present(site, source))
+            .collect()
+    }
+
+    /// One image of the planes of a stack.
+    fn project(
+        &self,
+        site_index: usize,
+        channel_index: usize,
+        read: impl Fn(usize, usize) -> Result<Plane, ScreenError>,
+    ) -> Result<Plane, ScreenError> {
+        let source = self.sources[channel_index];
+        let present = self.present(site_index, channel_index);
+        let named = |error: ScreenError| match error {
+            // The planes have names of their own; so has their image.
+            ScreenError::Image(image) => self.image_error(site_index, channel_index, image.problem),
+            other => other,
+        };
+        let Some((&first, rest)) = present.split_first() else {
+            return read(self.stacks[site_index][0], source).map_err(named);
+        };
+        let mut projected = read(first, source).map_err(named)?;
+        let mut best_focus = match (self.z, rest.is_empty()) {
+            (Some(ZSelection::Focus), false) => laplacian_variance(&projected),
+            _ => 0.0,
+        };
+        for &site in rest {
+            let plane = read(site, source).map_err(named)?;
+            if self.z == Some(ZSelection::Focus) {
+                let focus = laplacian_variance(&plane);
+                if focus > best_focus {
+                    (projected, best_focus) = (plane, focus);
+                }
+            } else {
+                projected = self
+                    .brighter(projected, &plane)
+                    .ok_or_else(|| self.uneven_stack(site_index, channel_index))?;
+            }
+        }
+        Ok(projected)
+    }
+
+    fn brighter(&self, mut a: Plane, b: &Plane) -> Option<Plane> {
+        if (a.width, a.height) != (b.width, b.height) {
+            return None;
+        }
+        match (&mut a.pixels, &b.pixels) {
+            (Pixels::U8(a), Pixels::U8(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a = *b.max(a)),
+            (Pixels::U16(a), Pixels::U16(b)) => {
+                a.iter_mut().zip(b).for_each(|(a, b)| *a = *b.max(a));
+            }
+            _ => return None,
+        }
+        Some(a)
+    }
+
+    fn uneven_stack(&self, site_index: usize, channel_index: usize) -> ScreenError {
+        let message = "the planes of its stack differ in size or bit depth".to_owned();
+        let problem = crate::ImageProblem::CannotRead(message);
+        self.image_error(site_index, channel_index, problem)
+    }
+}
+
+fn nothing_selected(screen: &dyn Screen, selection: &Selection) -> ScreenError {
+    let found = |index: fn(&SiteKey) -> Option<u32>| {
+        let indices: std::collections::BTreeSet<u32> = screen
+            .sites()
+            .iter()
+            .filter_map(|site| index(&site.key))
+            .collect();
+        let indices: Vec<String> = indices.iter().map(ToString::to_string).collect();
+        indices.join(", ")
+    };
+    let wanted_z = selection.z.map_or("any".to_owned(), |z| z.to_string());
+    let wanted_time = selection
+        .timepoint
+        .map_or("any".to_owned(), |t| t.to_string());
+    ScreenError::EmptyScreen {
+        name: screen.name().to_owned(),
+        reason: format!(
+            "none has z {wanted_z} and time point {wanted_time}\nhint: z-planes are {}; time points \
+             are {}",
+            found(|key| key.z_index),
+            found(|key| key.time_index)
+        ),
+    }
+}
+
+impl Screen for SelectedScreen {
+    fn name(&self) -> &str {
+        self.screen.name()
+    }
+
+    fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
+    fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let source = self.sources[channel_index];
+        let present = self.present(site_index, channel_index);
+        let first = present.first().or(self.stacks[site_index].first())?;
+        self.screen.plane_location(*first, source)
+    }
+
+    fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
+        !self.present(site_index, channel_index).is_empty()
+    }
+
+    fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
+        self.project(site_index, channel_index, |site, source| {
+            self.screen.read_plane(site, source)
+        })
+    }
+
+    fn image_size(&self, site_index: usize) -> Result<Option<(usize, usize)>, ScreenError> {
+        self.screen.image_size(self.stacks[site_index][0])
+    }
+
+    fn read_region(
+        &self,
+        site_index: usize,
+        channel_index: usize,
+        region: Tile,
+    ) -> Result<Plane, ScreenError> {
+        // Which plane is in focus is a matter of the whole image.
+        if self.z == Some(ZSelection::Focus) && self.stacks[site_index].len() > 1 {
+            return Ok(self.read_plane(site_index, channel_index)?.region(region));
+        }
+        self.project(site_index, channel_index, |site, source| {
+            self.screen.read_region(site, source, region)
+        })
+    }
+}
+
+/// Variance of the four-neighbour Laplacian over the inner pixels: large
+/// where an image has sharp detail.
+fn laplacian_variance(plane: &Plane) -> f64 {
+    let values = plane.values();
+    let (width, height) = (plane.width, plane.height);
+    if width < 3 || height < 3 {
+        return 0.0;
+    }
+    let (mut sum, mut sum_of_squares) = (0i64, 0i128);
+    for row in 1..height - 1 {
+        for column in 1..width - 1 {
+            let at = row * width + column;
+            let neighbours = [at - 1, at + 1, at - width, at + width];
+            let around: i64 = neighbours.iter().map(|&n| i64::from(values[n])).sum();
+            let response = around - 4 * i64::from(values[at]);
+            sum += response;
+            sum_of_squares += i128::from(response) * i128::from(response);
+        }
+    }
+    let count = ((width - 2) * (height - 2)) as f64;
+    let mean = sum as f64 / count;
+    sum_of_squares as f64 / count - mean * mean
+}
