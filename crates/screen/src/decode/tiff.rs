@@ -157,9 +157,15 @@ struct Page<'a> {
     count: u64,
 }
 
+/// The values of one tag: where they start in the file, bytes per value.
+struct TagValues<'a> {
+    size: u64,
+    start: u64,
+    bytes: &'a [u8],
+}
+
 impl<'a> Page<'a> {
-    /// A tag's type and the bytes of its values.
-    fn values(&self, tag: u16) -> Result<Option<(u64, &'a [u8], u64)>, DecodeError> {
+    fn values(&self, tag: u16) -> Result<Option<TagValues<'a>>, DecodeError> {
         let file = &self.file;
         for entry in 0..self.count {
             let at = self.start + entry * self.entry_len;
@@ -170,7 +176,7 @@ impl<'a> Page<'a> {
                 1 | 2 | 6 | 7 => 1,
                 3 | 8 => 2,
                 4 | 9 | 13 => 4,
-                16 | 17 | 18 => 8,
+                16..=18 => 8,
                 other => return Err(damaged(&format!("tag {tag} has type {other}"))),
             };
             let word = if file.is_big { 8 } else { 4 };
@@ -182,25 +188,32 @@ impl<'a> Page<'a> {
             } else {
                 file.number(inline, word)?
             };
-            return Ok(Some((size, file.slice(start, len)?, start)));
+            return Ok(Some(TagValues {
+                size,
+                start,
+                bytes: file.slice(start, len)?,
+            }));
         }
         Ok(None)
     }
 
     /// All values of a tag; there are no more than the file has bytes.
     fn all(&self, tag: u16) -> Result<Vec<u64>, DecodeError> {
-        let Some((size, bytes, start)) = self.values(tag)? else {
+        let Some(values) = self.values(tag)? else {
             return Ok(Vec::new());
         };
-        (0..bytes.len() as u64 / size)
-            .map(|index| self.file.number(start + index * size, size))
+        (0..values.bytes.len() as u64 / values.size)
+            .map(|index| {
+                self.file
+                    .number(values.start + index * values.size, values.size)
+            })
             .collect()
     }
 
     fn first(&self, tag: u16) -> Result<Option<u64>, DecodeError> {
         match self.values(tag)? {
-            Some((size, bytes, start)) if !bytes.is_empty() => {
-                self.file.number(start, size).map(Some)
+            Some(values) if !values.bytes.is_empty() => {
+                self.file.number(values.start, values.size).map(Some)
             }
             _ => Ok(None),
         }
@@ -314,7 +327,7 @@ impl<'a> Layout<'a> {
             chunk_height,
             is_tiled,
             chunks: Vec::new(),
-            jpeg_tables: page.values(JPEG_TABLES)?.map(|(_, bytes, _)| bytes),
+            jpeg_tables: page.values(JPEG_TABLES)?.map(|values| values.bytes),
         };
         layout.chunks = layout.chunk_places(page)?;
         Ok(layout)
