@@ -11,7 +11,7 @@
 //! | well | [`WellAddress`], [`Well`] | `A01` .. `AF48`; what was done to the cells in it |
 //! | site | [`SiteKey`], [`Site`] | one field of view of a well (with z-plane and time point, if any) |
 //! | channel | [`Channel`], [`Stain`] | one grey image of a site and what it shows |
-//! | perturbation | [`Perturbation`] | siRNA, CRISPR guide, compound |
+//! | perturbation | [`Perturbation`] | siRNA, CRISPR guide, open reading frame, compound |
 //! | control role | [`ControlRole`] | what a well is for |
 //!
 //! Beside the nouns live three habits every stage shares: named seeds

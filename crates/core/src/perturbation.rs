@@ -37,6 +37,13 @@ pub enum Perturbation {
         /// The gene it cuts.
         gene: String,
     },
+    /// The over-expression of a gene from an open reading frame.
+    Orf {
+        /// The construct's name, e.g. `ccsbBroad304_00001`.
+        reagent: String,
+        /// The gene it expresses.
+        gene: String,
+    },
     /// A compound at a dose.
     Compound {
         /// The compound's name or identifier.
@@ -48,11 +55,12 @@ pub enum Perturbation {
 
 impl Perturbation {
     /// What distinguishes this perturbation from every other: reagent,
-    /// guide, or compound with its dose in micromolar.
+    /// guide, construct, or compound with its dose in micromolar.
     pub fn label(&self) -> String {
         match self {
             Self::Sirna { name, .. } => name.clone(),
             Self::Crispr { guide, .. } => guide.clone(),
+            Self::Orf { reagent, .. } => reagent.clone(),
             Self::Compound {
                 name,
                 concentration_micromolar: None,
@@ -71,7 +79,7 @@ impl Perturbation {
     pub fn target(&self) -> &str {
         match self {
             Self::Sirna { name, gene } => gene.as_deref().unwrap_or(name),
-            Self::Crispr { gene, .. } => gene,
+            Self::Crispr { gene, .. } | Self::Orf { gene, .. } => gene,
             Self::Compound { name, .. } => name,
         }
     }

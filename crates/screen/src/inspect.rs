@@ -41,6 +41,9 @@ pub struct Inspection {
     pub num_sites: usize,
     /// The channels.
     pub channels: Vec<Channel>,
+    /// What the images lack, and what was left out: [`Screen::notes`].
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// For each channel, how many sites have its image.
     pub num_present: Vec<usize>,
     /// Number of different perturbations (reagent, guide, compound at a
@@ -135,6 +138,7 @@ pub fn inspect(screen: &dyn Screen, depth: InspectDepth) -> Inspection {
         num_wells: 0,
         num_sites: sites.len(),
         channels: channels.to_vec(),
+        notes: screen.notes().to_vec(),
         num_present: vec![0; channels.len()],
         num_perturbations: 0,
         num_targets: 0,
@@ -359,6 +363,9 @@ impl fmt::Display for Inspection {
         match self.num_incomplete_sites {
             0 => writeln!(f, "incomplete     none")?,
             count => writeln!(f, "incomplete     {count} of {total} sites lack a channel")?,
+        }
+        for note in &self.notes {
+            writeln!(f, "note           {note}")?;
         }
         show_findings(f, "missing", &self.missing)?;
         show_findings(f, "unreadable", &self.unreadable)?;

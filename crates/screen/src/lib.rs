@@ -1,11 +1,18 @@
 //! Readers of screens, image decoding, standardisation and the simulator.
 //!
 //! A [`Screen`] is sites, channels and the images behind them;
-//! [`open_screen`] finds out which reader a folder needs:
+//! [`open_screen`] finds out which reader a folder, an archive or a bucket
+//! needs:
 //!
 //! | reader | for |
 //! |---|---|
 //! | [`Rxrx1Screen`] | RxRx1: `metadata.csv` and one PNG per channel, official or Kaggle layout |
+//! | [`open_wilds`] | RxRx1 as WILDS has it: one colour PNG per site |
+//! | [`open_rxrx3`] | RxRx3: `metadata_rxrx3.csv` and one PNG per channel |
+//! | [`Rxrx3CoreScreen`] | RxRx3-core: JPEG 2000 in the shards of a Parquet table |
+//! | [`open_jump`] | JUMP and the Cell Painting Gallery: `LoadData` tables |
+//! | [`open_imagexpress`] | ImageXpress plates as MetaXpress exports them |
+//! | [`open_harmony`] | Opera Phenix and Operetta plates as Harmony exports them |
 //! | [`IndexScreen`] | any other: an index table, or file names that follow a pattern, described in TOML |
 //!
 //! From image to network: [`read_site`] decodes the channels of a site,
@@ -61,8 +68,9 @@ pub use pack::{PackConfig, PackError, PackReport, PackVerification, pack, verify
 pub use readers::{
     Annotation, ChannelChoice, ChannelDescription, ControlRoleColumn, FileNamePattern, Index,
     IndexScreen, OmeZarrScreen, PerturbationColumns, PerturbationKind, Rxrx1Screen,
-    ScreenDescription, ScreenFormat, SelectedScreen, Selection, UnknownChannelChoice,
-    UnknownZSelection, ZSelection, choose_channels, open_screen,
+    Rxrx3CoreScreen, ScreenDescription, ScreenFormat, SelectedScreen, Selection,
+    UnknownChannelChoice, UnknownZSelection, ZSelection, choose_channels, open_harmony,
+    open_imagexpress, open_jump, open_rxrx3, open_screen, open_wilds,
 };
 pub use screen::{Pixels, Plane, Screen};
 pub use site_image::{

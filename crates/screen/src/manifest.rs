@@ -252,7 +252,9 @@ fn perturbation_lists(sites: &[Site]) -> Result<ListArray, WriteError> {
     let genes: StringArray = all()
         .map(|p| match p {
             Perturbation::Sirna { gene, .. } => gene.as_deref(),
-            Perturbation::Crispr { gene, .. } => Some(gene.as_str()),
+            Perturbation::Crispr { gene, .. } | Perturbation::Orf { gene, .. } => {
+                Some(gene.as_str())
+            }
             Perturbation::Compound { .. } => None,
         })
         .collect();
@@ -296,6 +298,7 @@ fn kind_of(perturbation: &Perturbation) -> &'static str {
     match perturbation {
         Perturbation::Sirna { .. } => "sirna",
         Perturbation::Crispr { .. } => "crispr",
+        Perturbation::Orf { .. } => "orf",
         Perturbation::Compound { .. } => "compound",
     }
 }
@@ -304,6 +307,7 @@ fn name_of(perturbation: &Perturbation) -> &str {
     match perturbation {
         Perturbation::Sirna { name, .. } | Perturbation::Compound { name, .. } => name,
         Perturbation::Crispr { guide, .. } => guide,
+        Perturbation::Orf { reagent, .. } => reagent,
     }
 }
 
@@ -532,13 +536,17 @@ impl Rows<'_> {
                     guide: text(3, item).unwrap_or(name),
                     gene: gene.ok_or_else(|| invalid("a guide has no gene".into()))?,
                 },
+                Some("orf") => Perturbation::Orf {
+                    reagent: name,
+                    gene: gene.ok_or_else(|| invalid("a construct has no gene".into()))?,
+                },
                 Some("compound") => Perturbation::Compound {
                     name,
                     concentration_micromolar: doses.is_valid(item).then(|| doses.value(item)),
                 },
                 other => {
                     return Err(invalid(format!(
-                        "'{}' is not a kind of perturbation (sirna, crispr, compound)",
+                        "'{}' is not a kind of perturbation (sirna, crispr, orf, compound)",
                         other.unwrap_or_default()
                     )));
                 }

@@ -61,6 +61,32 @@ pub trait Screen: Send + Sync {
         Ok(self.read_plane(site_index, channel_index)?.region(region))
     }
 
+    /// What a user should know before relying on the images: what they lack
+    /// against the original, channels that were left out, files and rows
+    /// that belong to nothing. A sentence each; empty for most screens.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
+    /// The file of the illumination function that belongs to the image, as
+    /// it should stand in a message; `None` where the screen has none.
+    fn illumination_path(&self, _site_index: usize, _channel_index: usize) -> Option<String> {
+        None
+    }
+
+    /// The bytes of that file, as stored: a NumPy array (`.npy`) in the Cell
+    /// Painting Gallery. The corrected image is the image divided by it.
+    ///
+    /// # Errors
+    /// [`ScreenError::CannotRead`] names the file.
+    fn read_illumination(
+        &self,
+        _site_index: usize,
+        _channel_index: usize,
+    ) -> Result<Option<Vec<u8>>, ScreenError> {
+        Ok(None)
+    }
+
     /// The error for one image of this screen, with all its names.
     fn image_error(
         &self,

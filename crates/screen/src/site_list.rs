@@ -85,6 +85,20 @@ pub(crate) fn name_of(location: &str) -> String {
     if last.is_empty() { location } else { last }.to_owned()
 }
 
+/// [`name_of`] a folder, or of an archive in place of one: without `.zip` or
+/// `.tar`, so that packing a screen renames nothing in it.
+pub(crate) fn folder_name(location: &str) -> String {
+    let name = name_of(location);
+    match name.rsplit_once('.') {
+        Some((stem, extension))
+            if !stem.is_empty() && ["zip", "tar"].contains(&&*extension.to_ascii_lowercase()) =>
+        {
+            stem.to_owned()
+        }
+        _ => name,
+    }
+}
+
 /// A site's identity as one piece of text, as `site_key` columns hold it:
 /// RxRx's `site_id`, preceded by the source and followed by `z` and `t`
 /// where the screen has them.

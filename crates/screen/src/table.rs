@@ -71,8 +71,35 @@ impl Table {
         })
     }
 
+    /// The columns of a delimited table, from its first bytes: enough to
+    /// tell whose table it is. Empty where that fails; reading the table
+    /// says why.
+    pub(crate) fn columns_of(store: &SharedStore, path: &str) -> Vec<String> {
+        let Ok(Some(len)) = store.len(path) else {
+            return Vec::new();
+        };
+        let Ok(bytes) = store.read_range(path, 0..len.min(HEADER_LEN)) else {
+            return Vec::new();
+        };
+        let mut text = Vec::new();
+        if path.to_ascii_lowercase().ends_with(".gz") {
+            // The stream ends early, an error after the part that is wanted.
+            let mut inflated = MultiGzDecoder::new(&bytes[..]).take(HEADER_LEN);
+            let _ = inflated.read_to_end(&mut text);
+        } else {
+            text = bytes;
+        }
+        let line = text.split(|&byte| byte == b'\n').next().unwrap_or(&[]);
+        read_delimited(path, b',', line).map_or_else(|_| Vec::new(), |(columns, _)| columns)
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names of all columns.
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     pub(crate) fn num_rows(&self) -> usize {
@@ -141,6 +168,24 @@ impl Table {
             .map_err(|_| self.invalid(row, column, &format!("'{text}' is not a whole number")))
     }
 
+    /// A dose in micromolar; `None` where there is nothing.
+    pub(crate) fn concentration(
+        &self,
+        row: usize,
+        column: ColumnIndex,
+    ) -> Result<Option<f64>, ScreenError> {
+        let Some(text) = self.get(row, column) else {
+            return Ok(None);
+        };
+        match text.parse::<f64>() {
+            Ok(dose) if dose.is_finite() && dose >= 0.0 => Ok(Some(dose)),
+            _ => {
+                let message = format!("'{text}' is not a concentration in micromolar");
+                Err(self.invalid(row, column, &message))
+            }
+        }
+    }
+
     pub(crate) fn invalid(&self, row: usize, column: ColumnIndex, message: &str) -> ScreenError {
         ScreenError::InvalidValue {
             table: self.name.clone(),
@@ -155,6 +200,9 @@ impl Table {
 /// largest we know, is a twentieth of it. What lies behind is not a table.
 const MAX_TEXT_LEN: u64 = 4 << 30;
 
+/// Bytes within which a table's first line ends.
+const HEADER_LEN: u64 = 1 << 16;
+
 type HeaderAndRows = (Vec<String>, Vec<StringRecord>);
 
 fn read_delimited(
@@ -162,9 +210,19 @@ fn read_delimited(
     delimiter: u8,
     reader: impl Read,
 ) -> Result<HeaderAndRows, ScreenError> {
-    let invalid = |error: csv::Error| ScreenError::InvalidTable {
-        table: name.to_owned(),
-        message: error.to_string(),
+    let invalid = |error: csv::Error| {
+        let hint = match error.kind() {
+            csv::ErrorKind::Utf8 { .. } => "\nhint: save the table as UTF-8",
+            csv::ErrorKind::UnequalLengths { .. } => {
+                "\nhint: every row has as many values as the header; a value that holds the \
+                 delimiter stands in quotes"
+            }
+            _ => "",
+        };
+        ScreenError::InvalidTable {
+            table: name.to_owned(),
+            message: format!("{error}{hint}"),
+        }
     };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use regex::{Captures, Regex};
 use crate::ScreenError;
 use crate::decode::read_image;
 use crate::error::ImageProblem;
+use crate::readers::found_site::{FoundSite, NamedImage, SitesOfFiles};
 use crate::readers::screen_description::{
     Annotation, ControlRoleColumn, FileNamePattern, Index, PerturbationColumns, PerturbationKind,
     ScreenDescription,
@@ -36,6 +37,8 @@ pub struct IndexScreen {
     channels: Vec<Channel>,
     sites: Vec<Site>,
     images: ImagePaths,
+    illumination: Option<ImagePaths>,
+    notes: Vec<String>,
 }
 
 impl IndexScreen {
@@ -85,32 +88,57 @@ impl IndexScreen {
         }
         let labels = Labels::read(&store, description, index_table)?;
         labels.check_that_some_match(&found)?;
+        let channels = description.channels();
+        Self::from_found(name, store, channels, found, |site| {
+            labels.describe(site, description)
+        })
+    }
+
+    /// A screen of sites in any order; `describe` says what is known of the
+    /// well of each.
+    ///
+    /// # Errors
+    /// [`ScreenError`]: a site or well occurs twice, or what `describe` says.
+    pub(super) fn from_found(
+        name: String,
+        store: SharedStore,
+        channels: Vec<Channel>,
+        found: Vec<FoundSite>,
+        mut describe: impl FnMut(&FoundSite) -> Result<Well, ScreenError>,
+    ) -> Result<Self, ScreenError> {
         let mut wells = Wells::default();
         let mut items = Vec::with_capacity(found.len());
         for site in found {
-            let described = labels.describe(&site, description)?;
-            let well = wells.share(described, || site.place.clone())?;
-            items.push((
-                Site {
-                    key: site.key,
-                    well,
-                },
-                (site.images, site.place),
-            ));
+            let well = wells.share(describe(&site)?, || site.place.clone())?;
+            let key = site.key.clone();
+            items.push((Site { key, well }, site));
         }
-        let (sites, images) = sorted_unique(items, |_, (_, place)| place.clone())?;
-        let channels = description.channels();
-        let mut paths = ImagePaths::new(channels.len());
-        for (images, _) in images {
-            paths.push_site(images);
+        let (sites, found) = sorted_unique(items, |_, site| site.place.clone())?;
+        let mut images = ImagePaths::new(channels.len());
+        let mut illumination = ImagePaths::new(channels.len());
+        let is_illuminated = found.iter().any(|site| !site.illumination.is_empty());
+        for mut site in found {
+            images.push_site(site.images);
+            if is_illuminated {
+                site.illumination.resize(channels.len(), None);
+                illumination.push_site_of_shared_files(site.illumination);
+            }
         }
         Ok(Self {
             name,
             store,
             channels,
             sites,
-            images: paths,
+            images,
+            illumination: is_illuminated.then_some(illumination),
+            notes: Vec::new(),
         })
+    }
+
+    /// The screen with what its user should know.
+    pub(super) fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
     }
 
     /// A screen from a table of sites at hand, such as a manifest. `sites`
@@ -132,6 +160,8 @@ impl IndexScreen {
             channels,
             sites,
             images: paths,
+            illumination: None,
+            notes: Vec::new(),
         }
     }
 }
@@ -166,6 +196,36 @@ impl Screen for IndexScreen {
         }
         .map_err(|problem| self.image_error(site_index, channel_index, problem))
     }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn illumination_path(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let path = self
+            .illumination
+            .as_ref()?
+            .path(site_index, channel_index)?;
+        Some(self.store.file_location(&path))
+    }
+
+    fn read_illumination(
+        &self,
+        site_index: usize,
+        channel_index: usize,
+    ) -> Result<Option<Vec<u8>>, ScreenError> {
+        let paths = self.illumination.as_ref();
+        let Some(path) = paths.and_then(|paths| paths.path(site_index, channel_index)) else {
+            return Ok(None);
+        };
+        match self.store.read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) => Err(ScreenError::cannot_read(
+                self.store.file_location(&path),
+                &error,
+            )),
+        }
+    }
 }
 
 /// Paths of all images. Folders repeat for every image in them, so each is
@@ -187,14 +247,22 @@ impl ImagePaths {
         }
     }
 
+    /// Adds the images of the next site.
     fn push_site(&mut self, images: Vec<Option<String>>) {
-        assert_eq!(images.len(), self.num_channels, "one image per channel");
-        for image in images {
-            let image = image.map(|path| {
-                let (folder, file) = match path.rfind('/') {
-                    Some(slash) => path.split_at(slash + 1),
-                    None => ("", &path[..]),
-                };
+        self.push(images, |path| path.rfind('/').map_or(0, |slash| slash + 1));
+    }
+
+    /// Adds a site whose files many sites share: each is held once, whole.
+    fn push_site_of_shared_files(&mut self, files: Vec<Option<String>>) {
+        self.push(files, str::len);
+    }
+
+    /// `shared_len` is the length of the part of a path that is held once.
+    fn push(&mut self, paths: Vec<Option<String>>, shared_len: impl Fn(&str) -> usize) {
+        assert_eq!(paths.len(), self.num_channels, "one path per channel");
+        for path in paths {
+            let image = path.map(|path| {
+                let (folder, file) = path.split_at(shared_len(&path));
                 let next = self.folders.len() as u32;
                 let folder = match self.folder_indices.get(folder) {
                     Some(&index) => index,
@@ -221,21 +289,8 @@ impl ImagePaths {
     }
 }
 
-/// A site as a table row or file names gave it.
-struct FoundSite {
-    key: SiteKey,
-    original_address: String,
-    layout: Option<String>,
-    /// One path per channel, relative to the root.
-    images: Vec<Option<String>>,
-    /// The row of the index, if there is one.
-    row: Option<usize>,
-    /// For messages.
-    place: String,
-}
-
 /// Reads a well from its row (letters, or a number from 1) and column.
-fn well_from_row_and_column(
+pub(super) fn well_from_row_and_column(
     row: &str,
     column: &str,
 ) -> Result<WellAddress, morphospace_core::InvalidWellAddress> {
@@ -333,6 +388,7 @@ fn list_rows(
                 .and_then(|layout| table.get(row, layout))
                 .map(str::to_owned),
             images,
+            illumination: Vec::new(),
             row: Some(row),
             place: table.place(row),
         });
@@ -370,7 +426,7 @@ fn list_files(
         .iter()
         .map(|channel| channel.in_file_name.as_deref().unwrap_or(&channel.name))
         .collect();
-    let mut found: BTreeMap<SiteKey, FoundSite> = BTreeMap::new();
+    let mut found = SitesOfFiles::new(&channels);
     for path in files_of(store)? {
         let Some(groups) = regex.captures(&path) else {
             continue;
@@ -396,27 +452,16 @@ fn list_files(
             },
         };
         let (key, original_address) = site_of_file(&path, &groups, description)?;
-        let site = found.entry(key).or_insert_with_key(|key| FoundSite {
-            key: key.clone(),
+        let layout = groups.name("layout").map(|text| text.as_str().to_owned());
+        let image = NamedImage {
+            key,
             original_address,
-            layout: groups
-                .name("layout")
-                .map(|layout| layout.as_str().to_owned()),
-            images: vec![None; channels.len()],
-            row: None,
-            place: format!("file '{path}'"),
-        });
-        if let Some(first) = &site.images[channel_index] {
-            return Err(ScreenError::DuplicateImage {
-                site: Box::new(site.key.clone()),
-                channel: channels[channel_index].clone(),
-                first: first.clone(),
-                second: path,
-            });
-        }
-        site.images[channel_index] = Some(path);
+            layout,
+            path: path.clone(),
+        };
+        found.add(image, channel_index)?;
     }
-    Ok(found.into_values().collect())
+    Ok(found.into_sites())
 }
 
 fn site_of_file(
@@ -613,15 +658,9 @@ impl Labels {
         site: &FoundSite,
         description: &ScreenDescription,
     ) -> Result<Well, ScreenError> {
-        let mut well = Well {
-            plate: site.key.plate.clone(),
-            address: site.key.well,
-            original_address: site.original_address.clone(),
-            perturbations: Vec::new(),
-            background: description.background.clone(),
-            control_role: ControlRole::Treatment,
-            cell_type: description.cell_type.clone(),
-        };
+        let mut well = site.unlabelled_well();
+        well.background.clone_from(&description.background);
+        well.cell_type.clone_from(&description.cell_type);
         let row = match &self.joined {
             Some(joined) => joined.row(site),
             None => site.row,
@@ -690,19 +729,19 @@ impl LabelColumns {
                 let gene = gene.unwrap_or_else(|| name.clone());
                 Perturbation::Crispr { guide: name, gene }
             }
+            PerturbationKind::Orf => {
+                let gene = gene.unwrap_or_else(|| name.clone());
+                Perturbation::Orf {
+                    reagent: name,
+                    gene,
+                }
+            }
             PerturbationKind::Compound => {
                 let concentration_micromolar = columns
                     .concentration_micromolar
-                    .and_then(|column| Some((column, self.table.get(row, column)?)))
-                    .map(|(column, text)| match text.parse::<f64>() {
-                        Ok(dose) if dose.is_finite() && dose >= 0.0 => Ok(dose),
-                        _ => Err(self.table.invalid(
-                            row,
-                            column,
-                            &format!("'{text}' is not a concentration in micromolar"),
-                        )),
-                    })
-                    .transpose()?;
+                    .map(|column| self.table.concentration(row, column))
+                    .transpose()?
+                    .flatten();
                 Perturbation::Compound {
                     name,
                     concentration_micromolar,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use morphospace_core::suggestion;
 
 use crate::ScreenError;
-use crate::readers::{IndexScreen, OmeZarrScreen, Rxrx1Screen, ScreenDescription};
+use crate::readers::{
+    IndexScreen, OmeZarrScreen, Rxrx1Screen, Rxrx3CoreScreen, ScreenDescription, harmony,
+    imagexpress, jump, rxrx3, wilds,
+};
 use crate::screen::Screen;
 use crate::store::{FolderStore, SharedStore, SubfolderStore, open_store};
 
@@ -21,10 +24,22 @@ use crate::store::{FolderStore, SharedStore, SubfolderStore, open_store};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScreenFormat {
+    /// [`Rxrx3CoreScreen`].
+    Rxrx3Core,
+    /// [`open_rxrx3`](crate::open_rxrx3).
+    Rxrx3,
+    /// [`open_wilds`](crate::open_wilds).
+    Wilds,
     /// [`Rxrx1Screen`].
     Rxrx1,
     /// [`OmeZarrScreen`].
     OmeZarr,
+    /// [`open_jump`](crate::open_jump).
+    Jump,
+    /// [`open_imagexpress`](crate::open_imagexpress).
+    ImageXpress,
+    /// [`open_harmony`](crate::open_harmony).
+    Harmony,
     /// [`IndexScreen`] with the description in this TOML file.
     Described(PathBuf),
 }
@@ -40,8 +55,9 @@ struct Reader {
     open: fn(SharedStore) -> Result<Box<dyn Screen>, ScreenError>,
 }
 
-/// In the order in which a place is tried.
-const READERS: [Reader; 2] = [
+/// In the order in which a place is tried: layouts that are special cases of
+/// another come before it.
+const READERS: [Reader; 8] = [
     Reader {
         format: ScreenFormat::OmeZarr,
         name: "ome-zarr",
@@ -50,11 +66,53 @@ const READERS: [Reader; 2] = [
         open: |store| Ok(Box::new(OmeZarrScreen::open_in(store)?)),
     },
     Reader {
+        format: ScreenFormat::Rxrx3Core,
+        name: "rxrx3-core",
+        marker: "'metadata_rxrx3_core.csv' (RxRx3-core)",
+        recognises: Rxrx3CoreScreen::recognises,
+        open: |store| Ok(Box::new(Rxrx3CoreScreen::open_in(store)?)),
+    },
+    Reader {
+        format: ScreenFormat::Rxrx3,
+        name: "rxrx3",
+        marker: "'metadata_rxrx3.csv' (RxRx3)",
+        recognises: rxrx3::is_rxrx3,
+        open: |store| Ok(Box::new(rxrx3::open_rxrx3(store)?)),
+    },
+    Reader {
+        format: ScreenFormat::Wilds,
+        name: "wilds",
+        marker: "'metadata.csv' beside colour images (WILDS)",
+        recognises: wilds::is_wilds,
+        open: |store| Ok(Box::new(wilds::open_wilds(store)?)),
+    },
+    Reader {
         format: ScreenFormat::Rxrx1,
         name: "rxrx1",
         marker: "'metadata.csv' (RxRx1) or Kaggle's 'train.csv'",
         recognises: Rxrx1Screen::recognises,
         open: |store| Ok(Box::new(Rxrx1Screen::open_in(store)?)),
+    },
+    Reader {
+        format: ScreenFormat::Jump,
+        name: "jump",
+        marker: "'load_data.csv' (JUMP, Cell Painting Gallery)",
+        recognises: jump::is_jump,
+        open: |store| Ok(Box::new(jump::open_jump(store)?)),
+    },
+    Reader {
+        format: ScreenFormat::ImageXpress,
+        name: "imagexpress",
+        marker: "plates with '.HTD' files (ImageXpress)",
+        recognises: imagexpress::is_imagexpress,
+        open: |store| Ok(Box::new(imagexpress::open_imagexpress(store)?)),
+    },
+    Reader {
+        format: ScreenFormat::Harmony,
+        name: "harmony",
+        marker: "images such as 'r01c02f03p01-ch4sk1fk1fl1.tiff' (Harmony)",
+        recognises: harmony::is_harmony,
+        open: |store| Ok(Box::new(harmony::open_harmony(store)?)),
     },
 ];
 

@@ -8,7 +8,7 @@ use morphospace_core::{
 use crate::ScreenError;
 use crate::decode::read_image;
 use crate::error::ImageProblem;
-use crate::readers::kaggle;
+use crate::readers::{kaggle, wilds};
 use crate::screen::{Plane, Screen};
 use crate::site_list::{Wells, name_of, sorted_unique};
 use crate::store::{SharedStore, joined, open_store};
@@ -51,6 +51,17 @@ pub struct Rxrx1Screen {
     sites: Vec<Site>,
     /// Folders of each experiment, several where `train` and `test` share it.
     folders: HashMap<Experiment, Vec<String>>,
+    files: SiteFiles,
+    notes: Vec<String>,
+}
+
+/// How the images of a site lie in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SiteFiles {
+    /// A grey file per channel: `B02_s2_w3.png`.
+    PerChannel,
+    /// One colour file, of which each component is a channel: `B02_s2.png`.
+    Colour,
 }
 
 /// RxRx1's class of wells to which nothing was added.
@@ -80,9 +91,7 @@ impl Rxrx1Screen {
     /// # Errors
     /// As [`Rxrx1Screen::open`].
     pub fn open_in(store: SharedStore) -> Result<Self, ScreenError> {
-        let table = Self::METADATA_FILES
-            .iter()
-            .find(|name| store.is_present(name))
+        let table = Self::metadata_file(&store)
             .map(|name| Table::read(&store, name, None, &[]))
             .transpose()?;
         let sites = match &table {
@@ -106,26 +115,46 @@ impl Rxrx1Screen {
                 },
             });
         }
-        let folders = find_experiment_folders(&store, &sites)?;
-        Ok(Self {
-            name: name_of(&store.location()),
-            store,
-            channels: Channel::rxrx1(),
-            sites,
-            folders,
-        })
+        let channels = Channel::rxrx1();
+        Self::with_sites(store, channels, sites, SiteFiles::PerChannel, Vec::new())
     }
 
     /// Whether a place has one of the tables.
     pub(super) fn recognises(store: &SharedStore) -> bool {
-        let mut names = Self::METADATA_FILES.iter();
-        names.any(|name| store.is_present(name)) || kaggle::is_kaggle(store)
+        Self::metadata_file(store).is_some() || kaggle::is_kaggle(store)
+    }
+
+    /// The metadata table that is there.
+    pub(super) fn metadata_file(store: &SharedStore) -> Option<&'static str> {
+        let mut names = Self::METADATA_FILES.into_iter();
+        names.find(|name| store.is_present(name))
+    }
+
+    /// A screen whose images lie as RxRx1's do, of sites at hand; `sites`
+    /// must be sorted and unique.
+    pub(super) fn with_sites(
+        store: SharedStore,
+        channels: Vec<Channel>,
+        sites: Vec<Site>,
+        files: SiteFiles,
+        notes: Vec<String>,
+    ) -> Result<Self, ScreenError> {
+        let folders = find_experiment_folders(&store, &sites)?;
+        Ok(Self {
+            name: name_of(&store.location()),
+            store,
+            channels,
+            sites,
+            folders,
+            files,
+            notes,
+        })
     }
 
     /// The image's path, `None` where its experiment has no folder.
     fn path(&self, site_index: usize, channel_index: usize) -> Option<String> {
         let key = &self.sites[site_index].key;
-        let file = relative_path(key, &self.channels[channel_index]);
+        let file = self.relative_path(key, channel_index);
         let folders = self.folders.get(&key.plate.experiment)?;
         let mut paths = folders.iter().map(|folder| joined(folder, &file));
         if folders.len() > 1
@@ -135,14 +164,22 @@ impl Rxrx1Screen {
         }
         paths.next()
     }
-}
 
-/// `Plate1/B02_s2_w3.png`.
-fn relative_path(key: &SiteKey, channel: &Channel) -> String {
-    format!(
-        "Plate{}/{}_s{}_{}.png",
-        key.plate.plate, key.well, key.site, channel.name
-    )
+    /// `Plate1/B02_s2_w3.png`.
+    fn relative_path(&self, key: &SiteKey, channel_index: usize) -> String {
+        let site = format!("Plate{}/{}_s{}", key.plate.plate, key.well, key.site);
+        match self.files {
+            SiteFiles::PerChannel => format!("{site}_{}.png", self.channels[channel_index].name),
+            SiteFiles::Colour => format!("{site}.png"),
+        }
+    }
+
+    fn read(&self, path: &str, channel_index: usize) -> Result<Plane, ImageProblem> {
+        match self.files {
+            SiteFiles::PerChannel => read_image(&*self.store, path),
+            SiteFiles::Colour => wilds::read_component(&self.store, path, channel_index),
+        }
+    }
 }
 
 impl Screen for Rxrx1Screen {
@@ -161,10 +198,14 @@ impl Screen for Rxrx1Screen {
     fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {
         let path = self.path(site_index, channel_index).unwrap_or_else(|| {
             let key = &self.sites[site_index].key;
-            let file = relative_path(key, &self.channels[channel_index]);
+            let file = self.relative_path(key, channel_index);
             joined(key.plate.experiment.as_str(), &file)
         });
-        Some(self.store.file_location(&path))
+        let file = self.store.file_location(&path);
+        Some(match self.files {
+            SiteFiles::PerChannel => file,
+            SiteFiles::Colour => format!("{file}#{}", self.channels[channel_index].name),
+        })
     }
 
     fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
@@ -174,7 +215,7 @@ impl Screen for Rxrx1Screen {
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         let read = match self.path(site_index, channel_index) {
-            Some(path) => read_image(&*self.store, &path),
+            Some(path) => self.read(&path, channel_index),
             None => {
                 let mut found: Vec<&Experiment> = self.folders.keys().collect();
                 found.sort();
@@ -184,9 +225,13 @@ impl Screen for Rxrx1Screen {
         };
         read.map_err(|problem| self.image_error(site_index, channel_index, problem))
     }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
 }
 
-fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
+pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
     let experiment = table.column("experiment")?;
     let plate = table.column("plate")?;
     let well = table.column("well")?;

@@ -206,6 +206,8 @@ pub enum PerturbationKind {
     Sirna,
     /// A CRISPR guide.
     Crispr,
+    /// An over-expressed open reading frame.
+    Orf,
     /// A compound.
     Compound,
 }
@@ -425,9 +427,14 @@ impl ScreenDescription {
             _ => {}
         }
         for perturbation in &annotation.perturbations {
-            if perturbation.kind == PerturbationKind::Crispr && perturbation.gene.is_none() {
+            let reagents = match perturbation.kind {
+                PerturbationKind::Crispr => Some("guides"),
+                PerturbationKind::Orf => Some("constructs"),
+                PerturbationKind::Sirna | PerturbationKind::Compound => None,
+            };
+            if let (Some(reagents), None) = (reagents, &perturbation.gene) {
                 return Err(format!(
-                    "the guides of column '{}' have no gene\nhint: name its column as 'gene'",
+                    "the {reagents} of column '{}' have no gene\nhint: name its column as 'gene'",
                     perturbation.name
                 ));
             }

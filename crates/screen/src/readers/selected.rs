@@ -297,6 +297,26 @@ impl Screen for SelectedScreen {
             self.screen.read_region(site, source, region)
         })
     }
+
+    fn notes(&self) -> &[String] {
+        self.screen.notes()
+    }
+
+    fn illumination_path(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let site = self.stacks[site_index][0];
+        self.screen
+            .illumination_path(site, self.sources[channel_index])
+    }
+
+    fn read_illumination(
+        &self,
+        site_index: usize,
+        channel_index: usize,
+    ) -> Result<Option<Vec<u8>>, ScreenError> {
+        let site = self.stacks[site_index][0];
+        self.screen
+            .read_illumination(site, self.sources[channel_index])
+    }
 }
 
 /// Variance of the four-neighbour Laplacian over the inner pixels: large
