@@ -33,6 +33,10 @@ fn full_manifest() -> Manifest {
                 guide: "MTOR_1".into(),
                 gene: "MTOR".into(),
             },
+            Perturbation::Orf {
+                reagent: "ccsbBroad304_00001".into(),
+                gene: "NAT1".into(),
+            },
             Perturbation::Compound {
                 name: "DMSO".into(),
                 concentration_micromolar: None,

@@ -1,8 +1,7 @@
 //! Real screens, where they are at hand: `MORPHOSPACE_DATA` names the folder
 //! that holds `images/`.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use morphospace_core::{ControlRole, Stain};
 use morphospace_screen::conformance::check_screen;
@@ -11,22 +10,7 @@ use morphospace_screen::{
     open_screen, read_site,
 };
 
-use crate::support::{assert_names, message};
-
-fn data(folder: &str) -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("MORPHOSPACE_DATA") else {
-        // Written past the test harness, which hides what passing tests print.
-        let note = format!("SKIPPED: a test on real data ({folder}); set MORPHOSPACE_DATA\n");
-        let _ = std::io::stderr().write_all(note.as_bytes());
-        return None;
-    };
-    let path = Path::new(&root).join(folder);
-    assert!(
-        path.exists(),
-        "MORPHOSPACE_DATA is set but has no '{folder}'"
-    );
-    Some(path)
-}
+use crate::support::{assert_names, data, message};
 
 #[test]
 fn rxrx1_sample_has_36_sites_of_which_18_are_incomplete() {

@@ -1,7 +1,12 @@
 //! Tiny images and screens written for a test.
 
 use std::fs;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use morphospace_screen::conformance::check_screen;
+use morphospace_screen::store::{FolderStore, Store};
+use morphospace_screen::{Screen, ScreenFormat, open_screen};
 
 /// A grey 8-bit PNG whose pixels depend on `seed`.
 pub(crate) fn png_u8(width: u32, height: u32, seed: u8) -> Vec<u8> {
@@ -105,4 +110,94 @@ pub(crate) fn assert_names(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
+}
+
+/// Packs files into a tar archive.
+pub(crate) fn write_tar(archive: &Path, files: &[(String, Vec<u8>)]) {
+    let file = fs::File::create(archive).expect("created");
+    let mut builder = tar::Builder::new(file);
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder
+            .append_data(&mut header, name, &bytes[..])
+            .expect("packed");
+    }
+    builder.finish().expect("written");
+}
+
+/// Packs files into a zip archive.
+pub(crate) fn write_zip(archive: &Path, files: &[(String, Vec<u8>)]) {
+    let file = fs::File::create(archive).expect("created");
+    let mut writer = zip::ZipWriter::new(file);
+    for (name, bytes) in files {
+        writer
+            .start_file(name, zip::write::SimpleFileOptions::default())
+            .expect("started");
+        writer.write_all(bytes).expect("packed");
+    }
+    writer.finish().expect("written");
+}
+
+/// All files below a folder, by relative path.
+pub(crate) fn files_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let store = FolderStore::new(folder);
+    let paths = store.files("").expect("listed");
+    paths
+        .into_iter()
+        .map(|path| {
+            let bytes = store.read(&path).expect("read");
+            (path, bytes)
+        })
+        .collect()
+}
+
+/// Checks that a folder, and the same files in a zip and a tar archive of its
+/// name, are the same screen; hands back the folder's.
+#[track_caller]
+pub(crate) fn check_packed(folder: &Path, format: &ScreenFormat) -> Box<dyn Screen> {
+    let screen = open_screen(folder, Some(format)).expect("opens");
+    check_screen(&*screen).expect("conforms");
+    let archives = tempfile::tempdir().expect("a folder");
+    let stem = folder.file_name().expect("has one").to_string_lossy();
+    let zip = archives.path().join(format!("{stem}.zip"));
+    write_zip(&zip, &files_of(folder));
+    let tar = archives.path().join(format!("{stem}.tar"));
+    write_tar(&tar, &files_of(folder));
+    for archive in [zip, tar] {
+        let packed = open_screen(&archive, Some(format)).expect("opens packed");
+        check_screen(&*packed).expect("conforms packed");
+        assert_eq!(packed.sites(), screen.sites());
+        assert_eq!(packed.channels(), screen.channels());
+        for site in 0..screen.sites().len() {
+            for channel in 0..screen.channels().len() {
+                match (
+                    screen.read_plane(site, channel),
+                    packed.read_plane(site, channel),
+                ) {
+                    (Ok(plain), Ok(packed)) => assert_eq!(plain, packed),
+                    (Err(_), Err(_)) => {}
+                    _ => panic!("site {site} channel {channel} is in one of both"),
+                }
+            }
+        }
+    }
+    screen
+}
+
+/// The folder of real data, if `MORPHOSPACE_DATA` names one.
+pub(crate) fn data(folder: &str) -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("MORPHOSPACE_DATA") else {
+        // Written past the test harness, which hides what passing tests print.
+        let note = format!("SKIPPED: a test on real data ({folder}); set MORPHOSPACE_DATA\n");
+        let _ = std::io::stderr().write_all(note.as_bytes());
+        return None;
+    };
+    let path = Path::new(&root).join(folder);
+    assert!(
+        path.exists(),
+        "MORPHOSPACE_DATA is set but has no '{folder}'"
+    );
+    Some(path)
 }
