@@ -67,11 +67,12 @@ pub(crate) struct DeviceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ScreenArgs {
-    /// The screen: a folder, .zip or .tar archive, URL (s3://, gs://, az://, https://), or a TOML
-    /// file that describes it
+    /// The screen: a folder, .zip or .tar archive, or URL (s3://, gs://, az://, https://) in a known
+    /// layout or with screen.toml, or a TOML description
     #[arg(value_name = "SCREEN")]
     pub(crate) screen: PathBuf,
-    /// Layout, where it is not recognised: its name, or a TOML file that describes it
+    /// What the screen is read as, if not what its files say: `ome-zarr`, `rxrx3-core`, `rxrx3`,
+    /// `wilds`, `rxrx1`, `jump`, `imagexpress`, `harmony`, or a TOML file that describes it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<ScreenFormat>,
     /// Channels to use, in order, by stain; STAIN=NAME where the screen calls one otherwise, e.g.

@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field, Fields};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::store::{Entry, FolderStore, SharedStore, Store, StoreError};
 use morphospace_screen::{
-    InspectDepth, Rxrx3CoreScreen, Screen, ScreenFormat, decode_image, inspect, open_screen,
+    InspectDepth, Pixels, Rxrx3CoreScreen, Screen, ScreenFormat, decode_image, inspect, open_screen,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -388,4 +388,41 @@ fn threads_see_the_same_images() {
     let (store, _) = noisy_screen(folder.path());
     let screen = Rxrx3CoreScreen::open_in(store).expect("opens");
     check_screen(&screen).expect("conforms, and reads from all threads");
+}
+
+/// Images made by `tests/fixtures/jp2/make.py`.
+#[test]
+fn jpeg_2000_images_decode() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/jp2");
+    let fixture = |name: &str| fs::read(fixtures.join(name)).expect("committed");
+    let ramp = |x: usize, y: usize| (y * 7 + x * 3) % 256;
+    let pixels = || (0..32).flat_map(|y| (0..48).map(move |x| ramp(x, y)));
+    let mut rows = images("gene-001/Plate1/B02", 10, "");
+    rows[0].1 = fixture("lossless_u8.jp2");
+    rows[1].1 = fixture("lossless_u16.jp2");
+    rows[2].1 = fixture("lossy_u8.jp2");
+    rows[3].1 = fixture("lossy_u8.jp2");
+    rows[3].1.truncate(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "metadata_rxrx3_core.csv", metadata());
+    let name = "train-00000-of-00001.parquet";
+    write_shard(folder.path(), name, &rows, Form::Struct, 100);
+    let screen = open_screen(folder.path(), None).expect("opens");
+    check_screen(&*screen).expect("conforms");
+    let read = |channel| screen.read_plane(1, channel).expect("decodes");
+    let u8_values = pixels().map(|value| value as u8).collect::<Vec<_>>();
+    let u16_values = pixels().map(|value| value as u16 * 257).collect();
+    assert_eq!((read(0).width, read(0).height), (48, 32));
+    assert_eq!(read(0).pixels, Pixels::U8(u8_values.clone()));
+    assert_eq!(read(1).pixels, Pixels::U16(u16_values));
+    let Pixels::U8(lossy) = read(2).pixels else {
+        panic!("8 bit");
+    };
+    // The reference decoder is off by 1 at most; rounding may add one.
+    let mut pairs = lossy.iter().zip(&u8_values);
+    assert!(pairs.all(|(a, b)| a.abs_diff(*b) <= 2));
+    assert_names(
+        &message(screen.read_plane(1, 3)),
+        &["channel w4", "damaged"],
+    );
 }
