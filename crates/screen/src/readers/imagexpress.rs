@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use regex::Regex;
 
@@ -67,9 +68,8 @@ pub fn open_imagexpress(store: SharedStore) -> Result<IndexScreen, ScreenError> 
         if is_sheet(&path) {
             let folder = Folders::of(&path).plate;
             // Copies lie in the folders below; the first is the plate's own.
-            if !plates.sheets.contains_key(&folder) {
-                let sheet = read_sheet(&store, &path)?;
-                plates.sheets.insert(folder, sheet);
+            if let Entry::Vacant(entry) = plates.sheets.entry(folder) {
+                entry.insert(read_sheet(&store, &path)?);
             }
         } else if is_tiff(&path) {
             match plate_file(&expression, &path) {

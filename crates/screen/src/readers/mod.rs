@@ -26,7 +26,6 @@ pub use channel_choice::{ChannelChoice, UnknownChannelChoice, choose_channels};
 pub use harmony::open_harmony;
 pub use imagexpress::open_imagexpress;
 pub use index_screen::IndexScreen;
-pub use index_screen::IndexScreen;
 pub use jump::open_jump;
 pub use ome_zarr::OmeZarrScreen;
 pub use open::{ScreenFormat, open_screen};
