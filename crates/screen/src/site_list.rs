@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use morphospace_core::{PlateKey, Site, SiteKey, Well, WellAddress};
@@ -9,6 +10,9 @@ use crate::ScreenError;
 #[derive(Default)]
 pub(crate) struct Wells {
     seen: HashMap<(PlateKey, WellAddress), Arc<Well>>,
+    /// The well of the last row: most tables list the sites of a well one
+    /// after the other.
+    last: Option<Arc<Well>>,
 }
 
 impl Wells {
@@ -18,22 +22,30 @@ impl Wells {
         well: Well,
         place: impl FnOnce() -> String,
     ) -> Result<Arc<Well>, ScreenError> {
-        let key = (well.plate.clone(), well.address);
-        match self.seen.get(&key) {
-            None => {
-                let well = Arc::new(well);
-                self.seen.insert(key, Arc::clone(&well));
-                Ok(well)
-            }
-            Some(first) if agree(first, &well) => Ok(Arc::clone(first)),
-            Some(first) => Err(ScreenError::ConflictingWell {
+        let is_last = |last: &&Arc<Well>| last.address == well.address && last.plate == well.plate;
+        let shared = match self.last.as_ref().filter(is_last) {
+            Some(last) => Arc::clone(last),
+            None => match self.seen.entry((well.plate.clone(), well.address)) {
+                Entry::Occupied(first) => Arc::clone(first.get()),
+                Entry::Vacant(place) => {
+                    let well = Arc::new(well);
+                    place.insert(Arc::clone(&well));
+                    self.last = Some(Arc::clone(&well));
+                    return Ok(well);
+                }
+            },
+        };
+        if !agree(&shared, &well) {
+            return Err(ScreenError::ConflictingWell {
                 plate: well.plate.to_string(),
                 well: well.address.to_string(),
-                first: description(first),
+                first: description(&shared),
                 second: description(&well),
                 place: place(),
-            }),
+            });
         }
+        self.last = Some(Arc::clone(&shared));
+        Ok(shared)
     }
 }
 
