@@ -19,6 +19,8 @@
 //! [`Tiling`] cuts it into squares, [`SelfStandardisation`] brings each to
 //! the scale a network expects. [`inspect`] looks a screen over before time
 //! is spent on it, and [`Manifest`] keeps its table of sites in Parquet.
+//! [`split`] says which sites are for training and which for tests,
+//! [`sampler`] which of them make up a batch.
 //!
 //! ```no_run
 //! use morphospace_screen::{
@@ -50,10 +52,12 @@ mod intensity_statistics;
 mod manifest;
 mod pack;
 mod readers;
+pub mod sampler;
 mod screen;
 pub mod simulator;
 mod site_image;
 mod site_list;
+pub mod split;
 mod standardise;
 pub mod store;
 mod table;

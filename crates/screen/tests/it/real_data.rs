@@ -6,8 +6,7 @@ use std::path::Path;
 use morphospace_core::{ControlRole, Stain};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::{
-    InspectDepth, OnIncomplete, ReadSite, Rxrx1Screen, Screen, ScreenFormat, Tiling, inspect,
-    open_screen, read_site,
+    InspectDepth, OnIncomplete, ReadSite, ScreenFormat, Tiling, inspect, open_screen, read_site,
 };
 
 use crate::support::{assert_names, data, message};
@@ -98,19 +97,4 @@ fn imagehts_submorph_reads_through_its_description() {
             .len(),
         8
     );
-}
-
-#[test]
-fn rxrx1_metadata_has_125510_sites() {
-    let Some(root) = data("metadata/rxrx1") else {
-        return;
-    };
-    let screen = Rxrx1Screen::open(&root).expect("opens");
-    assert_eq!(screen.sites().len(), 125_510);
-    let unlabelled = screen
-        .sites()
-        .iter()
-        .filter(|site| site.well.label().is_none())
-        .count();
-    assert_eq!(unlabelled, 39_794);
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use morphospace_core::{ControlRole, Perturbation, PlateKey, Site, SiteKey, Well, WellAddress};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::store::{FolderStore, Store};
 use morphospace_screen::{Screen, ScreenFormat, open_screen};
@@ -200,4 +202,76 @@ pub(crate) fn data(folder: &str) -> Option<PathBuf> {
         "MORPHOSPACE_DATA is set but has no '{folder}'"
     );
     Some(path)
+}
+
+/// The sites, numbered from 1, of a well whose cell type is its experiment's
+/// series. The label `EMPTY` is an untreated well, `None` an unknown label.
+pub(crate) fn sites_of_well(
+    experiment: &str,
+    plate: &str,
+    address: WellAddress,
+    label: Option<&str>,
+    num_sites: u32,
+) -> Vec<Site> {
+    let plate = PlateKey::new(experiment, plate);
+    let sirna = label
+        .filter(|label| *label != "EMPTY")
+        .map(|label| Perturbation::Sirna {
+            name: label.to_owned(),
+            gene: None,
+        });
+    let well = Arc::new(Well {
+        address,
+        original_address: address.to_string(),
+        perturbations: sirna.into_iter().collect(),
+        background: None,
+        control_role: match label {
+            Some("EMPTY") => ControlRole::Untreated,
+            _ => ControlRole::Treatment,
+        },
+        cell_type: Some(plate.experiment.series().to_owned()),
+        plate,
+    });
+    let site = |number| Site {
+        key: SiteKey::new(well.plate.clone(), address, number),
+        well: Arc::clone(&well),
+    };
+    (1..=num_sites).map(site).collect()
+}
+
+/// Sites of experiments designed as RxRx1's: on each plate its own group of
+/// treatments, then the positive controls of all plates and an untreated
+/// well; two sites per well.
+pub(crate) fn designed_sites(
+    experiments: &[String],
+    num_plates: usize,
+    num_treatments: usize,
+    num_positive_controls: usize,
+) -> Vec<Site> {
+    const NUM_COLUMNS: usize = 22;
+    let mut sites = Vec::new();
+    for experiment in experiments {
+        for plate in 0..num_plates {
+            let treatments =
+                (0..num_treatments).map(|i| format!("sirna_{}", plate * num_treatments + i));
+            let controls = (0..num_positive_controls).map(|i| format!("control_{i}"));
+            let labels = treatments.chain(controls).chain(["EMPTY".to_owned()]);
+            for (place, label) in labels.enumerate() {
+                let (row, column) = (1 + place / NUM_COLUMNS, 1 + place % NUM_COLUMNS);
+                let address = WellAddress::from_indices(row, column).expect("on the plate");
+                let plate = (plate + 1).to_string();
+                sites.extend(sites_of_well(experiment, &plate, address, Some(&label), 2));
+            }
+        }
+    }
+    sites.sort_by(|a, b| a.key.cmp(&b.key));
+    sites
+}
+
+/// The names of RxRx1's 51 experiments.
+pub(crate) fn rxrx1_experiments() -> Vec<String> {
+    [("HEPG2", 11), ("HUVEC", 24), ("RPE", 11), ("U2OS", 5)]
+        .into_iter()
+        .flat_map(|(series, count)| (1..=count).map(move |i| format!("{series}-{i:02}")))
+        .collect()
 }

@@ -1,0 +1,80 @@
+/// Why sites cannot be sampled as asked.
+///
+/// Every message has the numbers and, on a line that starts with `hint:`,
+/// what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SamplerError {
+    /// There is nothing to sample.
+    #[error("there is no site to sample\nhint: check which part of which split is used")]
+    NoSites,
+    /// A size is 0.
+    #[error("{what} is 0\nhint: give at least 1")]
+    ZeroSize {
+        /// The setting.
+        what: &'static str,
+    },
+    /// Fewer sites than one batch takes, and no site may be used twice.
+    #[error(
+        "{num_sites} sites do not fill a batch of {batch_size}\nhint: use smaller batches, or let \
+         them wrap around"
+    )]
+    TooFewSites {
+        /// Sites to sample.
+        num_sites: usize,
+        /// Sites of one batch.
+        batch_size: usize,
+    },
+    /// A domain has fewer sites than one ghost batch takes.
+    #[error(
+        "{domain} has {num_sites} sites, which do not fill a ghost batch of {ghost_batch_size}\n\
+         hint: use smaller ghost batches, or let them wrap around"
+    )]
+    TooSmallDomain {
+        /// The experiment or plate.
+        domain: String,
+        /// Its sites.
+        num_sites: usize,
+        /// Sites of one ghost batch.
+        ghost_batch_size: usize,
+    },
+    /// Too few ghost batches for one step.
+    #[error(
+        "{num_ghost_batches} ghost batches do not make a step of {ghosts_per_step}\nhint: use \
+         fewer per step, or let them wrap around"
+    )]
+    TooFewGhostBatches {
+        /// Ghost batches of an epoch.
+        num_ghost_batches: usize,
+        /// Ghost batches of one step.
+        ghosts_per_step: usize,
+    },
+    /// Labels are needed and not known.
+    #[error(
+        "{num_unknown} of {num_sites} sites have an unknown label, first {first}\nhint: sample \
+         from a part of a split made with --only-labelled"
+    )]
+    UnknownLabels {
+        /// Sites whose perturbation is not known.
+        num_unknown: usize,
+        /// Sites to sample.
+        num_sites: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// Sites have no partner to be paired with.
+    #[error(
+        "{num_unpaired} of {num_sites} sites have no partner: no site of the same label in \
+         another experiment{}, first {first}\nhint: leave such sites out, or sample more \
+         experiments", if *other_cell_type { " of another cell type" } else { "" }
+    )]
+    NoPartner {
+        /// Sites without a partner.
+        num_unpaired: usize,
+        /// Sites to sample.
+        num_sites: usize,
+        /// Whether partners had to be of another cell type.
+        other_cell_type: bool,
+        /// The first of them.
+        first: String,
+    },
+}

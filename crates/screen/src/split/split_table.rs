@@ -1,0 +1,267 @@
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, Schema};
+use morphospace_core::{Provenance, Site, suggestion, write_atomically};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use super::error::SplitError;
+use super::part::Part;
+use crate::ScreenError;
+use crate::site_list::site_key_text;
+
+/// Key of the provenance in a Parquet file's metadata.
+const PROVENANCE_KEY: &str = "morphospace";
+/// Sites per record batch.
+const BATCH_LEN: usize = 16_384;
+
+/// Which sites of a screen are for training, validation and test, as one
+/// Parquet file that later stages and other programs read: `split.parquet`.
+///
+/// One row per site that has a part, with `site_key` (see
+/// [`site_key_text`]), `part` (`train`, `validation`, `test`) and `fold`, the
+/// same in every row and empty where the scheme has no folds. The provenance
+/// stands in the file's key-value metadata. Unknown columns are ignored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// Site and part, each site once, in the order of the screen.
+    pub rows: Vec<(String, Part)>,
+    /// Which fold of several this is, from 1.
+    pub fold: Option<u32>,
+    /// Where the table comes from.
+    pub provenance: Option<Provenance>,
+}
+
+impl Split {
+    /// The part of each site of a screen, `None` for those in no part.
+    ///
+    /// # Errors
+    /// The split is of another screen: it names sites that are not there.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use morphospace_screen::split::{Part, read_split};
+    /// use morphospace_screen::open_screen;
+    ///
+    /// let screen = open_screen("rxrx1".as_ref(), None)?;
+    /// let split = read_split("split.parquet".as_ref())?;
+    /// let parts = split.parts(screen.sites())?;
+    /// let to_train: Vec<usize> = (0..parts.len())
+    ///     .filter(|&site_index| parts[site_index] == Some(Part::Train))
+    ///     .collect();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn parts(&self, sites: &[Site]) -> Result<Vec<Option<Part>>, SplitError> {
+        let mut parts = vec![None; sites.len()];
+        let mut index_of = HashMap::with_capacity(sites.len());
+        for (index, site) in sites.iter().enumerate() {
+            let key = site_key_text(&site.key);
+            if index_of.insert(key.clone(), index).is_some() {
+                return Err(SplitError::AmbiguousKey { key });
+            }
+        }
+        let mut missing = Vec::new();
+        for (key, part) in &self.rows {
+            match index_of.get(key) {
+                Some(&index) => parts[index] = Some(*part),
+                None => missing.push(key),
+            }
+        }
+        match missing.first() {
+            None => Ok(parts),
+            Some(first) => Err(SplitError::OtherScreen {
+                num_missing: missing.len(),
+                num_rows: self.rows.len(),
+                first: (*first).clone(),
+            }),
+        }
+    }
+}
+
+/// Writes a split; the file appears whole or not at all.
+///
+/// # Errors
+/// [`ScreenError::CannotWrite`].
+pub fn write_split(path: &Path, split: &Split) -> Result<(), ScreenError> {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("site_key", DataType::Utf8, false),
+        Field::new("part", DataType::Utf8, false),
+        Field::new("fold", DataType::UInt32, true),
+    ]));
+    let provenance = split.provenance.as_ref().map(|provenance| {
+        vec![KeyValue::new(
+            PROVENANCE_KEY.to_owned(),
+            provenance.to_json(),
+        )]
+    });
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(provenance)
+        .build();
+    write_atomically(path, |file| {
+        let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
+        for rows in split.rows.chunks(BATCH_LEN) {
+            let keys: StringArray = rows.iter().map(|(key, _)| Some(key)).collect();
+            let parts: StringArray = rows.iter().map(|(_, part)| Some(part.as_str())).collect();
+            let folds: UInt32Array = rows.iter().map(|_| split.fold).collect();
+            let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(parts), Arc::new(folds)];
+            writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+        }
+        writer.close()?;
+        Ok::<(), ParquetError>(())
+    })
+    .map_err(|error| ScreenError::CannotWrite {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// Reads a split. Columns that others added are ignored.
+///
+/// # Errors
+/// [`ScreenError`] names the file and the column or row: a column or value
+/// that is missing, an unknown part, a site that occurs twice, several folds
+/// in one table.
+pub fn read_split(path: &Path) -> Result<Split, ScreenError> {
+    let table = path.display().to_string();
+    let invalid = |message: String| ScreenError::InvalidTable {
+        table: table.clone(),
+        message,
+    };
+    let file = File::open(path).map_err(|source| ScreenError::CannotRead {
+        path: path.to_owned(),
+        source,
+    })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|error| invalid(error.to_string()))?;
+    let provenance = builder
+        .metadata()
+        .file_metadata()
+        .key_value_metadata()
+        .into_iter()
+        .flatten()
+        .find(|pair| pair.key == PROVENANCE_KEY)
+        .and_then(|pair| pair.value.as_deref())
+        .map(parse_provenance)
+        .transpose()
+        .map_err(|message| invalid(format!("metadata '{PROVENANCE_KEY}': {message}")))?;
+
+    let mut rows: Vec<(String, Part)> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut fold = None;
+    for batch in builder
+        .build()
+        .map_err(|error| invalid(error.to_string()))?
+    {
+        let batch = batch.map_err(|error| invalid(error.to_string()))?;
+        let columns = Columns::of(&table, &batch)?;
+        for row in 0..batch.num_rows() {
+            let place = format!("row {}", rows.len() + 1);
+            let (key, part) = columns
+                .row(row)
+                .map_err(|error| invalid(format!("{place}, {error}")))?;
+            if !seen.insert(key.clone()) {
+                return Err(invalid(format!(
+                    "{place}: site '{key}' occurs twice\nhint: keep each site in one part"
+                )));
+            }
+            let fold_of_row = columns.fold(row);
+            if *fold.get_or_insert(fold_of_row) != fold_of_row {
+                return Err(invalid(format!(
+                    "{place}, column 'fold': several folds\nhint: write one file per fold"
+                )));
+            }
+            rows.push((key, part));
+        }
+    }
+    Ok(Split {
+        rows,
+        fold: fold.flatten(),
+        provenance,
+    })
+}
+
+fn parse_provenance(json: &str) -> Result<Provenance, String> {
+    let provenance = Provenance::from_json(json).map_err(|error| error.to_string())?;
+    if provenance.schema_version > Provenance::SCHEMA_VERSION {
+        return Err(format!(
+            "schema version {} is newer than {}\nhint: update morphospace",
+            provenance.schema_version,
+            Provenance::SCHEMA_VERSION
+        ));
+    }
+    Ok(provenance)
+}
+
+/// The columns of one record batch.
+struct Columns {
+    keys: StringArray,
+    parts: StringArray,
+    folds: UInt32Array,
+}
+
+impl Columns {
+    fn of(table: &str, batch: &RecordBatch) -> Result<Self, ScreenError> {
+        let column = |name: &str, data_type: DataType| {
+            let column = batch
+                .column_by_name(name)
+                .ok_or_else(|| missing_column(table, batch, name))?;
+            cast(column, &data_type).map_err(|error| ScreenError::InvalidTable {
+                table: table.to_owned(),
+                message: format!("column '{name}': {error}"),
+            })
+        };
+        Ok(Self {
+            keys: column("site_key", DataType::Utf8)?
+                .as_string::<i32>()
+                .clone(),
+            parts: column("part", DataType::Utf8)?.as_string::<i32>().clone(),
+            folds: column("fold", DataType::UInt32)?
+                .as_primitive::<UInt32Type>()
+                .clone(),
+        })
+    }
+
+    fn row(&self, row: usize) -> Result<(String, Part), String> {
+        let text = |column: &StringArray, name: &str| {
+            if column.is_null(row) {
+                return Err(format!("column '{name}': there is no value"));
+            }
+            Ok(column.value(row).to_owned())
+        };
+        let part = text(&self.parts, "part")?
+            .parse()
+            .map_err(|error| format!("column 'part': {error}"))?;
+        Ok((text(&self.keys, "site_key")?, part))
+    }
+
+    fn fold(&self, row: usize) -> Option<u32> {
+        self.folds.is_valid(row).then(|| self.folds.value(row))
+    }
+}
+
+fn missing_column(table: &str, batch: &RecordBatch, name: &str) -> ScreenError {
+    let schema = batch.schema();
+    let available: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    ScreenError::MissingColumn {
+        table: table.to_owned(),
+        column: name.to_owned(),
+        near: suggestion(name, available.iter().map(String::as_str)).map(str::to_owned),
+        available,
+    }
+}
