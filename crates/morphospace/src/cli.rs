@@ -7,6 +7,7 @@ use morphospace::device::DeviceChoice;
 use morphospace_map::AlignMethod;
 use morphospace_models::Pooling;
 use morphospace_profiles::Schema;
+use morphospace_screen::split::SplitLevel;
 use morphospace_screen::{
     ChannelChoice, EdgePolicy, OnIncomplete, ScreenFormat, TileSelection, ZSelection,
 };
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Pack a screen into OME-Zarr plates that are fast to read in pieces
     Pack(PackArgs),
+    /// Decide which sites are for training, validation and test
+    Split(SplitArgs),
     /// Train a network on a screen; the same command goes on after a kill
     Train(TrainArgs),
     /// Turn the images of a screen into profiles, one row per well
@@ -156,6 +159,75 @@ pub(crate) struct PackArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SplitArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// The rule by which sites come to parts
+    #[arg(long)]
+    pub(crate) scheme: SchemeArg,
+    /// Seed of the schemes that draw
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Fold of cross-validation, 1 to 6
+    #[arg(long)]
+    pub(crate) fold: Option<u32>,
+    /// What stratified schemes draw: wells with all their sites (default), or
+    /// single sites
+    #[arg(long, value_name = "well|site")]
+    pub(crate) level: Option<SplitLevel>,
+    /// Only this cell type (cross-validation: HUVEC by default)
+    #[arg(long)]
+    pub(crate) cell_type: Option<String>,
+    /// Experiments to test on
+    #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT")]
+    pub(crate) experiments: Vec<String>,
+    /// Experiments to validate on
+    #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT")]
+    pub(crate) validation_experiments: Vec<String>,
+    /// How many experiments of the cell type to train on
+    #[arg(long, alias = "k", value_name = "K")]
+    pub(crate) num_experiments: Option<usize>,
+    /// Share of the wells to train on (batch-stratified: 33/51 by default)
+    #[arg(long, value_name = "0..1")]
+    pub(crate) train_fraction: Option<f64>,
+    /// Leave out experiments that have a site with an unknown label
+    #[arg(long)]
+    pub(crate) only_labelled: bool,
+    /// Table to write
+    #[arg(long, value_name = "PARQUET")]
+    pub(crate) output: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemeArg {
+    /// RxRx1's official 33 training and 18 test experiments (also: full)
+    #[value(alias = "full")]
+    BatchSeparated,
+    /// Every class and every experiment in training and test
+    BatchStratified,
+    /// Four fifths of the wells of every experiment to train
+    #[value(name = "stratified-80-20")]
+    Stratified8020,
+    /// One of six folds of the experiments of a cell type: 16, 4 and 4 of HUVEC
+    CrossValidation,
+    /// Fold 1 of cross-validation
+    F0,
+    /// WILDS: site 1 of the training experiments, 4 to validate, 14 to test
+    WildsOfficial,
+    /// WILDS: the same, tested on site 2 of the training experiments
+    WildsOfficialId,
+    /// WILDS: site 1 of the test experiments in place of some of training
+    WildsMixedToTest,
+    /// A few training experiments of one cell type of RxRx1
+    ExperimentsOfOneCellType,
+    /// The named experiments to test, all others to train
+    LeaveExperimentOut,
 }
 
 #[derive(Debug, Args)]

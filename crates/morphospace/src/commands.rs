@@ -10,6 +10,7 @@ mod inspect;
 mod pack;
 mod report;
 mod simulate;
+mod split;
 mod train;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Pack(args) => pack::run(&args),
+        Command::Split(args) => split::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Align(args) => align::run(&args),

@@ -5,5 +5,6 @@
 mod cli;
 mod layers;
 mod pipeline;
+mod split;
 mod support;
 mod tables;
