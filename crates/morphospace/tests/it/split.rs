@@ -7,7 +7,7 @@ use morphospace_screen::split::{Part, read_split};
 
 use crate::support::{Run, morphospace};
 
-/// A screen of RxRx1's 51 experiments, one labelled well of two sites each;
+/// A screen of RxRx1's 51 experiments, two labelled wells of two sites each;
 /// labels of the experiments in `hidden` are blank.
 fn screen(folder: &Path, hidden: &[&str]) {
     let mut table = "experiment,plate,well,site,well_type,sirna\n".to_owned();
@@ -19,8 +19,8 @@ fn screen(folder: &Path, hidden: &[&str]) {
             } else {
                 "s1"
             };
-            for site in [1, 2] {
-                table.push_str(&format!("{name},1,B02,{site},treatment,{label}\n"));
+            for well_and_site in ["B02,1", "B02,2", "B03,1", "B03,2"] {
+                table.push_str(&format!("{name},1,{well_and_site},treatment,{label}\n"));
             }
         }
     }
@@ -28,10 +28,10 @@ fn screen(folder: &Path, hidden: &[&str]) {
     fs::write(folder.join("screen/metadata.csv"), table).expect("written");
 }
 
-fn run(folder: &Path, args: &[&str]) -> Run {
-    let mut all = vec!["split", "screen", "--output", "split.parquet", "--scheme"];
-    all.extend(args);
-    morphospace(folder, &all)
+fn run(folder: &Path, scheme_and_flags: &str) -> Run {
+    let mut args = vec!["split", "screen", "--output", "split.parquet", "--scheme"];
+    args.extend(scheme_and_flags.split_whitespace());
+    morphospace(folder, &args)
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_split_is_written_and_summed_up() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     screen(folder, &[]);
-    let done = run(folder, &["batch-separated"]).expect_status(0);
+    let done = run(folder, "batch-separated").expect_status(0);
     for part in [
         "train       all                   33",
         "HUVEC-18 and RPE-03",
@@ -47,14 +47,14 @@ fn a_split_is_written_and_summed_up() {
         assert!(done.stdout.contains(part), "{}", done.stdout);
     }
     let split = read_split(&folder.join("split.parquet")).expect("written");
-    assert_eq!(split.rows.len(), 102);
-    assert_eq!(split.rows[101], ("U2OS-05_1_B02_2".to_owned(), Part::Test));
+    assert_eq!(split.rows.len(), 204);
+    assert_eq!(split.rows[203], ("U2OS-05_1_B03_2".to_owned(), Part::Test));
     let provenance = split.provenance.expect("has one");
     assert_eq!(provenance.settings["screen"], "screen");
 
-    let same = run(folder, &["full", "--json"]).expect_status(0);
+    let same = run(folder, "full --json").expect_status(0);
     let summary: serde_json::Value = serde_json::from_str(&same.stdout).expect("JSON");
-    assert_eq!(summary["parts"]["test"]["total"]["num_sites"], 36);
+    assert_eq!(summary["parts"]["test"]["total"]["num_sites"], 72);
 }
 
 #[test]
@@ -63,53 +63,25 @@ fn every_scheme_takes_its_flags() {
     let folder = folder.path();
     screen(folder, &[]);
     for (args, num_sites) in [
+        ("batch-stratified --train-fraction 0.5 --seed 3", 204),
+        ("batch-stratified --level site", 204),
+        ("stratified-80-20 --cell-type HUVEC --level site", 96),
+        ("cross-validation --fold 6", 96),
+        ("f0", 96),
+        ("wilds-official", 66 + 4 * 18),
         (
-            &["batch-stratified", "--train-fraction", "0.5", "--seed", "3"][..],
-            102,
+            "wilds-official-id --validation-experiments RPE-08,U2OS-04",
+            66 + 8 + 66,
         ),
-        (&["batch-stratified", "--level", "site"], 102),
-        (
-            &[
-                "stratified-80-20",
-                "--cell-type",
-                "HUVEC",
-                "--level",
-                "site",
-            ],
-            48,
-        ),
-        (&["cross-validation", "--fold", "6"], 48),
-        (&["f0"], 48),
-        (&["wilds-official"], 33 + 2 * 18),
-        (
-            &[
-                "wilds-official-id",
-                "--validation-experiments",
-                "RPE-08,U2OS-04",
-            ],
-            33 + 4 + 33,
-        ),
-        (&["wilds-mixed-to-test"], 33 + 8 + 14),
-        (
-            &[
-                "experiments-of-one-cell-type",
-                "--cell-type",
-                "U2OS",
-                "--k",
-                "2",
-            ],
-            8,
-        ),
-        (
-            &["leave-experiment-out", "--experiments", "RPE-1,RPE-2"],
-            102,
-        ),
+        ("wilds-mixed-to-test", 66 + 16 + 28),
+        ("experiments-of-one-cell-type --cell-type U2OS --k 2", 16),
+        ("leave-experiment-out --experiments RPE-1,RPE-2", 204),
     ] {
         run(folder, args).expect_status(0);
         let split = read_split(&folder.join("split.parquet")).expect("written");
-        assert_eq!(split.rows.len(), num_sites, "{args:?}");
+        assert_eq!(split.rows.len(), num_sites, "{args}");
     }
-    run(folder, &["wilds-official"])
+    run(folder, "wilds-official")
         .expect_status(0)
         .expect_stderr(&[
             "first test experiment of each cell type",
@@ -124,64 +96,55 @@ fn what_cannot_be_split_is_refused_before_anything_is_written() {
     screen(folder, &["U2OS-05"]);
     for (args, parts) in [
         (
-            &["cross-validation"][..],
+            "cross-validation",
             &["needs a fold", "hint: give --fold"][..],
         ),
         (
-            &["experiments-of-one-cell-type"],
+            "experiments-of-one-cell-type",
             &["needs a cell type", "hint:"],
         ),
         (
-            &["experiments-of-one-cell-type", "--cell-type", "RPE"],
-            &["--num-experiments"],
+            "experiments-of-one-cell-type --cell-type RPE",
+            &["hint: give --num-experiments"],
         ),
         (
-            &["batch-separated", "--fold", "1"],
+            "batch-separated --fold 1",
             &["no use for --fold", "hint: it takes none"],
         ),
         (
-            &["f0", "--experiments", "RPE-01"],
+            "f0 --experiments RPE-01",
             &[
                 "'f0' has no use for --experiments",
                 "hint: it takes --cell-type",
             ],
         ),
         (
-            &["batch-stratified"],
-            &["2 of 102 sites have an unknown label", "--only-labelled"],
+            "batch-stratified",
+            &["4 of 204 sites have an unknown label", "--only-labelled"],
         ),
         (
-            &["batch-stratified", "--level", "plate"],
+            "batch-stratified --level plate",
             &["'plate' is not a level", "well, site"],
         ),
         (
-            &["leave-experiment-out", "--experiments", "RPE-12"],
-            &["did you mean 'RPE-1"],
+            "leave-experiment-out --experiments RPE-12",
+            &["no experiment 'RPE-12'", "did you mean"],
         ),
-        (
-            &["batch-seperated"],
-            &["batch-seperated", "batch-separated"],
-        ),
+        ("batch-separate", &["'batch-separate'", "'batch-separated'"]),
     ] {
         run(folder, args).expect_status(2).expect_stderr(parts);
     }
-    morphospace(
-        folder,
-        &[
-            "split",
-            "screen",
-            "--scheme",
-            "full",
-            "--output",
-            "split.csv",
-        ],
-    )
-    .expect_status(2)
-    .expect_stderr(&["split.csv", "hint: a split is written as Parquet"]);
+    let args = [
+        "split",
+        "screen",
+        "--scheme",
+        "full",
+        "--output",
+        "split.csv",
+    ];
+    morphospace(folder, &args)
+        .expect_status(2)
+        .expect_stderr(&["split.csv", "hint: a split is written as Parquet"]);
     assert!(!folder.join("split.parquet").exists());
-    run(
-        folder,
-        &["batch-stratified", "--only-labelled", "--level", "site"],
-    )
-    .expect_status(0);
+    run(folder, "batch-stratified --only-labelled --level site").expect_status(0);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use morphospace_core::{Seed, Site, WellAddress};
+use morphospace_core::{Seed, Site, WellAddress, sha256_hex};
 use morphospace_screen::split::{
     Leaks, Part, Split, SplitConfig, SplitError, SplitLevel, SplitScheme, make_split, read_split,
     write_split,
@@ -176,6 +176,34 @@ fn seeds_change_what_is_drawn_and_nothing_else() {
         assert_ne!(rows(1), rows(2), "{}", scheme.name());
         assert_eq!(rows(1).len(), rows(2).len(), "{}", scheme.name());
     }
+}
+
+#[test]
+fn draws_are_frozen() {
+    // A change here changes every split that is made anew: if it is meant,
+    // CHANGELOG.md says so.
+    let sites = designed_sites(&rxrx1_experiments(), 1, 6, 1);
+    let schemes = [
+        SplitScheme::BatchStratified {
+            train_fraction: SplitScheme::BATCH_STRATIFIED_TRAIN_FRACTION,
+            level: SplitLevel::Well,
+        },
+        SplitScheme::Stratified8020 {
+            cell_type: None,
+            level: SplitLevel::Well,
+        },
+    ];
+    let digests = schemes.map(|scheme| {
+        let config = SplitConfig {
+            scheme,
+            seed: Seed::new(1),
+            only_labelled: false,
+        };
+        let split = make_split(&sites, &config).expect("can be split");
+        let parts: String = split.rows.iter().map(|(_, part)| part.as_str()).collect();
+        sha256_hex(parts.as_bytes())[..16].to_owned()
+    });
+    assert_eq!(digests, ["ea66b2f7041a32a0", ""]);
 }
 
 #[test]
