@@ -9,7 +9,8 @@ use morphospace_models::Pooling;
 use morphospace_profiles::Schema;
 use morphospace_screen::split::SplitLevel;
 use morphospace_screen::{
-    ChannelChoice, EdgePolicy, OnIncomplete, ScreenFormat, TileSelection, ZSelection,
+    ChannelChoice, ControlImages, EdgePolicy, NormalisationScheme, OnIncomplete, ScreenFormat,
+    TileSelection, ZSelection,
 };
 
 use crate::network_source::NetworkSource;
@@ -32,12 +33,14 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Write a simulated screen in the layout of RxRx1
     Simulate(SimulateArgs),
-    /// Look a screen over: counts, missing and unreadable images
+    /// Look a screen over: counts, missing and unreadable images, quality of images
     Inspect(InspectArgs),
     /// Pack a screen into OME-Zarr plates that are fast to read in pieces
     Pack(PackArgs),
     /// Decide which sites are for training, validation and test
     Split(SplitArgs),
+    /// Compute means and standard deviations of plates, experiments or a screen
+    Normalise(NormaliseArgs),
     /// Train a network on a screen; the same command goes on after a kill
     Train(TrainArgs),
     /// Turn the images of a screen into profiles, one row per well
@@ -126,15 +129,79 @@ pub(crate) struct SimulateArgs {
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) screen: ScreenArgs,
-    /// Decode every image; otherwise one site per plate, and presence for the rest
-    #[arg(long)]
+    /// How closely images are looked at
+    #[arg(long, default_value = "presence")]
+    pub(crate) depth: DepthArg,
+    /// The same as --depth decode
+    #[arg(long, conflicts_with = "depth")]
     pub(crate) decode: bool,
-    /// Also write the table of sites to this Parquet file
+    /// Override one threshold of quality control, e.g. --set outlier_z=3.5
+    /// (repeatable): blank_sd, saturated_fraction, outlier_z, min_images,
+    /// few_cells_fraction
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Also write the table of sites, with one qc_ column per flag, to this Parquet file
     #[arg(long, value_name = "PARQUET")]
     pub(crate) manifest: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Also write what was measured of every image to this Parquet file
+    #[arg(long, value_name = "PARQUET")]
+    pub(crate) qc: Option<PathBuf>,
+    /// Also draw a page with plate heat maps
+    #[arg(long, value_name = "HTML")]
+    pub(crate) page: Option<PathBuf>,
+    /// Print JSON; with a file, write it there
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DepthArg {
+    /// Whether each file is there; one site per plate is decoded
+    Presence,
+    /// Decode every image
+    Decode,
+    /// Measure every image, and compare it with the others of its plate
+    Quality,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NormaliseArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// all_images, controls_per_experiment, all_per_experiment,
+    /// controls_per_plate, all_per_plate, global_mean_of_stats or
+    /// all_per_experiment_unbiased
+    #[arg(long, value_name = "SCHEME")]
+    pub(crate) scheme: NormalisationScheme,
+    /// Which images are control images
+    #[arg(long, default_value = "negative-and-positive")]
+    pub(crate) controls: ControlImagesArg,
+    /// Only these experiments, e.g. those of the training set
+    #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT")]
+    pub(crate) experiments: Vec<String>,
+    /// What to do with sites that lack images
+    #[arg(long, default_value = "fail", value_name = "fail|skip")]
+    pub(crate) on_incomplete: OnIncomplete,
+    /// Table to write; one that answers the same question is used as it is
+    #[arg(long, default_value = "normalisation.parquet", value_name = "PARQUET")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ControlImagesArg {
+    /// Those of all wells that are no treatments
+    NegativeAndPositive,
+    /// Those of negative controls and untreated wells
+    Negative,
+}
+
+impl From<ControlImagesArg> for ControlImages {
+    fn from(controls: ControlImagesArg) -> Self {
+        match controls {
+            ControlImagesArg::NegativeAndPositive => Self::NegativeAndPositive,
+            ControlImagesArg::Negative => Self::Negative,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

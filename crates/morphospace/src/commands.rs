@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod embed;
 mod inspect;
+mod normalise;
 mod pack;
 mod report;
 mod simulate;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Pack(args) => pack::run(&args),
         Command::Split(args) => split::run(&args),
+        Command::Normalise(args) => normalise::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Align(args) => align::run(&args),

@@ -31,5 +31,6 @@ pub use morphospace_train as train;
 
 pub mod device;
 pub mod evaluation;
+pub mod inspection_page;
 pub mod oracle;
 pub mod run_report;

@@ -12,10 +12,14 @@
 //! | [`ScoreTable`] | scores with intervals and chance levels, drawn on one axis per benchmark |
 //! | [`ScatterFigure`] | 2-D projections, e.g. before and after alignment, coloured by batch and by group |
 //! | [`PlateHeatMap`] | one value per well of a plate |
+//! | [`PlateGrid`] | one value per well of many plates, small and side by side |
+//! | [`CountTable`] | counts by group |
 //! | [`ImagePanel`] | the channels of a site and their colour composite |
 //! | [`LineFigure`] | curves, e.g. the training loss |
 //! | [`FailureTable`] | sites that are incomplete or unreadable, by name |
 //! | [`Notes`] | warnings and notes |
+//!
+//! [`InspectionPage`] is the page about the quality of a screen's images.
 //!
 //! The same input gives the same bytes. Any text may be hostile: it is
 //! escaped, and values that are not finite are named instead of drawn.
@@ -34,10 +38,12 @@
 //! ```
 
 mod axis;
+mod count_table;
 mod escape;
 mod failure_table;
 mod frame;
 mod image_panel;
+mod inspection_page;
 mod key_value_table;
 mod line_figure;
 mod natural_order;
@@ -45,18 +51,24 @@ mod notes;
 mod number;
 mod page;
 mod palette;
+mod plate_grid;
 mod plate_heat_map;
 mod scatter_figure;
 mod score_table;
 mod section;
 
+pub use count_table::CountTable;
 pub use failure_table::{Failure, FailureTable};
 pub use image_panel::{ImageChannel, ImagePanel};
+pub use inspection_page::{
+    InspectedPlate, InspectedWell, InspectionPage, PanelSection, PlatePanel,
+};
 pub use key_value_table::KeyValueTable;
 pub use line_figure::{LineFigure, LineSeries};
 pub use notes::Notes;
 pub use number::format_number;
 pub use page::{Page, ReportError, write_page};
+pub use plate_grid::{GridPlate, GridWell, PlateGrid};
 pub use plate_heat_map::{HeatMapWell, PlateHeatMap};
 pub use scatter_figure::{
     Colouring, Projection, ScatterFigure, ScatterPanel, ScatterPoint, ScatterRow,

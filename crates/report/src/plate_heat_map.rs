@@ -98,7 +98,7 @@ impl PlateHeatMap {
             .map(|(a, b)| (a.min(b), a.max(b)))
             .or_else(|| extent(values()));
         let axis = range.map(|(low, high)| Axis::between(low, high, 4));
-        let shown = Shown::of(wells.keys().copied());
+        let shown = ShownWells::of(wells.keys().copied());
         let layout = shown.as_ref().map(|shown| Layout::of(shown, axis.as_ref()));
         let width = layout.as_ref().map_or(0.0, |layout| layout.width);
         writeln!(
@@ -123,7 +123,7 @@ impl PlateHeatMap {
         &self,
         html: &mut String,
         wells: &BTreeMap<WellAddress, &HeatMapWell>,
-        shown: &Shown,
+        shown: &ShownWells,
         layout: &Layout,
         axis: Option<&Axis>,
     ) -> std::fmt::Result {
@@ -210,7 +210,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(shown: &Shown, axis: Option<&Axis>) -> Self {
+    fn of(shown: &ShownWells, axis: Option<&Axis>) -> Self {
         // Plates with many columns get smaller wells, so that they fit a page.
         let pitch = if shown.num_columns() > 24 { 15.0 } else { 20.0 };
         let plate_height = pitch * shown.num_rows() as f64;
@@ -233,13 +233,13 @@ impl Layout {
 }
 
 /// The rows and columns that are drawn.
-struct Shown {
+pub(crate) struct ShownWells {
     rows: (usize, usize),
     columns: (usize, usize),
 }
 
-impl Shown {
-    fn of(addresses: impl Iterator<Item = WellAddress>) -> Option<Self> {
+impl ShownWells {
+    pub(crate) fn of(addresses: impl Iterator<Item = WellAddress>) -> Option<Self> {
         addresses.fold(None, |shown: Option<Self>, address| {
             let (row, column) = (address.row_index(), address.column_index());
             let (rows, columns) = shown.map_or(((row, row), (column, column)), |shown| {
@@ -252,19 +252,19 @@ impl Shown {
         })
     }
 
-    fn rows(&self) -> std::ops::RangeInclusive<usize> {
+    pub(crate) fn rows(&self) -> std::ops::RangeInclusive<usize> {
         self.rows.0..=self.rows.1
     }
 
-    fn columns(&self) -> std::ops::RangeInclusive<usize> {
+    pub(crate) fn columns(&self) -> std::ops::RangeInclusive<usize> {
         self.columns.0..=self.columns.1
     }
 
-    fn num_rows(&self) -> usize {
+    pub(crate) fn num_rows(&self) -> usize {
         self.rows.1 - self.rows.0 + 1
     }
 
-    fn num_columns(&self) -> usize {
+    pub(crate) fn num_columns(&self) -> usize {
         self.columns.1 - self.columns.0 + 1
     }
 }
@@ -382,7 +382,7 @@ fn write_colour_bar(html: &mut String, axis: &Axis, layout: &Layout) -> std::fmt
 fn write_legend(
     html: &mut String,
     wells: &BTreeMap<WellAddress, &HeatMapWell>,
-    shown: &Shown,
+    shown: &ShownWells,
     axis: Option<&Axis>,
 ) -> std::fmt::Result {
     html.push_str("<ul class=\"legend\">\n");

@@ -2,8 +2,8 @@ use std::fmt::Write;
 
 use crate::escape::Escaped;
 use crate::{
-    FailureTable, ImagePanel, KeyValueTable, LineFigure, Notes, PlateHeatMap, ScatterFigure,
-    ScoreTable,
+    CountTable, FailureTable, ImagePanel, KeyValueTable, LineFigure, Notes, PlateGrid,
+    PlateHeatMap, ScatterFigure, ScoreTable,
 };
 
 /// Anything a section can hold; every figure and table converts into it.
@@ -20,10 +20,14 @@ pub enum Block {
     Scatter(ScatterFigure),
     /// One value per well.
     HeatMap(PlateHeatMap),
+    /// One value per well of many plates.
+    Plates(PlateGrid),
     /// Channels of a site.
     Images(ImagePanel),
     /// Curves.
     Lines(LineFigure),
+    /// Counts by group.
+    Counts(CountTable),
     /// Sites with problems.
     Failures(FailureTable),
     /// Warnings and notes.
@@ -46,8 +50,10 @@ block_from!(
     Scores(ScoreTable),
     Scatter(ScatterFigure),
     HeatMap(PlateHeatMap),
+    Plates(PlateGrid),
     Images(ImagePanel),
     Lines(LineFigure),
+    Counts(CountTable),
     Failures(FailureTable),
     Notes(Notes),
 );
@@ -66,8 +72,10 @@ impl Block {
             Self::Scores(table) => table.write_html(html),
             Self::Scatter(figure) => figure.write_html(html),
             Self::HeatMap(figure) => figure.write_html(html),
+            Self::Plates(figure) => figure.write_html(html),
             Self::Images(panel) => panel.write_html(html),
             Self::Lines(figure) => figure.write_html(html),
+            Self::Counts(table) => table.write_html(html),
             Self::Failures(table) => table.write_html(html),
             Self::Notes(notes) => notes.write_html(html),
         }

@@ -185,6 +185,16 @@ pub enum ScreenError {
         /// The channel that was probably meant.
         near: Option<String>,
     },
+    /// A threshold of quality control that makes no sense.
+    #[error("threshold '{name}' is {value}\nhint: it can be {allowed}")]
+    InvalidThreshold {
+        /// Its name.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What can be given.
+        allowed: &'static str,
+    },
     /// There is no site at all.
     #[error("the screen '{name}' has no site: {reason}")]
     EmptyScreen {

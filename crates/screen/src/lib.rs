@@ -17,8 +17,10 @@
 //!
 //! From image to network: [`read_site`] decodes the channels of a site,
 //! [`Tiling`] cuts it into squares, [`SelfStandardisation`] brings each to
-//! the scale a network expects. [`inspect`] looks a screen over before time
-//! is spent on it, and [`Manifest`] keeps its table of sites in Parquet.
+//! the scale a network expects; [`Normalisation`] also knows scales shared by
+//! an experiment, a plate or a screen, and [`Illumination`] divides uneven
+//! light out. [`inspect`] looks a screen over before time is spent on it, and
+//! [`Manifest`] keeps its table of sites in Parquet.
 //! [`split`] says which sites are for training and which for tests,
 //! [`sampler`] which of them make up a batch.
 //!
@@ -47,10 +49,15 @@
 pub mod conformance;
 mod decode;
 mod error;
+mod focus;
+mod illumination;
 mod inspect;
 mod intensity_statistics;
 mod manifest;
+mod normalisation;
+mod npy;
 mod pack;
+mod parquet_file;
 mod readers;
 pub mod sampler;
 mod screen;
@@ -65,9 +72,23 @@ mod tiling;
 
 pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image, decode_planes};
 pub use error::{ImageError, ImageProblem, ScreenError};
-pub use inspect::{Finding, InspectDepth, Inspection, inspect};
+pub use illumination::{
+    Illumination, IlluminationError, IlluminationOptions, IlluminationSmoothing, fit_illumination,
+};
+pub use inspect::{
+    Counts, Distribution, Finding, GroupCount, ImageMeasures, ImageQuality, InspectDepth,
+    InspectOptions, Inspected, Inspection, PlateChannel, QualityFlag, QualityFlags, QualityReport,
+    QualityThresholds, SiteQuality, WellMeasures, WellQuality, inspect, inspect_images,
+    write_image_quality,
+};
 pub use intensity_statistics::IntensityStatistics;
 pub use manifest::{Manifest, read_manifest, write_manifest};
+pub use normalisation::{
+    CachedStatistics, ChannelStatistics, CheckedNormalisation, ControlImages, Normalisation,
+    NormalisationError, NormalisationKey, NormalisationOptions, NormalisationScheme,
+    NormalisationScope, NormalisationStatistics, SiteStandardisers, UnknownNormalisationScheme,
+};
+pub use npy::{NpyArray, NpyError, NpyFloat, NpyValues, decode_npy, encode_npy};
 pub use pack::{PackConfig, PackError, PackReport, PackVerification, pack, verify_pack};
 pub use readers::{
     Annotation, ChannelChoice, ChannelDescription, ControlRoleColumn, FileNamePattern, Index,

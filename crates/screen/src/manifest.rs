@@ -1,38 +1,29 @@
-use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt32Type};
 use arrow_array::{
-    Array, ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
+    Array, ArrayRef, BooleanArray, Float64Array, ListArray, RecordBatch, StringArray, StructArray,
+    UInt32Array,
 };
 use arrow_buffer::OffsetBuffer;
-use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
+use arrow_schema::{DataType, Field, Fields, Schema};
 use morphospace_core::{
     Channel, Experiment, Perturbation, PlateKey, Provenance, Site, SiteKey, Stain, Well,
-    suggestion, write_atomically,
 };
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
 
 use crate::ScreenError;
+use crate::inspect::{QualityFlag, QualityFlags, SiteQuality};
+use crate::parquet_file::{BATCH_LEN, ParquetFile, WriteError, batch_column, write_parquet};
 use crate::readers::IndexScreen;
 use crate::screen::Screen;
 use crate::site_list::{Wells, site_key_text, sorted_unique};
 use crate::store::{FolderStore, LinkedStore, SharedStore, StoredFile};
 
-/// Key of the provenance in a Parquet file's metadata.
-const PROVENANCE_KEY: &str = "morphospace";
 /// Key of the channels (names and stains, as JSON) in a manifest's metadata.
 const CHANNELS_KEY: &str = "morphospace.channels";
-/// Sites per record batch.
-const BATCH_LEN: usize = 16_384;
 
 /// The table of a screen's sites, as one Parquet file that later stages and
 /// other programs read: `manifest.parquet`.
@@ -41,8 +32,10 @@ const BATCH_LEN: usize = 16_384;
 /// `original_well`, `site`, `z`, `timepoint`, `perturbations` (a list of
 /// structs with `kind`, `name`, `gene`, `guide`, `dose_micromolar`),
 /// `background`, `control_role`, `cell_type`, and `path_<channel>` for each
-/// channel. Names and stains of the channels, in order, and the provenance
-/// stand in the file's key-value metadata. Unknown columns are ignored.
+/// channel. A manifest of an inspected screen has one true-or-false column
+/// `qc_<flag>` for each [`QualityFlag`] that was looked for. Names and stains
+/// of the channels, in order, and the provenance stand in the file's
+/// key-value metadata. Unknown columns are ignored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// The channels.
@@ -51,6 +44,8 @@ pub struct Manifest {
     pub sites: Vec<Site>,
     /// For each site, the image of each channel, `None` where there is none.
     pub paths: Vec<Vec<Option<String>>>,
+    /// What an inspection found; `None` where none has been made.
+    pub quality: Option<SiteQuality>,
     /// Where the table comes from.
     pub provenance: Option<Provenance>,
 }
@@ -68,6 +63,7 @@ impl Manifest {
             channels: screen.channels().to_vec(),
             sites: screen.sites().to_vec(),
             paths: (0..screen.sites().len()).map(paths_of).collect(),
+            quality: None,
             provenance: None,
         }
     }
@@ -112,7 +108,7 @@ fn perturbation_item() -> Arc<Field> {
     ))
 }
 
-fn manifest_schema(channels: &[Channel]) -> Schema {
+fn manifest_schema(channels: &[Channel], looked_for: QualityFlags) -> Schema {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     let number = |name: &str, nullable| Field::new(name, DataType::UInt32, nullable);
     let mut fields = vec![
@@ -135,6 +131,11 @@ fn manifest_schema(channels: &[Channel]) -> Schema {
             .iter()
             .map(|channel| text(&path_column(channel), true)),
     );
+    fields.extend(
+        looked_for
+            .iter()
+            .map(|flag| Field::new(flag.column(), DataType::Boolean, false)),
+    );
     Schema::new(fields)
 }
 
@@ -147,76 +148,42 @@ fn path_column(channel: &Channel) -> String {
 /// # Errors
 /// [`ScreenError::CannotWrite`].
 pub fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), ScreenError> {
-    let cannot_write = |message: String| ScreenError::CannotWrite {
-        path: path.to_owned(),
-        message,
-    };
-    let schema = Arc::new(manifest_schema(&manifest.channels));
+    let looked_for = manifest
+        .quality
+        .as_ref()
+        .map_or(QualityFlags::default(), |quality| quality.looked_for);
+    let schema = Arc::new(manifest_schema(&manifest.channels, looked_for));
     let names_and_stains: Vec<(&str, &str)> = manifest
         .channels
         .iter()
         .map(|channel| (channel.name.as_str(), channel.stain.as_str()))
         .collect();
-    let channels = serde_json::to_string(&names_and_stains)
-        .map_err(|error| cannot_write(error.to_string()))?;
-    let mut pairs = vec![KeyValue::new(CHANNELS_KEY.to_owned(), channels)];
-    if let Some(provenance) = &manifest.provenance {
-        pairs.push(KeyValue::new(
-            PROVENANCE_KEY.to_owned(),
-            provenance.to_json(),
-        ));
-    }
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_key_value_metadata(Some(pairs))
-        .build();
-    write_atomically(path, |file| {
-        let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
-        let mut start = 0;
-        while start < manifest.sites.len() {
-            let end = (start + BATCH_LEN).min(manifest.sites.len());
-            let (sites, paths) = (&manifest.sites[start..end], &manifest.paths[start..end]);
-            writer.write(&record_batch(
-                &schema,
-                sites,
-                paths,
-                manifest.channels.len(),
-            )?)?;
-            start = end;
-        }
-        writer.close()?;
-        Ok::<(), WriteError>(())
-    })
-    .map_err(|error| cannot_write(error.0))
-}
-
-/// Whatever stopped the writer, as text.
-struct WriteError(String);
-
-impl From<std::io::Error> for WriteError {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<ParquetError> for WriteError {
-    fn from(error: ParquetError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<ArrowError> for WriteError {
-    fn from(error: ArrowError) -> Self {
-        Self(error.to_string())
-    }
+    let channels =
+        serde_json::to_string(&names_and_stains).map_err(|error| ScreenError::CannotWrite {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+    let num_sites = manifest.sites.len();
+    let batches = (0..num_sites).step_by(BATCH_LEN).map(|start| {
+        let rows = start..(start + BATCH_LEN).min(num_sites);
+        record_batch(&schema, manifest, rows)
+    });
+    write_parquet(
+        path,
+        &schema,
+        manifest.provenance.as_ref(),
+        &[(CHANNELS_KEY, channels)],
+        batches,
+    )
 }
 
 fn record_batch(
     schema: &Arc<Schema>,
-    sites: &[Site],
-    paths: &[Vec<Option<String>>],
-    num_channels: usize,
+    manifest: &Manifest,
+    rows: Range<usize>,
 ) -> Result<RecordBatch, WriteError> {
+    let sites = &manifest.sites[rows.clone()];
+    let paths = &manifest.paths[rows.clone()];
     let text = |value: &dyn Fn(&Site) -> Option<String>| -> ArrayRef {
         Arc::new(sites.iter().map(value).collect::<StringArray>())
     };
@@ -238,9 +205,16 @@ fn record_batch(
         text(&|site| Some(site.well.control_role.to_string())),
         text(&|site| site.well.cell_type.clone()),
     ];
-    for channel in 0..num_channels {
+    for channel in 0..manifest.channels.len() {
         let images = paths.iter().map(|paths| paths[channel].as_deref());
         columns.push(Arc::new(images.collect::<StringArray>()));
+    }
+    if let Some(quality) = &manifest.quality {
+        let found = &quality.flags[rows];
+        for flag in quality.looked_for.iter() {
+            let raised = found.iter().map(|flags| Some(flags.contains(flag)));
+            columns.push(Arc::new(raised.collect::<BooleanArray>()));
+        }
     }
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
@@ -324,70 +298,60 @@ pub fn read_manifest(path: &Path) -> Result<Manifest, ScreenError> {
 
 /// [`read_manifest`] for a file of a store.
 pub(crate) fn read_manifest_in(store: &SharedStore, path: &str) -> Result<Manifest, ScreenError> {
-    let table = store.file_location(path);
-    let file = StoredFile::open(store, path)
-        .map_err(|error| ScreenError::cannot_read(table.clone(), &error))?;
-    let invalid = |message: String| ScreenError::InvalidTable {
-        table: table.clone(),
-        message,
-    };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|error| invalid(error.to_string()))?;
-    let pairs: HashMap<String, String> = builder
-        .metadata()
-        .file_metadata()
-        .key_value_metadata()
-        .into_iter()
-        .flatten()
-        .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
-        .collect();
-    let channels = match pairs.get(CHANNELS_KEY) {
+    let mut file = ParquetFile::open_in(store, path)?;
+    let table = file.table.clone();
+    let channels = match file.pairs.get(CHANNELS_KEY) {
         Some(json) => serde_json::from_str::<Vec<(String, Stain)>>(json)
-            .map_err(|error| invalid(format!("metadata '{CHANNELS_KEY}': {error}")))?
+            .map_err(|error| file.invalid(format!("metadata '{CHANNELS_KEY}': {error}")))?
             .into_iter()
             .map(|(name, stain)| Channel::new(name, stain))
             .collect(),
         // Rewritten by a program that drops metadata: names are in the columns.
-        None => builder
-            .schema()
+        None => file
+            .schema
             .fields()
             .iter()
             .filter_map(|field| field.name().strip_prefix("path_"))
             .map(|name| Channel::new(name, Stain::from(name.to_owned())))
             .collect::<Vec<_>>(),
     };
-    let provenance = pairs
-        .get(PROVENANCE_KEY)
-        .map(|json| Provenance::from_json(json))
-        .transpose()
-        .map_err(|error| invalid(format!("metadata '{PROVENANCE_KEY}': {error}")))?;
+    let looked_for: QualityFlags = QualityFlag::ALL
+        .into_iter()
+        .filter(|flag| file.schema.column_with_name(&flag.column()).is_some())
+        .collect();
 
     let mut wells = Wells::default();
     let mut items = Vec::new();
-    for batch in builder
-        .build()
-        .map_err(|error| invalid(error.to_string()))?
-    {
-        let batch = batch.map_err(|error| invalid(error.to_string()))?;
+    while let Some(batch) = file.next_batch()? {
         let rows = Rows {
             table: &table,
             batch: &batch,
             first_row: items.len(),
         };
-        rows.read(&channels, &mut wells, &mut items)?;
+        rows.read(&channels, looked_for, &mut wells, &mut items)?;
     }
-    let (sites, rest) = sorted_unique(items, |_, (row, _)| format!("'{table}' row {}", row + 1))?;
-    let paths = rest.into_iter().map(|(_, paths)| paths).collect();
+    let (sites, rest) = sorted_unique(items, |_, rest| format!("'{table}' row {}", rest.row + 1))?;
+    let mut paths = Vec::with_capacity(rest.len());
+    let mut flags = Vec::with_capacity(rest.len());
+    for row in rest {
+        paths.push(row.paths);
+        flags.push(row.flags);
+    }
     Ok(Manifest {
         channels,
         sites,
         paths,
-        provenance,
+        quality: (!looked_for.is_empty()).then_some(SiteQuality { looked_for, flags }),
+        provenance: file.provenance,
     })
 }
 
-/// A site, its row, and its paths.
-type ReadRow = (Site, (usize, Vec<Option<String>>));
+/// What a row says beside its site.
+struct RowRest {
+    row: usize,
+    paths: Vec<Option<String>>,
+    flags: QualityFlags,
+}
 
 /// One record batch of a manifest.
 struct Rows<'a> {
@@ -398,24 +362,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn column(&self, name: &str, data_type: &DataType) -> Result<ArrayRef, ScreenError> {
-        let column = self.batch.column_by_name(name).ok_or_else(|| {
-            let schema = self.batch.schema();
-            let available: Vec<String> = schema
-                .fields()
-                .iter()
-                .map(|field| field.name().clone())
-                .collect();
-            ScreenError::MissingColumn {
-                table: self.table.to_owned(),
-                column: name.to_owned(),
-                near: suggestion(name, available.iter().map(String::as_str)).map(str::to_owned),
-                available,
-            }
-        })?;
-        cast(column, data_type).map_err(|error| ScreenError::InvalidTable {
-            table: self.table.to_owned(),
-            message: format!("column '{name}': {error}"),
-        })
+        batch_column(self.table, self.batch, name, data_type)
     }
 
     fn text(&self, name: &str) -> Result<StringArray, ScreenError> {
@@ -445,8 +392,9 @@ impl Rows<'_> {
     fn read(
         &self,
         channels: &[Channel],
+        looked_for: QualityFlags,
         wells: &mut Wells,
-        items: &mut Vec<ReadRow>,
+        items: &mut Vec<(Site, RowRest)>,
     ) -> Result<(), ScreenError> {
         let source = self.text("source")?;
         let batch = self.text("batch")?;
@@ -464,7 +412,8 @@ impl Rows<'_> {
         for channel in channels {
             images.push(self.text(&path_column(channel))?);
         }
-        for row in 0..self.batch.num_rows() {
+        let flags = self.flags(looked_for)?;
+        for (row, flags) in flags.into_iter().enumerate() {
             let missing = |column: &str| self.invalid(row, column, "there is no value".into());
             let require = |column: &StringArray, name: &str| match value(column, row) {
                 Some(text) => Ok(text),
@@ -506,10 +455,34 @@ impl Rows<'_> {
                 z_index: z.is_valid(row).then(|| z.value(row)),
                 time_index: timepoint.is_valid(row).then(|| timepoint.value(row)),
             };
-            let paths = images.iter().map(|column| value(column, row)).collect();
-            items.push((Site { key, well: shared }, (self.first_row + row, paths)));
+            let rest = RowRest {
+                row: self.first_row + row,
+                paths: images.iter().map(|column| value(column, row)).collect(),
+                flags,
+            };
+            items.push((Site { key, well: shared }, rest));
         }
         Ok(())
+    }
+
+    fn flags(&self, looked_for: QualityFlags) -> Result<Vec<QualityFlags>, ScreenError> {
+        let mut found = vec![QualityFlags::default(); self.batch.num_rows()];
+        for flag in looked_for.iter() {
+            let column = self.column(&flag.column(), &DataType::Boolean)?;
+            for (row, (flags, raised)) in found.iter_mut().zip(column.as_boolean()).enumerate() {
+                match raised {
+                    Some(true) => flags.insert(flag),
+                    Some(false) => {}
+                    None => {
+                        let message = "there is no value\nhint: write true or false, or leave \
+                                       the column out"
+                            .to_owned();
+                        return Err(self.invalid(row, &flag.column(), message));
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn perturbations(

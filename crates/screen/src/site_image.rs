@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ScreenError;
 use crate::error::{ImageError, ImageProblem};
 use crate::screen::{Pixels, Plane, Screen};
-use crate::standardise::{PixelStats, SelfStandardisation};
+use crate::standardise::{PixelStats, SelfStandardisation, Standardiser};
 use crate::tiling::{Tile, reflected};
 
 /// What to do with a site that lacks an image of one of its channels.
@@ -255,6 +255,41 @@ impl SiteImage {
     /// # Panics
     /// `output` does not hold `num_channels * crop_px * crop_px` values.
     pub fn crop_into(&self, tile: Tile, method: SelfStandardisation, output: &mut [f32]) {
+        self.crop_scaled_into(tile, |_, stats| method.standardiser(&stats()), output);
+    }
+
+    /// A tile of every channel, each brought to scale by a given centre and
+    /// scale. A channel that was missing becomes 0, as it does when it is
+    /// standardised by its own pixels.
+    ///
+    /// # Panics
+    /// There is not one standardiser per channel, or `output` does not hold
+    /// `num_channels * crop_px * crop_px` values.
+    pub fn crop_with_into(&self, tile: Tile, standardisers: &[Standardiser], output: &mut [f32]) {
+        assert_eq!(
+            standardisers.len(),
+            self.planes.len(),
+            "one standardiser per channel"
+        );
+        let zero = Standardiser {
+            mean: 0.0,
+            scale: 0.0,
+        };
+        let of_channel = |channel: usize| match self.is_filled[channel] {
+            true => zero,
+            false => standardisers[channel],
+        };
+        self.crop_scaled_into(tile, |channel, _| of_channel(channel), output);
+    }
+
+    /// `standardiser` is given the channel and the statistics of its tile,
+    /// which are computed if asked for.
+    fn crop_scaled_into(
+        &self,
+        tile: Tile,
+        standardiser: impl Fn(usize, &dyn Fn() -> PixelStats) -> Standardiser,
+        output: &mut [f32],
+    ) {
         let tile_len = tile.crop_px * tile.crop_px;
         assert_eq!(
             output.len(),
@@ -263,19 +298,16 @@ impl SiteImage {
         );
         let mut bytes = Vec::new();
         let mut words = Vec::new();
-        for (plane, output) in self.planes.iter().zip(output.chunks_exact_mut(tile_len)) {
+        let outputs = output.chunks_exact_mut(tile_len);
+        for (channel, (plane, output)) in self.planes.iter().zip(outputs).enumerate() {
             match &plane.pixels {
                 Pixels::U8(pixels) => {
                     gather(pixels, self.width, self.height, tile, &mut bytes);
-                    method
-                        .standardiser(&PixelStats::of_u8(&bytes))
-                        .apply_u8(&bytes, output);
+                    standardiser(channel, &|| PixelStats::of_u8(&bytes)).apply_u8(&bytes, output);
                 }
                 Pixels::U16(pixels) => {
                     gather(pixels, self.width, self.height, tile, &mut words);
-                    method
-                        .standardiser(&PixelStats::of_u16(&words))
-                        .apply_u16(&words, output);
+                    standardiser(channel, &|| PixelStats::of_u16(&words)).apply_u16(&words, output);
                 }
             }
         }

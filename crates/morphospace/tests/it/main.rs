@@ -5,6 +5,7 @@
 mod cli;
 mod layers;
 mod pipeline;
+mod quality;
 mod split;
 mod support;
 mod tables;

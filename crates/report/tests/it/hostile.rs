@@ -1,8 +1,8 @@
 use morphospace_core::{ControlRole, Provenance, WellAddress};
 use morphospace_report::{
-    Better, Colouring, Failure, FailureTable, HeatMapWell, ImageChannel, ImagePanel, KeyValueTable,
-    LineFigure, LineSeries, Notes, Page, PlateHeatMap, Projection, ScatterFigure, ScoreRow,
-    ScoreTable, Section,
+    Better, Colouring, CountTable, Failure, FailureTable, GridPlate, GridWell, HeatMapWell,
+    ImageChannel, ImagePanel, KeyValueTable, LineFigure, LineSeries, Notes, Page, PlateGrid,
+    PlateHeatMap, Projection, ScatterFigure, ScoreRow, ScoreTable, Section,
 };
 use proptest::prelude::*;
 
@@ -31,6 +31,15 @@ fn page_of(text: &str, numbers: &[f64]) -> Page {
         control_role: [ControlRole::Treatment, ControlRole::PositiveControl][index % 2],
         label: text.into(),
     };
+    let grid_well = |index: usize| GridWell {
+        address: well(index).address,
+        value: well(index).value,
+        is_marked: index.is_multiple_of(2),
+    };
+    let grid = PlateGrid::new(text, text).with_plate(GridPlate {
+        title: text.into(),
+        wells: (0..numbers.len()).map(grid_well).collect(),
+    });
     let shifted = numbers.iter().cycle().skip(1);
     let coordinates: Vec<(f64, f64)> = numbers.iter().copied().zip(shifted.copied()).collect();
     let projection = Projection {
@@ -63,6 +72,12 @@ fn page_of(text: &str, numbers: &[f64]) -> Page {
         ))
         .with(PlateHeatMap::new(text, text).with_wells((0..numbers.len()).map(well)))
         .with(PlateHeatMap::new(text, text).with_range(numbers[0], numbers[numbers.len() - 1]))
+        .with(
+            grid.clone()
+                .with_range(numbers[0], numbers[numbers.len() - 1]),
+        )
+        .with(grid)
+        .with(CountTable::new(text, [text]).with_row(text, vec![usize::MAX]))
         .with(
             ImagePanel::new(text)
                 .with_channel(ImageChannel::from_u8(text, 2, 3, &[0, 1, 2, 3, 4, 255]))

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod images;
+mod inspection;
 mod snapshots;
 mod well_formed;
 mod write;

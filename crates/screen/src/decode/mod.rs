@@ -8,6 +8,7 @@ mod png;
 mod tiff;
 
 use crate::error::ImageProblem;
+use crate::npy::{NpyArray, NpyError, decode_npy};
 use crate::screen::Plane;
 use crate::store::Store;
 
@@ -32,7 +33,7 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// None of the formats that are read, whatever the file's extension says.
-    #[error("the file is no PNG, TIFF, JPEG or JPEG 2000 (it starts with {start})")]
+    #[error("the file is no PNG, TIFF, JPEG, JPEG 2000 or .npy (it starts with {start})")]
     UnknownFormat {
         /// The first bytes.
         start: String,
@@ -40,7 +41,7 @@ pub enum DecodeError {
     /// The file ends before the image does, or is damaged.
     #[error("the {format} file is truncated or damaged ({message})")]
     Damaged {
-        /// `PNG`, `TIFF`, `JPEG`, `JPEG 2000` or `.npy`.
+        /// `PNG`, `TIFF`, `JPEG`, or `JPEG 2000`.
         format: &'static str,
         /// What the decoder said.
         message: String,
@@ -65,6 +66,9 @@ pub enum DecodeError {
         /// The feature.
         found: String,
     },
+    /// A NumPy array that is no image.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
     /// Several images where one is expected.
     #[error("the file holds {count} images (pages or colours), not one grey image")]
     SeveralPlanes {
@@ -96,6 +100,7 @@ impl DecodeError {
                 "split it into one grey file per channel, or say which plane a channel is ('plane' \
                  in the screen description, from 0)"
             }
+            Self::Npy(error) => error.hint(),
             Self::UnsupportedDepth { .. } => "save it with 8 or 16 bits per pixel",
             Self::TooLarge { .. } => "check the file, or cut the image into fields of view",
         }
@@ -149,6 +154,8 @@ pub fn decode_planes(bytes: &[u8]) -> Result<Vec<Plane>, DecodeError> {
         jpeg::decode_jpeg(bytes)
     } else if jpeg2000::is_jpeg2000(bytes) {
         Ok(vec![jpeg2000::decode_jpeg2000(bytes)?])
+    } else if NpyArray::is_npy(bytes) {
+        Ok(vec![decode_npy(bytes)?.into_plane()?])
     } else {
         let start = &bytes[..bytes.len().min(8)];
         Err(DecodeError::UnknownFormat {

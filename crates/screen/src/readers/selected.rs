@@ -6,6 +6,7 @@ use morphospace_core::{Channel, Site, SiteKey};
 use serde::{Deserialize, Serialize};
 
 use crate::ScreenError;
+use crate::focus::focus;
 use crate::screen::{Pixels, Plane, Screen};
 use crate::tiling::Tile;
 
@@ -184,15 +185,15 @@ impl SelectedScreen {
         };
         let mut projected = read(first, source).map_err(named)?;
         let mut best_focus = match (self.z, rest.is_empty()) {
-            (Some(ZSelection::Focus), false) => laplacian_variance(&projected),
-            _ => 0.0,
+            (Some(ZSelection::Focus), false) => focus(&projected),
+            _ => None,
         };
         for &site in rest {
             let plane = read(site, source).map_err(named)?;
             if self.z == Some(ZSelection::Focus) {
-                let focus = laplacian_variance(&plane);
-                if focus > best_focus {
-                    (projected, best_focus) = (plane, focus);
+                let found = focus(&plane);
+                if found > best_focus {
+                    (projected, best_focus) = (plane, found);
                 }
             } else {
                 projected = self
@@ -317,28 +318,4 @@ impl Screen for SelectedScreen {
         self.screen
             .read_illumination(site, self.sources[channel_index])
     }
-}
-
-/// Variance of the four-neighbour Laplacian over the inner pixels: large
-/// where an image has sharp detail.
-fn laplacian_variance(plane: &Plane) -> f64 {
-    let values = plane.values();
-    let (width, height) = (plane.width, plane.height);
-    if width < 3 || height < 3 {
-        return 0.0;
-    }
-    let (mut sum, mut sum_of_squares) = (0i64, 0i128);
-    for row in 1..height - 1 {
-        for column in 1..width - 1 {
-            let at = row * width + column;
-            let neighbours = [at - 1, at + 1, at - width, at + width];
-            let around: i64 = neighbours.iter().map(|&n| i64::from(values[n])).sum();
-            let response = around - 4 * i64::from(values[at]);
-            sum += response;
-            sum_of_squares += i128::from(response) * i128::from(response);
-        }
-    }
-    let count = ((width - 2) * (height - 2)) as f64;
-    let mean = sum as f64 / count;
-    sum_of_squares as f64 / count - mean * mean
 }

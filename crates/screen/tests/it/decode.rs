@@ -128,11 +128,11 @@ fn other_files_are_named_by_their_first_bytes() {
     assert_eq!(decode_image(b""), Err(DecodeError::Empty));
     assert_names(
         &message(decode_image(b"well,site\n")),
-        &["no PNG, TIFF, JPEG or JPEG 2000", "'well,sit'"],
+        &["no PNG, TIFF, JPEG, JPEG 2000 or .npy", "'well,sit'"],
     );
     assert_names(
         &message(decode_image(b"GIF89a")),
-        &["no PNG, TIFF, JPEG or JPEG 2000"],
+        &["no PNG, TIFF, JPEG, JPEG 2000 or .npy"],
     );
 }
 

@@ -86,6 +86,7 @@ fn full_manifest() -> Manifest {
             vec![Some("a/b.png".into()), None],
             vec![Some("a/c.png".into()), Some("/d.png".into())],
         ],
+        quality: None,
         provenance: Some(Provenance::new("inspect").with_seed("split", 7)),
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use morphospace_core::{ControlRole, Stain};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::{
-    InspectDepth, OnIncomplete, ReadSite, ScreenFormat, Tiling, inspect, open_screen, read_site,
+    InspectDepth, NormalisationOptions, NormalisationScheme, NormalisationStatistics, OnIncomplete,
+    QualityFlag, ReadSite, ScreenFormat, Tiling, inspect, open_screen, read_site,
 };
 
 use crate::support::{assert_names, data, message};
@@ -97,4 +98,71 @@ fn imagehts_submorph_reads_through_its_description() {
             .len(),
         8
     );
+}
+
+/// Means and standard deviations of HEPG2-01 over all 2,464 sites, as Lugli
+/// et al. 2025 print them (Table 1).
+const HEPG2_01: [(f64, f64); 6] = [
+    (38.15, 39.86),
+    (26.58, 15.30),
+    (35.02, 25.56),
+    (40.29, 24.06),
+    (44.27, 41.10),
+    (31.06, 20.23),
+];
+
+#[test]
+fn statistics_of_an_experiment_are_of_the_published_size() {
+    let Some(root) = data("images/rxrx1_sample") else {
+        return;
+    };
+    let screen = open_screen(&root, None).expect("opens");
+    let sites: Vec<usize> = (0..screen.sites().len()).collect();
+    let options = NormalisationOptions {
+        on_incomplete: OnIncomplete::Skip,
+        ..NormalisationOptions::new(NormalisationScheme::AllPerExperimentUnbiased)
+    };
+    let found = NormalisationStatistics::of(&*screen, &sites, &options, &|_| ());
+    let found = found.expect("whole sites in every experiment");
+    assert_eq!((found.keys.len(), found.skipped.len()), (5, 18));
+    let (key, channels) = found.keys.iter().next().expect("five experiments");
+    assert_eq!(key.to_string(), "HEPG2-01");
+    for (channel, (published_mean, published_sd)) in channels.iter().zip(HEPG2_01) {
+        let note = format!(
+            "HEPG2-01: mean {:.2} (all sites: {published_mean}), sd {:.2} ({published_sd})\n",
+            channel.mean, channel.sd
+        );
+        let _ = std::io::stderr().write_all(note.as_bytes());
+        // One well per plate, untreated, stands for 308 here.
+        for ratio in [channel.mean / published_mean, channel.sd / published_sd] {
+            assert!((0.5..2.0).contains(&ratio), "{note}");
+        }
+    }
+}
+
+#[test]
+fn real_images_are_measured() {
+    let Some(root) = data("images/rxrx1_sample") else {
+        return;
+    };
+    let screen = open_screen(&root, None).expect("opens");
+    let found = inspect(&*screen, InspectDepth::Quality);
+    let report = found.quality.expect("measured");
+    assert_eq!(report.usual_size, Some((512, 512)));
+    assert_eq!(report.plates.len(), 18 * 6);
+    for plate in &report.plates {
+        let mean = plate.mean.expect("one image at least").median;
+        assert!((1.0..200.0).contains(&mean), "{plate:?}");
+    }
+    for flag in [
+        QualityFlag::Blank,
+        QualityFlag::Duplicate,
+        QualityFlag::OddSize,
+    ] {
+        assert!(
+            !report.findings.contains_key(&flag),
+            "{:?}",
+            report.findings
+        );
+    }
 }

@@ -114,7 +114,7 @@ fn damage_is_never_filled_over() {
     };
     assert_names(
         &message(site_after(text, OnIncomplete::Fail)),
-        &["no PNG, TIFF, JPEG or JPEG 2000"],
+        &["no PNG, TIFF, JPEG, JPEG 2000 or .npy"],
     );
     let is_a_folder = |root: &Path| {
         remove(root, 1);

@@ -1,0 +1,393 @@
+//! The page about the quality of a screen's images.
+
+use morphospace_core::Provenance;
+use morphospace_report::{
+    CountTable, Failure, FailureTable, InspectedPlate, InspectedWell, InspectionPage,
+    KeyValueTable, Notes, PanelSection, PlatePanel,
+};
+use morphospace_screen::{
+    Finding, GroupCount, Inspected, Inspection, QualityFlag, QualityFlags, QualityReport,
+    WellMeasures, WellQuality,
+};
+
+/// Findings of one flag that a page lists; the rest stands in the JSON.
+const MAX_FINDINGS: usize = 300;
+
+/// Lays an inspection out as a page.
+pub fn inspection_page(inspected: &Inspected, provenance: &Provenance) -> InspectionPage {
+    let inspection = &inspected.inspection;
+    let panels = panels(inspection);
+    let (sections, values) = sections(&panels, &inspected.wells);
+    InspectionPage {
+        lead: lead(inspected),
+        overview: overview(inspection),
+        counts: counts(inspected),
+        sections,
+        plates: plates(inspected, &values),
+        findings: findings(inspection),
+        notes: notes(inspection),
+        provenance: KeyValueTable::from(provenance),
+        ..InspectionPage::new(format!("Inspection of '{}'", inspection.screen))
+    }
+}
+
+fn lead(inspected: &Inspected) -> String {
+    let num_flagged = inspected
+        .sites
+        .flags
+        .iter()
+        .filter(|flags| !flags.is_empty())
+        .count();
+    format!(
+        "{} sites in {} wells on {} plates of {} experiments; {num_flagged} sites have a flag.",
+        inspected.inspection.num_sites,
+        inspected.inspection.num_wells,
+        inspected.inspection.num_plates,
+        inspected.inspection.num_experiments,
+    )
+}
+
+fn overview(inspection: &Inspection) -> KeyValueTable {
+    let joined = |parts: Vec<String>| match parts.is_empty() {
+        true => "none".to_owned(),
+        false => parts.join("\n"),
+    };
+    let present = inspection.channels.iter().zip(&inspection.num_present);
+    let wells_per_class: Vec<usize> = inspection
+        .counts
+        .classes
+        .iter()
+        .map(|class| class.num_wells)
+        .collect();
+    let mut table = KeyValueTable::default()
+        .with("Experiments", inspection.num_experiments)
+        .with("Plates", inspection.num_plates)
+        .with("Wells", inspection.num_wells)
+        .with("Sites", inspection.num_sites)
+        .with(
+            "Images that are there",
+            joined(
+                present
+                    .map(|(channel, count)| {
+                        format!("{channel}: {count} of {}", inspection.num_sites)
+                    })
+                    .collect(),
+            ),
+        )
+        .with(
+            "Image sizes",
+            joined(
+                inspection
+                    .image_forms
+                    .iter()
+                    .map(|(form, count)| format!("{form}: {count} images"))
+                    .collect(),
+            ),
+        )
+        .with(
+            "Control roles",
+            joined(
+                inspection
+                    .control_roles
+                    .iter()
+                    .map(|(role, count)| format!("{role}: {count} wells"))
+                    .collect(),
+            ),
+        );
+    if let (Some(fewest), Some(most)) = (wells_per_class.iter().min(), wells_per_class.iter().max())
+    {
+        let classes = wells_per_class.len();
+        let text = format!("{classes}, of {fewest} to {most} wells each");
+        table = table.with("Classes", text);
+    }
+    table
+}
+
+fn counts(inspected: &Inspected) -> Vec<CountTable> {
+    let counts = &inspected.inspection.counts;
+    let flags: Vec<QualityFlag> = inspected.sites.looked_for.iter().collect();
+    let table = |caption: &str, groups: &[GroupCount]| {
+        let columns = ["wells", "sites"]
+            .into_iter()
+            .chain(flags.iter().map(|flag| flag.title()));
+        groups
+            .iter()
+            .fold(CountTable::new(caption, columns), |table, group| {
+                let flagged = flags
+                    .iter()
+                    .map(|flag| group.flagged_sites.get(flag).copied().unwrap_or(0));
+                let row = [group.num_wells, group.num_sites]
+                    .into_iter()
+                    .chain(flagged);
+                table.with_row(&group.name, row.collect())
+            })
+    };
+    [
+        ("Sites with each flag, by experiment", &counts.experiments),
+        ("By plate", &counts.plates),
+        ("By cell type", &counts.cell_types),
+    ]
+    .into_iter()
+    .filter(|(_, groups)| !groups.is_empty())
+    .map(|(caption, groups)| table(caption, groups))
+    .collect()
+}
+
+fn notes(inspection: &Inspection) -> Notes {
+    let Some(report) = &inspection.quality else {
+        return Notes::default().with_note(
+            "Images were not measured: inspect at the depth of quality to find those that are \
+             blank, saturated, out of focus or duplicated.",
+        );
+    };
+    let thresholds = &report.thresholds;
+    let mut notes = Notes::default().with_note(format!(
+        "Blank: standard deviation below {} grey levels. Saturated: more than {} % of the pixels \
+         at the greatest value of the bit depth. Intensity outliers and images out of focus: \
+         robust z-score beyond {} among the images of the plate and channel, where there are {} \
+         or more. Few cells: less than {} % of the DNA foreground of the plate's median well, \
+         above Otsu's threshold of the plate's pooled pixels; no cell was segmented.",
+        thresholds.blank_sd,
+        100.0 * thresholds.saturated_fraction,
+        thresholds.outlier_z,
+        thresholds.min_images,
+        100.0 * thresholds.few_cells_fraction,
+    ));
+    if !report.looked_for.contains(&QualityFlag::FewCells) {
+        notes = notes.with_warning("Few cells were not looked for: no channel shows DNA.");
+    }
+    notes
+}
+
+fn findings(inspection: &Inspection) -> Vec<(String, FailureTable)> {
+    let lists = [
+        (QualityFlag::Missing, &inspection.missing),
+        (QualityFlag::Unreadable, &inspection.unreadable),
+    ];
+    let measured = inspection
+        .quality
+        .iter()
+        .flat_map(|report| &report.findings);
+    lists
+        .into_iter()
+        .chain(measured.map(|(flag, findings)| (*flag, findings)))
+        .filter(|(_, findings)| !findings.is_empty())
+        .map(|(flag, findings)| {
+            let title = capitalised(flag.title());
+            let heading = match findings.len() {
+                len if len > MAX_FINDINGS => {
+                    format!("{title}: the first {MAX_FINDINGS} of {len} images")
+                }
+                _ => title,
+            };
+            let table = FailureTable {
+                num_checked: inspection.num_sites,
+                failures: findings.iter().take(MAX_FINDINGS).map(failure).collect(),
+            };
+            (heading, table)
+        })
+        .collect()
+}
+
+fn failure(finding: &Finding) -> Failure {
+    let subject = format!("{} channel {}", finding.site, finding.channel);
+    Failure::new(subject, &finding.problem, "flagged")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// What one small plate shows.
+struct Panel {
+    section: &'static str,
+    intro: String,
+    title: String,
+    value_label: &'static str,
+    /// Wells with one of these flags are framed.
+    marks: QualityFlags,
+    source: Source,
+}
+
+/// Where a panel's values come from.
+#[derive(Clone, Copy)]
+enum Source {
+    Presence,
+    Channel(usize, fn(&WellMeasures) -> Option<f64>),
+    Foreground,
+}
+
+impl Panel {
+    fn value(&self, well: &WellQuality) -> Option<f64> {
+        match self.source {
+            Source::Presence => Some(100.0 * well.present_fraction),
+            Source::Channel(index, value) => value(well.channels.get(index)?),
+            Source::Foreground => Some(100.0 * well.foreground_ratio?),
+        }
+    }
+
+    fn is_marked(&self, well: &WellQuality) -> bool {
+        let flags = match self.source {
+            Source::Channel(index, _) => well.channels.get(index).map(|found| found.flags),
+            Source::Presence | Source::Foreground => Some(well.flags),
+        };
+        let is_raised = |flag| flags.is_some_and(|flags| flags.contains(flag));
+        self.marks.iter().any(is_raised)
+    }
+
+    /// Ends of the colour scale over all plates: the 1st and 99th percentile,
+    /// so that one outlier does not take all the colours.
+    fn range(&self, wells: &[WellQuality]) -> Option<(f64, f64)> {
+        match self.source {
+            Source::Presence => return Some((0.0, 100.0)),
+            Source::Foreground => return Some((0.0, 200.0)),
+            Source::Channel(..) => {}
+        }
+        let mut values: Vec<f64> = wells.iter().filter_map(|well| self.value(well)).collect();
+        values.sort_by(f64::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        let at = |part: f64| values[(part * last as f64).round() as usize];
+        let (low, high) = (at(0.01), at(0.99));
+        match (low < high, high > 0.0) {
+            (true, _) => Some((low, high)),
+            (false, true) => Some((0.0, high)),
+            (false, false) => Some((0.0, 1.0)),
+        }
+    }
+}
+
+fn panels(inspection: &Inspection) -> Vec<Panel> {
+    use QualityFlag::{
+        Blank, Duplicate, FewCells, IntensityOutlier, OddSize, OutOfFocus, Saturated, Unreadable,
+    };
+    let mut panels = vec![Panel {
+        section: "Presence",
+        intro:
+            "Share of a well's images that are there. Frames: an image is unreadable, of another \
+                size, or the same as another."
+                .to_owned(),
+        title: "All channels".to_owned(),
+        value_label: "images that are there (%)",
+        marks: [Unreadable, OddSize, Duplicate].into_iter().collect(),
+        source: Source::Presence,
+    }];
+    let Some(report) = &inspection.quality else {
+        return panels;
+    };
+    panels.extend(per_channel(
+        inspection,
+        "Mean intensity",
+        "Gradients and edges that all channels share come from plating; those of one channel from \
+         staining. Frames: blank images and outliers in intensity.",
+        "mean, in grey levels",
+        &[Blank, IntensityOutlier],
+        |found| found.mean,
+    ));
+    panels.extend(per_channel(
+        inspection,
+        "Focus",
+        "Variance of the Laplacian over the squared mean: high where an image is sharp, and where \
+         it is dim and noisy. Frames: out of focus.",
+        "sharpness",
+        &[OutOfFocus],
+        |found| found.relative_focus,
+    ));
+    panels.extend(per_channel(
+        inspection,
+        "Saturation",
+        "Pixels at the greatest value of the bit depth. Frames: saturated images.",
+        "saturated pixels (%)",
+        &[Saturated],
+        |found| found.saturated_fraction.map(|fraction| 100.0 * fraction),
+    ));
+    panels.extend(foreground_panel(report, &[FewCells]));
+    panels
+}
+
+fn per_channel(
+    inspection: &Inspection,
+    section: &'static str,
+    intro: &str,
+    value_label: &'static str,
+    marks: &[QualityFlag],
+    value: fn(&WellMeasures) -> Option<f64>,
+) -> Vec<Panel> {
+    let panel = |(index, channel): (usize, &morphospace_core::Channel)| Panel {
+        section,
+        intro: intro.to_owned(),
+        title: channel.to_string(),
+        value_label,
+        marks: marks.iter().copied().collect(),
+        source: Source::Channel(index, value),
+    };
+    inspection.channels.iter().enumerate().map(panel).collect()
+}
+
+fn foreground_panel(report: &QualityReport, marks: &[QualityFlag]) -> Option<Panel> {
+    report
+        .looked_for
+        .contains(&QualityFlag::FewCells)
+        .then(|| Panel {
+            section: "Cells",
+            intro: "DNA foreground of a well in per cent of its plate's median well: where it is \
+                    low, cells are lost. Frames: few cells."
+                .to_owned(),
+            title: "DNA".to_owned(),
+            value_label: "foreground (% of the plate's median well)",
+            marks: marks.iter().copied().collect(),
+            source: Source::Foreground,
+        })
+}
+
+/// For each well, the value of each panel and whether the well is framed.
+type PanelValues = Vec<Vec<(Option<f64>, bool)>>;
+
+fn sections(panels: &[Panel], wells: &[WellQuality]) -> (Vec<PanelSection>, PanelValues) {
+    let drawn = |panel: &Panel| PlatePanel {
+        range: panel.range(wells),
+        ..PlatePanel::new(&panel.title, panel.value_label)
+    };
+    let sections = panels
+        .chunk_by(|a, b| a.section == b.section)
+        .map(|panels| PanelSection {
+            heading: panels[0].section.to_owned(),
+            intro: panels[0].intro.clone(),
+            panels: panels.iter().map(drawn).collect(),
+        })
+        .collect();
+    let values = wells
+        .iter()
+        .map(|well| {
+            let panels = panels.iter();
+            panels
+                .map(|panel| (panel.value(well), panel.is_marked(well)))
+                .collect()
+        })
+        .collect();
+    (sections, values)
+}
+
+fn plates(inspected: &Inspected, values: &PanelValues) -> Vec<InspectedPlate> {
+    let num_flagged =
+        |group: Option<&GroupCount>| group.map_or(0, |group| group.flagged_sites.values().sum());
+    let wells: Vec<(&WellQuality, &Vec<(Option<f64>, bool)>)> =
+        inspected.wells.iter().zip(values).collect();
+    wells
+        .chunk_by(|a, b| a.0.plate == b.0.plate)
+        .enumerate()
+        .map(|(index, wells)| InspectedPlate {
+            title: wells[0].0.plate.to_string(),
+            // Plates are counted in the order of sites, as wells are.
+            num_flagged_sites: num_flagged(inspected.inspection.counts.plates.get(index)),
+            wells: wells
+                .iter()
+                .map(|(well, values)| InspectedWell {
+                    address: well.address,
+                    values: (*values).clone(),
+                })
+                .collect(),
+        })
+        .collect()
+}

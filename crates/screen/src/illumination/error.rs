@@ -1,0 +1,113 @@
+use std::path::PathBuf;
+
+use morphospace_core::{Channel, PlateKey, SiteKey};
+
+use crate::ScreenError;
+use crate::npy::NpyError;
+
+/// Why illumination cannot be fitted or corrected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IlluminationError {
+    /// An image cannot be read.
+    #[error(transparent)]
+    Screen(#[from] ScreenError),
+    /// A setting is out of range.
+    #[error("illumination option '{name}' is {value}\nhint: it can be {allowed}")]
+    InvalidOption {
+        /// The option.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What can be given.
+        allowed: &'static str,
+    },
+    /// A plate has no image of a channel.
+    #[error(
+        "{plate} has no image of channel {channel}\nhint: `morphospace inspect` names the images \
+         that are missing"
+    )]
+    NoImages {
+        /// The plate.
+        plate: PlateKey,
+        /// The channel.
+        channel: Channel,
+    },
+    /// Every pixel of a plate's channel is 0.
+    #[error(
+        "{plate} channel {channel}: all pixels of all images are 0\nhint: leave the channel out"
+    )]
+    AllDark {
+        /// The plate.
+        plate: PlateKey,
+        /// The channel.
+        channel: Channel,
+    },
+    /// Images of a plate have several sizes.
+    #[error(
+        "{image} channel {channel}: image is {} x {} pixels but {first} has {} x {}\nhint: one \
+         illumination function needs images of one size", size.0, size.1, first_size.0, first_size.1
+    )]
+    SizesDiffer {
+        /// The site.
+        image: Box<SiteKey>,
+        /// The channel.
+        channel: Channel,
+        /// Width and height of its image.
+        size: (usize, usize),
+        /// The plate's first site.
+        first: Box<SiteKey>,
+        /// Width and height of its image.
+        first_size: (usize, usize),
+    },
+    /// An image has another size than the function.
+    #[error(
+        "image is {} x {} pixels but the illumination function is {} x {}\nhint: take the function \
+         of the image's own plate", size.0, size.1, expected.0, expected.1
+    )]
+    WrongSize {
+        /// Width and height of the image.
+        size: (usize, usize),
+        /// Width and height of the function.
+        expected: (usize, usize),
+    },
+    /// A file cannot be read.
+    #[error("cannot read illumination function '{}'\nhint: check the path and its permissions", path.display())]
+    CannotRead {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write illumination function '{}'\nhint: check the folder and the disk", path.display())]
+    CannotWrite {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is no `.npy` image.
+    #[error("illumination function '{}': {source}\nhint: {}", path.display(), source.hint())]
+    InvalidNpy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NpyError,
+    },
+    /// A factor is zero, negative or no number.
+    #[error(
+        "illumination function '{}' is {value} at row {row}, column {column}\nhint: images are \
+         divided by it, so every value must be a positive number", path.display()
+    )]
+    NotPositive {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+}

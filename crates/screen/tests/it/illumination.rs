@@ -1,0 +1,227 @@
+use morphospace_core::{Channel, ControlRole, PlateKey, Seed, Stain};
+use morphospace_screen::{
+    Illumination, IlluminationOptions, IlluminationSmoothing, NpyFloat, Pixels, Plane, Screen,
+    fit_illumination,
+};
+use rand::RngExt;
+
+use crate::memory_screen::{MemoryScreen, plane};
+use crate::support::{assert_names, message};
+
+const SIDE: usize = 64;
+
+/// Light that falls from the centre to 60 % in the corners.
+fn vignetting(x: usize, y: usize) -> f64 {
+    let from_centre = |at: usize| (at as f64 - 31.5) / 31.5;
+    let squared = from_centre(x).powi(2) + from_centre(y).powi(2);
+    1.0 - 0.2 * squared
+}
+
+/// One plate of 16-bit images: cells at random places under uneven light.
+fn vignetted_screen(num_wells: usize) -> MemoryScreen {
+    let mut screen = MemoryScreen::new(vec![Channel::new("OrigDNA", Stain::Dna)]);
+    let key = PlateKey::new("batch", "P1");
+    for well in 0..num_wells {
+        let mut rng = Seed::new(1).split_index(well as u64).rng();
+        let pixels = (0..SIDE * SIDE).map(|index| {
+            let is_cell = rng.random_bool(0.3);
+            let truth = if is_cell { 20_000.0 } else { 8_000.0 };
+            (truth * vignetting(index % SIDE, index / SIDE)).round() as u16
+        });
+        let image = Plane {
+            width: SIDE,
+            height: SIDE,
+            pixels: Pixels::U16(pixels.collect()),
+        };
+        let name = format!("A{:02}", well + 1);
+        screen.add(&key, &name, 1, ControlRole::Treatment, vec![Some(image)]);
+    }
+    screen
+}
+
+fn fit(screen: &MemoryScreen, options: &IlluminationOptions) -> Illumination {
+    let plate = &screen.sites()[0].key.plate;
+    let mut found = fit_illumination(screen, plate, options).expect("fitted");
+    assert_eq!(found.len(), 1);
+    found.remove(0)
+}
+
+/// Coefficient of variation over 8 x 8 blocks of an image's mean.
+fn unevenness(values: &[f64]) -> f64 {
+    let blocks: Vec<f64> = (0..64)
+        .map(|block| {
+            let (top, left) = (block / 8 * 8, block % 8 * 8);
+            let of_block = (0..64).map(|i| values[(top + i / 8) * SIDE + left + i % 8]);
+            of_block.sum::<f64>() / 64.0
+        })
+        .collect();
+    let mean = blocks.iter().sum::<f64>() / 64.0;
+    let squares = blocks.iter().map(|block| (block - mean).powi(2));
+    (squares.sum::<f64>() / 64.0).sqrt() / mean
+}
+
+#[test]
+fn planted_vignetting_is_recovered_and_taken_out() {
+    let screen = vignetted_screen(40);
+    // Random cells in 40 images leave 4 % of noise in the shrunk mean image;
+    // the filters take it to about 1 %, of which the worst of 2,704 pixels
+    // has three to four times as much.
+    let tolerance = 0.04;
+    for smoothing in [
+        IlluminationSmoothing::Median,
+        IlluminationSmoothing::Gaussian,
+    ] {
+        let options = IlluminationOptions {
+            downscale: 2,
+            smoothing,
+            smoothing_filter_size_px: 6.0,
+        };
+        let found = fit(&screen, &options);
+        assert_eq!((found.width, found.height), (SIDE, SIDE));
+        let least = found.values.iter().copied().fold(f64::INFINITY, f64::min);
+        assert_eq!(least, 1.0);
+        // The truth is known up to a factor, taken at the centre; the corners
+        // are raised to the robust minimum and smoothed towards the inside.
+        let centre = found.values[32 * SIDE + 32] / vignetting(32, 32);
+        let mut worst: f64 = 0.0;
+        for y in 6..SIDE - 6 {
+            for x in 6..SIDE - 6 {
+                let ratio = found.values[y * SIDE + x] / (centre * vignetting(x, y));
+                worst = worst.max((ratio - 1.0).abs());
+            }
+        }
+        assert!(worst < tolerance, "{smoothing:?}: off by {worst}");
+
+        let mut mean = vec![0.0; SIDE * SIDE];
+        let mut raw_mean = vec![0.0; SIDE * SIDE];
+        for site in 0..screen.sites().len() {
+            let image = screen.read_plane(site, 0).expect("in memory");
+            let corrected = found.correct(&image).expect("same size");
+            let Pixels::U16(raw) = &image.pixels else {
+                panic!("16 bit")
+            };
+            for (index, value) in corrected.into_iter().enumerate() {
+                mean[index] += value;
+                raw_mean[index] += f64::from(raw[index]);
+            }
+        }
+        let (before, after) = (unevenness(&raw_mean), unevenness(&mean));
+        assert!(before > 0.07, "{before}");
+        assert!(after < 0.25 * before, "{smoothing:?}: {before} to {after}");
+    }
+}
+
+#[test]
+fn without_smoothing_the_mean_image_itself_is_the_function() {
+    let mut screen = MemoryScreen::new(vec![Channel::new("w1", Stain::Dna)]);
+    let key = PlateKey::new("b", "1");
+    for (well, factor) in [("A01", 1), ("A02", 3)] {
+        let image = plane(2, 2, |x, y| factor * (10 + 10 * x as u8 + 20 * y as u8));
+        screen.add(&key, well, 1, ControlRole::Treatment, vec![Some(image)]);
+    }
+    let options = IlluminationOptions {
+        downscale: 1,
+        smoothing: IlluminationSmoothing::None,
+        ..IlluminationOptions::default()
+    };
+    // Means 20, 40, 60, 80 over the least of them.
+    let found = fit(&screen, &options);
+    assert_eq!(found.values, [1.0, 2.0, 3.0, 4.0]);
+    let image = screen.read_plane(0, 0).expect("in memory");
+    assert_eq!(found.correct(&image).expect("same size"), [10.0; 4]);
+    let rounded = found.correct_plane(&image).expect("same size");
+    assert_eq!(rounded.pixels, Pixels::U8(vec![10; 4]));
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let screen = vignetted_screen(12);
+    let with_threads = |count| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .build()
+            .expect("a pool");
+        pool.install(|| fit(&screen, &IlluminationOptions::default()))
+    };
+    assert_eq!(with_threads(1), with_threads(4));
+}
+
+#[test]
+fn functions_are_kept_as_npy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("illum/P1/P1_IllumDNA.npy");
+    let found = fit(&vignetted_screen(4), &IlluminationOptions::default());
+    found.save(&path, NpyFloat::F64).expect("written");
+    assert_eq!(Illumination::load(&path).expect("read"), found);
+    found.save(&path, NpyFloat::F32).expect("written");
+    let rounded = Illumination::load(&path).expect("read");
+    for (value, exact) in rounded.values.iter().zip(&found.values) {
+        assert!((value - exact).abs() < 1e-6 * exact);
+    }
+}
+
+#[test]
+fn what_cannot_be_fitted_or_applied_is_refused_by_name() {
+    let options = IlluminationOptions::default();
+    let mut screen = vignetted_screen(3);
+    let plate = screen.sites()[0].key.plate.clone();
+    let refused =
+        |screen: &MemoryScreen, options| message(fit_illumination(screen, &plate, options));
+    let wrong = IlluminationOptions {
+        downscale: 0,
+        ..options
+    };
+    assert_names(&refused(&screen, &wrong), &["downscale", "1 to 64"]);
+    let wrong = IlluminationOptions {
+        smoothing_filter_size_px: f64::NAN,
+        ..options
+    };
+    assert_names(&refused(&screen, &wrong), &["smoothing_filter_size_px"]);
+
+    let found = fit(&screen, &options);
+    let small = Plane::zeros(4, 5);
+    assert_names(
+        &message(found.correct(&small)),
+        &["4 x 5", "64 x 64", "hint:"],
+    );
+    screen.planes[2][0] = Some(small);
+    assert_names(
+        &refused(&screen, &options),
+        &["well A03", "4 x 5", "well A01", "64 x 64", "hint:"],
+    );
+    screen.planes[2][0] = None;
+    assert!(fit_illumination(&screen, &plate, &options).is_ok());
+    for site in &mut screen.planes {
+        site[0] = Some(Plane::zeros(8, 8));
+    }
+    assert_names(&refused(&screen, &options), &["P1", "DNA", "are 0"]);
+    for site in &mut screen.planes {
+        site[0] = None;
+    }
+    assert_names(
+        &refused(&screen, &options),
+        &["batch plate P1", "DNA", "hint:"],
+    );
+}
+
+#[test]
+fn files_that_are_no_functions_are_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("illum.npy");
+    assert_names(&message(Illumination::load(&path)), &["illum.npy", "hint:"]);
+    std::fs::write(&path, b"not numpy").expect("written");
+    assert_names(
+        &message(Illumination::load(&path)),
+        &["illum.npy", "no .npy file", "hint:"],
+    );
+    let dark = Illumination {
+        width: 2,
+        height: 2,
+        values: vec![1.0, 1.0, 1.0, 0.0],
+    };
+    dark.save(&path, NpyFloat::F64).expect("written");
+    assert_names(
+        &message(Illumination::load(&path)),
+        &["illum.npy", "row 1, column 1", "hint:"],
+    );
+}
