@@ -20,7 +20,7 @@ use crate::parquet_file::{BATCH_LEN, ParquetFile, WriteError, batch_column, writ
 use crate::readers::IndexScreen;
 use crate::screen::Screen;
 use crate::site_list::{Wells, site_key_text, sorted_unique};
-use crate::store::{FolderStore, LinkedStore, SharedStore, StoredFile};
+use crate::store::{FolderStore, LinkedStore, SharedStore};
 
 /// Key of the channels (names and stains, as JSON) in a manifest's metadata.
 const CHANNELS_KEY: &str = "morphospace.channels";

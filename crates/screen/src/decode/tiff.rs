@@ -304,7 +304,7 @@ impl<'a> Layout<'a> {
         };
         let is_tiled = page.first(TILE_WIDTH)?.is_some();
         let (chunk_width, chunk_height) = if is_tiled {
-            let side = |tag| Ok(saturated(page.required(tag, "tile size")?));
+            let side = |tag| page.required(tag, "tile size").map(saturated);
             checked_size(side(TILE_WIDTH)?, side(TILE_LENGTH)?)?
         } else {
             let rows = saturated(page.first(ROWS_PER_STRIP)?.unwrap_or(u64::MAX));

@@ -351,6 +351,7 @@ fn write_pack_manifest(
         channels: screen.channels().to_vec(),
         sites: Vec::new(),
         paths: Vec::new(),
+        quality: None,
         provenance: Some(Provenance::new("pack").with_setting("screen", screen.name())),
     };
     for (site, packed) in screen.sites().iter().zip(packed) {
