@@ -1,21 +1,18 @@
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_core::Provenance;
 use morphospace_models::{Encoder, Pooling};
 use morphospace_profiles::Profiles;
 use morphospace_screen::{
-    OnIncomplete, ReadSite, Screen, SelfStandardisation, SiteImage, SkippedSite, Tiling, read_site,
+    Loader, LoaderOptions, OnIncomplete, ReadSite, Screen, SelfStandardisation, SiteImage,
+    SkippedSite, Tiling, read_site,
 };
 
 use crate::EmbedError;
 use crate::screen_check::check_screen;
 use crate::well_means::WellMeans;
-
-/// Batches that are decoded ahead of the network.
-const NUM_BATCHES_AHEAD: usize = 3;
 
 /// How a screen is embedded.
 #[derive(Clone, Debug)]
@@ -32,6 +29,9 @@ pub struct EmbedConfig {
     pub batch_size: usize,
     /// What happens to sites that lack images.
     pub on_incomplete: OnIncomplete,
+    /// How many sites are read ahead of the network; changes nothing in the
+    /// result.
+    pub loader: LoaderOptions,
 }
 
 /// Where an embedding stands, told to the observer after every batch.
@@ -63,20 +63,12 @@ pub struct Embedded {
     pub data_wait_share: f64,
 }
 
-/// What the reading thread sends.
-enum Message {
-    Batch(TileBatch),
+/// A site as the reading threads hand it over.
+enum SiteTiles {
+    /// The tiles, `[tile, channel, row, column]`, and what is said of
+    /// channels that stand as zeros.
+    Tiles(Vec<f32>, Option<String>),
     Skipped(SkippedSite),
-    Filled(String),
-    Failed(EmbedError),
-}
-
-struct TileBatch {
-    /// `[batch_size, channel, row, column]`, zeros behind the last tile.
-    images: Vec<f32>,
-    /// The site of each tile.
-    site_indices: Vec<usize>,
-    num_sites_done: usize,
 }
 
 /// Embeds every site of a screen and averages tiles per well.
@@ -102,41 +94,57 @@ pub fn embed(
     let side = config.tiling.crop_px;
     let num_sites = screen.sites().len();
 
+    let tile_len = num_channels * side * side;
     let mut means = WellMeans::new(num_features);
     let mut skipped = Vec::new();
     let mut filled = Vec::new();
     let mut num_tiles = 0;
-    let mut waited = Duration::ZERO;
-    thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(NUM_BATCHES_AHEAD);
-        scope.spawn(move || read_tiles(screen, config, &sender));
-        while let Some(message) = wait(&receiver, &mut waited) {
-            match message {
-                Message::Skipped(site) => skipped.push(site),
-                Message::Filled(site) => filled.push(site),
-                Message::Failed(error) => return Err(error),
-                Message::Batch(batch) => {
-                    let shape = [config.batch_size, num_channels, side, side];
-                    let images = Tensor::from_data(TensorData::new(batch.images, shape), device);
-                    let vectors = encoder.forward_pooled(images, config.pooling).into_data();
-                    let vectors: Vec<f32> = vectors.try_to_vec().expect("encoders return f32");
-                    for (vector, site_index) in
-                        vectors.chunks_exact(num_features).zip(&batch.site_indices)
-                    {
-                        means.add(screen, *site_index, vector.iter().map(|v| f64::from(*v)));
-                    }
-                    num_tiles += batch.site_indices.len();
-                    let num_sites_done = batch.num_sites_done;
-                    observer(EmbedProgress {
-                        num_sites_done,
-                        num_sites,
-                        num_tiles,
-                    });
+    let mut batch = TileBatch::new(config.batch_size, tile_len);
+    let mut embed_batch = |batch: &mut TileBatch, num_sites_done| {
+        let images = std::mem::replace(&mut batch.images, vec![0.0; config.batch_size * tile_len]);
+        let shape = [config.batch_size, num_channels, side, side];
+        let images = Tensor::from_data(TensorData::new(images, shape), device);
+        let vectors = encoder.forward_pooled(images, config.pooling).into_data();
+        let vectors: Vec<f32> = vectors.try_to_vec().expect("encoders return f32");
+        for (vector, site_index) in vectors.chunks_exact(num_features).zip(&batch.site_indices) {
+            means.add(screen, *site_index, vector.iter().map(|v| f64::from(*v)));
+        }
+        num_tiles += batch.site_indices.len();
+        batch.site_indices.clear();
+        observer(EmbedProgress {
+            num_sites_done,
+            num_sites,
+            num_tiles,
+        });
+    };
+    let waited = thread::scope(|scope| {
+        let mut loader = Loader::spawn(scope, 0..num_sites as u64, config.loader, || {
+            |site| read_tiles(screen, config, site as usize)
+        });
+        for site_index in 0..num_sites {
+            let site = loader.next().expect("one item for each site");
+            let tiles = match site? {
+                SiteTiles::Tiles(tiles, remark) => {
+                    filled.extend(remark);
+                    tiles
+                }
+                SiteTiles::Skipped(site) => {
+                    skipped.push(site);
+                    continue;
+                }
+            };
+            for tile in tiles.chunks_exact(tile_len) {
+                batch.push(tile, site_index);
+                if batch.site_indices.len() == config.batch_size {
+                    embed_batch(&mut batch, site_index + 1);
                 }
             }
         }
-        Ok(())
+        Ok::<_, EmbedError>(loader.waited())
     })?;
+    if !batch.site_indices.is_empty() {
+        embed_batch(&mut batch, num_sites);
+    }
 
     if num_tiles == 0 {
         return Err(EmbedError::NothingToEmbed {
@@ -207,66 +215,53 @@ fn provenance(config: &EmbedConfig) -> Provenance {
         .with_setting("precision", "f32")
 }
 
-fn wait(receiver: &Receiver<Message>, waited: &mut Duration) -> Option<Message> {
-    let started = Instant::now();
-    let message = receiver.recv().ok();
-    *waited += started.elapsed();
-    message
+/// The tiles of a forward pass.
+struct TileBatch {
+    /// `[batch_size, channel, row, column]`, zeros behind the last tile.
+    images: Vec<f32>,
+    /// The site of each tile.
+    site_indices: Vec<usize>,
 }
 
-/// Reads all sites in order and sends their tiles in full batches. Stops when
-/// nobody listens any more.
-fn read_tiles(screen: &dyn Screen, config: &EmbedConfig, sender: &SyncSender<Message>) {
-    let side = config.tiling.crop_px;
-    let tile_len = screen.channels().len() * side * side;
-    let empty = |num_sites_done| TileBatch {
-        images: vec![0.0; config.batch_size * tile_len],
-        site_indices: Vec::with_capacity(config.batch_size),
-        num_sites_done,
-    };
-    let mut batch = empty(0);
-    for site_index in 0..screen.sites().len() {
-        let message = match read_site(screen, site_index, config.on_incomplete) {
-            Err(error) => Message::Failed(error.into()),
-            Ok(ReadSite::Skipped(site)) => Message::Skipped(site),
-            Ok(ReadSite::Image(image)) => {
-                let plan = match config.tiling.plan(image.width(), image.height()) {
-                    Ok(plan) => plan,
-                    Err(source) => {
-                        let site = screen.sites()[site_index].key.to_string();
-                        let _ = sender.send(Message::Failed(EmbedError::Tiling { site, source }));
-                        return;
-                    }
-                };
-                for tile in plan.tiles() {
-                    let place = batch.site_indices.len() * tile_len;
-                    let output = &mut batch.images[place..place + tile_len];
-                    image.crop_into(*tile, config.standardisation, output);
-                    batch.site_indices.push(site_index);
-                    if batch.site_indices.len() == config.batch_size {
-                        batch.num_sites_done = site_index + 1;
-                        let full = std::mem::replace(&mut batch, empty(site_index + 1));
-                        if sender.send(Message::Batch(full)).is_err() {
-                            return;
-                        }
-                    }
-                }
-                match filled_channels(screen, &image) {
-                    None => continue,
-                    Some(site) => Message::Filled(site),
-                }
-            }
-        };
-        let is_last = matches!(message, Message::Failed(_));
-        if sender.send(message).is_err() || is_last {
-            return;
+impl TileBatch {
+    fn new(batch_size: usize, tile_len: usize) -> Self {
+        Self {
+            images: vec![0.0; batch_size * tile_len],
+            site_indices: Vec::with_capacity(batch_size),
         }
     }
-    if !batch.site_indices.is_empty() {
-        batch.num_sites_done = screen.sites().len();
-        // A listener that has gone needs no last batch.
-        let _ = sender.send(Message::Batch(batch));
+
+    fn push(&mut self, tile: &[f32], site_index: usize) {
+        let place = self.site_indices.len() * tile.len();
+        self.images[place..place + tile.len()].copy_from_slice(tile);
+        self.site_indices.push(site_index);
     }
+}
+
+/// Reads a site and cuts it into tiles.
+fn read_tiles(
+    screen: &dyn Screen,
+    config: &EmbedConfig,
+    site_index: usize,
+) -> Result<SiteTiles, EmbedError> {
+    let image = match read_site(screen, site_index, config.on_incomplete)? {
+        ReadSite::Skipped(site) => return Ok(SiteTiles::Skipped(site)),
+        ReadSite::Image(image) => image,
+    };
+    let plan = config
+        .tiling
+        .plan(image.width(), image.height())
+        .map_err(|source| EmbedError::Tiling {
+            site: screen.sites()[site_index].key.to_string(),
+            source,
+        })?;
+    let side = config.tiling.crop_px;
+    let tile_len = screen.channels().len() * side * side;
+    let mut tiles = vec![0.0; plan.tiles().len() * tile_len];
+    for (tile, output) in plan.tiles().iter().zip(tiles.chunks_exact_mut(tile_len)) {
+        image.crop_into(*tile, config.standardisation, output);
+    }
+    Ok(SiteTiles::Tiles(tiles, filled_channels(screen, &image)))
 }
 
 /// `site: channels` for a site some of whose channels stand as zeros.

@@ -9,8 +9,8 @@ use morphospace_models::Pooling;
 use morphospace_profiles::Schema;
 use morphospace_screen::split::SplitLevel;
 use morphospace_screen::{
-    ChannelChoice, ControlImages, EdgePolicy, NormalisationScheme, OnIncomplete, ScreenFormat,
-    TileSelection, ZSelection,
+    ChannelChoice, ControlImages, EdgePolicy, LoaderOptions, NormalisationScheme, OnIncomplete,
+    ScreenFormat, TileSelection, ZSelection,
 };
 
 use crate::network_source::NetworkSource;
@@ -56,6 +56,31 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Print what this machine and this binary can do
     Doctor(DoctorArgs),
+}
+
+/// How far images are read ahead of the network.
+#[derive(Debug, Args)]
+pub(crate) struct LoaderArgs {
+    /// Threads that read and decode images [default: one for each core]
+    #[arg(long, value_name = "THREADS", value_parser = clap::value_parser!(u16).range(1..))]
+    decode_threads: Option<u16>,
+    /// How many batches (train) or sites (embed) may wait in memory [default: two for each thread]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    decode_ahead: Option<u16>,
+}
+
+impl LoaderArgs {
+    pub(crate) fn options(&self) -> LoaderOptions {
+        let mut options = LoaderOptions::default();
+        if let Some(threads) = self.decode_threads {
+            options.num_threads = threads.into();
+            options.num_ahead = 2 * options.num_threads;
+        }
+        if let Some(count) = self.decode_ahead {
+            options.num_ahead = count.into();
+        }
+        options
+    }
 }
 
 /// Where tensors live.
@@ -314,6 +339,8 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
+    pub(crate) loader: LoaderArgs,
+    #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
 
@@ -346,6 +373,8 @@ pub(crate) struct EmbedArgs {
     /// Seed of an untrained network
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) loader: LoaderArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

@@ -372,8 +372,7 @@ fn sections(panels: &[Panel], wells: &[WellQuality]) -> (Vec<PanelSection>, Pane
 fn plates(inspected: &Inspected, values: &PanelValues) -> Vec<InspectedPlate> {
     let num_flagged =
         |group: Option<&GroupCount>| group.map_or(0, |group| group.flagged_sites.values().sum());
-    let wells: Vec<(&WellQuality, &Vec<(Option<f64>, bool)>)> =
-        inspected.wells.iter().zip(values).collect();
+    let wells: Vec<_> = inspected.wells.iter().zip(values).collect();
     wells
         .chunk_by(|a, b| a.0.plate == b.0.plate)
         .enumerate()

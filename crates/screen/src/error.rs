@@ -290,6 +290,13 @@ pub enum ImageProblem {
         /// That channel's width and height.
         other_size: (usize, usize),
     },
+    /// The image has no room for a crop.
+    TooSmall {
+        /// Width and height in pixels.
+        size: (usize, usize),
+        /// Side of the crop.
+        crop_px: usize,
+    },
 }
 
 impl ImageProblem {
@@ -312,6 +319,7 @@ impl ImageProblem {
             Self::CannotRead(_) => "check the file's permissions and the disk",
             Self::Undecodable(error) => error.hint(),
             Self::WrongSize { .. } => "all channels of a site must have the same size",
+            Self::TooSmall { .. } => "leave the site out, or train on smaller crops",
         }
     }
 }
@@ -341,6 +349,11 @@ impl fmt::Display for ImageProblem {
                 f,
                 "image is {} x {} pixels but channel {other_channel} of the site is {} x {}",
                 size.0, size.1, other_size.0, other_size.1
+            ),
+            Self::TooSmall { size, crop_px } => write!(
+                f,
+                "image is {} x {} pixels, too small for the crop of {crop_px} that was asked for",
+                size.0, size.1
             ),
         }
     }

@@ -53,6 +53,7 @@ mod focus;
 mod illumination;
 mod inspect;
 mod intensity_statistics;
+mod loader;
 mod manifest;
 mod normalisation;
 mod npy;
@@ -82,6 +83,7 @@ pub use inspect::{
     write_image_quality,
 };
 pub use intensity_statistics::IntensityStatistics;
+pub use loader::{Loader, LoaderOptions};
 pub use manifest::{Manifest, read_manifest, write_manifest};
 pub use normalisation::{
     CachedStatistics, ChannelStatistics, CheckedNormalisation, ControlImages, Normalisation,
@@ -99,7 +101,7 @@ pub use readers::{
 };
 pub use screen::{Pixels, Plane, Screen};
 pub use site_image::{
-    OnIncomplete, ReadSite, SiteImage, SkippedSite, UnknownOnIncomplete, read_site,
+    OnIncomplete, ReadSite, SiteImage, SkippedSite, UnknownOnIncomplete, read_site, read_site_crop,
 };
 pub use site_list::site_key_text;
 pub use standardise::{PixelStats, SelfStandardisation, Standardiser, UnknownStandardisation};

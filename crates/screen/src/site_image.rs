@@ -145,14 +145,73 @@ pub fn read_site(
     site_index: usize,
     on_incomplete: OnIncomplete,
 ) -> Result<ReadSite, ScreenError> {
+    read_channels(screen, site_index, on_incomplete, |channel_index| {
+        let plane = screen.read_plane(site_index, channel_index)?;
+        let size = (plane.width, plane.height);
+        Ok((plane, size))
+    })
+}
+
+/// Reads a square of all channels of a site; the [`SiteImage`] is the square
+/// alone. Screens that store their images in pieces, as packed ones do,
+/// decode only what the square touches.
+///
+/// `tile` is given width and height of the site's images in pixels.
+///
+/// # Errors
+/// As [`read_site`]; and [`ScreenError::Image`] where the square does not lie
+/// within the image.
+///
+/// # Panics
+/// `site_index` is out of range.
+pub fn read_site_crop(
+    screen: &dyn Screen,
+    site_index: usize,
+    on_incomplete: OnIncomplete,
+    tile: impl Fn(usize, usize) -> Tile,
+) -> Result<ReadSite, ScreenError> {
+    let known_size = screen.image_size(site_index)?;
+    read_channels(screen, site_index, on_incomplete, |channel_index| {
+        let tile_in = |(width, height): (usize, usize)| {
+            let tile = tile(width, height);
+            let is_inside = tile.left.saturating_add(tile.crop_px) <= width
+                && tile.top.saturating_add(tile.crop_px) <= height;
+            let problem = ImageProblem::TooSmall {
+                size: (width, height),
+                crop_px: tile.crop_px,
+            };
+            is_inside
+                .then_some(tile)
+                .ok_or_else(|| screen.image_error(site_index, channel_index, problem))
+        };
+        match known_size {
+            Some(size) => {
+                let plane = screen.read_region(site_index, channel_index, tile_in(size)?)?;
+                Ok((plane, size))
+            }
+            None => {
+                let plane = screen.read_plane(site_index, channel_index)?;
+                let size = (plane.width, plane.height);
+                Ok((plane.region(tile_in(size)?), size))
+            }
+        }
+    })
+}
+
+/// `read` gives a channel's pixels and the size of the image they are from.
+fn read_channels(
+    screen: &dyn Screen,
+    site_index: usize,
+    on_incomplete: OnIncomplete,
+    read: impl Fn(usize) -> Result<(Plane, (usize, usize)), ScreenError>,
+) -> Result<ReadSite, ScreenError> {
     let num_channels = screen.channels().len();
     let mut planes: Vec<Option<Plane>> = Vec::with_capacity(num_channels);
     let mut problems = Vec::new();
     let mut first: Option<(usize, (usize, usize))> = None;
     for channel_index in 0..num_channels {
-        let problem = match screen.read_plane(site_index, channel_index) {
-            Ok(plane) => {
-                let size = (plane.width, plane.height);
+        let problem = match read(channel_index) {
+            Ok((plane, size)) => {
                 let (other_index, other_size) = *first.get_or_insert((channel_index, size));
                 if size == other_size {
                     planes.push(Some(plane));
@@ -177,9 +236,10 @@ pub fn read_site(
         problems.push(problem);
     }
     let may_fill = on_incomplete == OnIncomplete::Fill && problems.iter().all(is_missing);
-    match first {
-        Some((_, (width, height))) if problems.is_empty() || may_fill => {
-            let is_filled = planes.iter().map(Option::is_none).collect();
+    let is_filled: Vec<bool> = planes.iter().map(Option::is_none).collect();
+    let size = planes.iter().flatten().next().map(|p| (p.width, p.height));
+    match size {
+        Some((width, height)) if problems.is_empty() || may_fill => {
             let planes = planes
                 .into_iter()
                 .map(|plane| plane.unwrap_or_else(|| Plane::zeros(width, height)))

@@ -21,10 +21,11 @@ pub struct Crop {
 
 impl Crop {
     /// The crop's square in a site of the given size, top-left uniform over
-    /// all places where it fits (Kraus et al. 2023, section 3).
+    /// all places where it fits (Kraus et al. 2023, section 3). In a site that
+    /// is too small for it, it sticks out.
     pub fn tile(&self, width: usize, height: usize, crop_px: usize) -> Tile {
         let place = |share: f64, size: usize| {
-            let room = size - crop_px + 1;
+            let room = (size + 1).saturating_sub(crop_px).max(1);
             ((share * room as f64) as usize).min(room - 1)
         };
         Tile {

@@ -1,15 +1,12 @@
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::Scope;
 
 use morphospace_core::{Seed, SiteKey};
 use morphospace_screen::{
-    OnIncomplete, ReadSite, Screen, ScreenError, SelfStandardisation, SiteImage, read_site,
+    Loader, LoaderOptions, OnIncomplete, ReadSite, Screen, ScreenError, SelfStandardisation,
+    SiteImage, Tile, read_site_crop,
 };
 
 use crate::crops::{Crop, CropSampler};
-
-/// How many batches are decoded ahead of the training thread.
-const NUM_BATCHES_AHEAD: usize = 3;
 
 /// The images of one step.
 #[derive(Clone, Debug)]
@@ -32,36 +29,20 @@ pub(crate) struct LoaderSettings {
     pub(crate) seed: Seed,
 }
 
-/// Decodes the batches of all steps, in order, on a thread of their own. The
-/// thread ends when the receiver is dropped.
+/// Decodes the batches of all steps ahead of the training thread.
 pub(crate) fn spawn_loader<'scope>(
     scope: &'scope Scope<'scope, '_>,
     screen: &'scope dyn Screen,
     site_indices: Vec<usize>,
     settings: LoaderSettings,
-) -> (
-    Receiver<Result<Batch, ScreenError>>,
-    ScopedJoinHandle<'scope, ()>,
-) {
-    let (sender, receiver) = sync_channel(NUM_BATCHES_AHEAD);
+    options: LoaderOptions,
+) -> Loader<Result<Batch, ScreenError>> {
     let sampler = CropSampler::new(site_indices, settings.batch_size, settings.seed);
-    let handle = scope.spawn(move || load(screen, sampler, settings, &sender));
-    (receiver, handle)
-}
-
-fn load(
-    screen: &dyn Screen,
-    mut sampler: CropSampler,
-    settings: LoaderSettings,
-    sender: &SyncSender<Result<Batch, ScreenError>>,
-) {
-    for step in settings.first_step..settings.num_steps {
-        let batch = load_step(screen, &sampler.step(step), step, settings.crop_px);
-        let is_last = batch.is_err();
-        if sender.send(batch).is_err() || is_last {
-            return;
-        }
-    }
+    let steps = settings.first_step..settings.num_steps;
+    Loader::spawn(scope, steps, options, move || {
+        let mut sampler = sampler.clone();
+        move |step| load_step(screen, &sampler.step(step), step, settings.crop_px)
+    })
 }
 
 fn load_step(
@@ -73,8 +54,9 @@ fn load_step(
     let image_len = screen.channels().len() * crop_px * crop_px;
     let mut images = vec![0.0; crops.len() * image_len];
     for (crop, image) in crops.iter().zip(images.chunks_exact_mut(image_len)) {
-        match read_site(screen, crop.site_index, OnIncomplete::Fail)? {
-            ReadSite::Image(site) => cut(&site, crop, crop_px, image),
+        let tile = |width, height| crop.tile(width, height, crop_px);
+        match read_site_crop(screen, crop.site_index, OnIncomplete::Fail, tile)? {
+            ReadSite::Image(site) => cut(&site, crop, image),
             ReadSite::Skipped(_) => unreachable!("incomplete sites fail under OnIncomplete::Fail"),
         }
     }
@@ -86,9 +68,15 @@ fn load_step(
     })
 }
 
-fn cut(site: &SiteImage, crop: &Crop, crop_px: usize, image: &mut [f32]) {
-    let tile = crop.tile(site.width(), site.height(), crop_px);
-    site.crop_into(tile, SelfStandardisation::InstanceNorm, image);
+/// Standardises a crop and turns it as was drawn.
+fn cut(site: &SiteImage, crop: &Crop, image: &mut [f32]) {
+    let crop_px = site.width();
+    let all = Tile {
+        top: 0,
+        left: 0,
+        crop_px,
+    };
+    site.crop_into(all, SelfStandardisation::InstanceNorm, image);
     for plane in image.chunks_exact_mut(crop_px * crop_px) {
         if crop.is_flipped_horizontally {
             plane.chunks_exact_mut(crop_px).for_each(<[f32]>::reverse);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_core::write_atomically;
-use morphospace_screen::{OnIncomplete, ReadSite, Screen, SkippedSite, read_site};
+use morphospace_screen::{LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, read_site};
 use serde::{Deserialize, Serialize};
 
 use crate::loader::{LoaderSettings, spawn_loader};
@@ -62,6 +62,7 @@ pub fn train<O: Objective>(
     config: &CheckedTrainConfig,
     folder: &Path,
     device: &Device,
+    loader: LoaderOptions,
     observer: &mut dyn FnMut(&StepReport),
 ) -> Result<TrainSummary, TrainError> {
     let started = Instant::now();
@@ -116,12 +117,12 @@ pub fn train<O: Objective>(
     let mut last_checkpoint = Instant::now();
     let between_checkpoints = Duration::from_secs_f64(settings.checkpoint_minutes * 60.0);
     thread::scope(|scope| {
-        let (batches, _) = spawn_loader(scope, screen, site_indices, loader_settings);
+        let mut batches = spawn_loader(scope, screen, site_indices, loader_settings, loader);
         for step in first_step..settings.num_steps {
             // Images.
             let step_started = Instant::now();
             let batch = batches
-                .recv()
+                .next()
                 .expect("the loader sends every step or an error")?;
             debug_assert_eq!(batch.step, step);
             let waited = step_started.elapsed();

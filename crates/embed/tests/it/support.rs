@@ -8,7 +8,9 @@ use morphospace_core::Seed;
 use morphospace_embed::EmbedConfig;
 use morphospace_models::{Pooling, Vit, VitConfig};
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
-use morphospace_screen::{OnIncomplete, Screen, SelfStandardisation, Tiling, open_screen};
+use morphospace_screen::{
+    LoaderOptions, OnIncomplete, Screen, SelfStandardisation, Tiling, open_screen,
+};
 
 /// Eight wells with two sites each, images of 48 pixels.
 pub(crate) fn simulated(folder: &Path) -> Box<dyn Screen> {
@@ -53,6 +55,7 @@ pub(crate) fn config() -> EmbedConfig {
         pooling: Pooling::PatchMean,
         batch_size: 5,
         on_incomplete: OnIncomplete::Fail,
+        loader: LoaderOptions::default(),
     }
 }
 

@@ -21,7 +21,7 @@ use morphospace_models::open_checkpoint;
 use morphospace_profiles::{Profiles, write_profiles};
 use morphospace_report::write_page;
 use morphospace_screen::simulator::SimulatorConfig;
-use morphospace_screen::{OnIncomplete, Screen, open_screen};
+use morphospace_screen::{LoaderOptions, OnIncomplete, Screen, open_screen};
 use morphospace_train::{CheckedTrainConfig, StepReport, TrainConfig};
 
 use super::embed::profiles_of;
@@ -149,7 +149,13 @@ fn run_seed(
     let relationships = read_relationships(&screen_folder.join("relationships.csv")).or_stop()?;
 
     let run_folder = folder.join("training");
-    let summary = train_under_progress(&*screen, training, &run_folder, device)?;
+    let summary = train_under_progress(
+        &*screen,
+        training,
+        &run_folder,
+        device,
+        LoaderOptions::default(),
+    )?;
     let trained = open_checkpoint(&summary.checkpoint.folder, device).or_stop()?;
     let init_seed = training.seed().split("init");
     let untrained = training

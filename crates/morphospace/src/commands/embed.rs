@@ -38,6 +38,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
                 pooling: args.pooling.into(),
                 batch_size: args.batch_size,
                 on_incomplete: args.on_incomplete,
+                loader: args.loader.options(),
             };
             let embedded = embed_under_progress(&*screen, &*encoder, &device, &config)?;
             let any = !embedded.skipped.is_empty() || !embedded.filled.is_empty();
@@ -116,6 +117,7 @@ pub(crate) fn profiles_of(
         pooling: morphospace_models::Pooling::PatchMean,
         batch_size: 16,
         on_incomplete: morphospace_screen::OnIncomplete::Fail,
+        loader: morphospace_screen::LoaderOptions::default(),
     };
     Ok(embed_under_progress(screen, encoder, device, &config)?.profiles)
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use morphospace_core::read_config;
 use morphospace_models::NetworkConfig;
-use morphospace_screen::Screen;
+use morphospace_screen::{LoaderOptions, Screen};
 use morphospace_train::{
     CheckedTrainConfig, StepReport, TrainConfig, TrainError, TrainSummary, train,
 };
@@ -21,7 +21,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     }
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
-    let summary = train_under_progress(&*screen, &config, &args.output, &device)?;
+    let summary = train_under_progress(
+        &*screen,
+        &config,
+        &args.output,
+        &device,
+        args.loader.options(),
+    )?;
     crate::print_line!("{}", summary.checkpoint.folder.display());
     Ok(Outcome::with_failures(summary.num_sites_left_out > 0))
 }
@@ -32,6 +38,7 @@ pub(crate) fn train_under_progress(
     config: &CheckedTrainConfig,
     folder: &Path,
     device: &Device,
+    loader: LoaderOptions,
 ) -> Result<TrainSummary, Failure> {
     let settings = config.get();
     let progress = Progress::new("train", "steps", settings.num_steps as usize);
@@ -49,11 +56,27 @@ pub(crate) fn train_under_progress(
     let trained = match &settings.network {
         NetworkConfig::Mae(network) => {
             let network = network.init(&device, seed).or_refuse()?;
-            train(network, screen, config, folder, &device, &mut observer)
+            train(
+                network,
+                screen,
+                config,
+                folder,
+                &device,
+                loader,
+                &mut observer,
+            )
         }
         NetworkConfig::CaMae(network) => {
             let network = network.init(&device, seed).or_refuse()?;
-            train(network, screen, config, folder, &device, &mut observer)
+            train(
+                network,
+                screen,
+                config,
+                folder,
+                &device,
+                loader,
+                &mut observer,
+            )
         }
         NetworkConfig::Vit(_) => unreachable!("the configuration was checked"),
     };

@@ -1,6 +1,7 @@
 //! Real screens, where they are at hand: `MORPHOSPACE_DATA` names the folder
 //! that holds `images/`.
 
+use std::io::Write;
 use std::path::Path;
 
 use morphospace_core::{ControlRole, Stain};

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::tensor::Device;
-use morphospace_screen::Screen;
+use morphospace_screen::{LoaderOptions, Screen};
 use morphospace_train::{StepReport, TrainConfig, TrainError, latest_checkpoint, train};
 
 use crate::support::{adam_w, fresh_mae, tiny_run, tiny_screen};
@@ -22,9 +22,23 @@ fn run(
     let mut observer = |report: &StepReport| {
         assert!(kill_at != Some(report.step), "killed, as the test asks");
     };
+    // What is loaded must not depend on who loads it.
+    let loader = LoaderOptions {
+        num_threads: if kill_at.is_some() { 3 } else { 1 },
+        num_ahead: 2,
+    };
     let network = fresh_mae(&Device::default());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        train(network, screen, &config, folder, &device, &mut observer).unwrap()
+        train(
+            network,
+            screen,
+            &config,
+            folder,
+            &device,
+            loader,
+            &mut observer,
+        )
+        .unwrap()
     }));
     outcome.ok().map(|summary| summary.first_step)
 }
@@ -107,6 +121,7 @@ fn a_folder_of_other_settings_is_refused() {
         &other.check().unwrap(),
         &run_folder,
         &device,
+        LoaderOptions::default(),
         &mut |_| {},
     )
     .unwrap_err();

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use morphospace_models::{MaeConfig, NetworkConfig, VitConfig};
+use morphospace_screen::{LoaderOptions, open_screen};
 use morphospace_train::{OptimiserConfig, Schedule, TrainConfig, train};
 
 use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen};
@@ -85,13 +86,14 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
             network: NetworkConfig::Mae(mae),
             ..tiny_run()
         };
-        let screen = morphospace_screen::open_screen(&screen_folder, None).unwrap();
+        let screen = open_screen(&screen_folder, None).unwrap();
         let error = train(
             network,
             &*screen,
             &config.check().unwrap(),
             &run_folder,
             &device,
+            LoaderOptions::default(),
             &mut |_| {},
         )
         .unwrap_err();
