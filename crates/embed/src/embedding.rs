@@ -65,9 +65,13 @@ pub struct Embedded {
 
 /// A site as the reading threads hand it over.
 enum SiteTiles {
-    /// The tiles, `[tile, channel, row, column]`, and what is said of
-    /// channels that stand as zeros.
-    Tiles(Vec<f32>, Option<String>),
+    /// `[tile, channel, row, column]`; what is said of channels that stand as
+    /// zeros; whether there are 16-bit pixels, which were divided by 257.
+    Tiles {
+        tiles: Vec<f32>,
+        filled: Option<String>,
+        is_rescaled: bool,
+    },
     Skipped(SkippedSite),
 }
 
@@ -98,6 +102,7 @@ pub fn embed(
     let mut means = WellMeans::new(num_features);
     let mut skipped = Vec::new();
     let mut filled = Vec::new();
+    let mut num_rescaled = 0;
     let mut num_tiles = 0;
     let mut batch = TileBatch::new(config.batch_size, tile_len);
     let mut embed_batch = |batch: &mut TileBatch, num_sites_done| {
@@ -124,8 +129,13 @@ pub fn embed(
         for site_index in 0..num_sites {
             let site = loader.next().expect("one item for each site");
             let tiles = match site? {
-                SiteTiles::Tiles(tiles, remark) => {
+                SiteTiles::Tiles {
+                    tiles,
+                    filled: remark,
+                    is_rescaled,
+                } => {
                     filled.extend(remark);
+                    num_rescaled += usize::from(is_rescaled);
                     tiles
                 }
                 SiteTiles::Skipped(site) => {
@@ -162,7 +172,7 @@ pub fn embed(
     Ok(Embedded {
         profiles: means
             .into_profiles(names)?
-            .with_provenance(provenance(config)),
+            .with_provenance(provenance(config).with_setting("num_sites_of_16_bit", num_rescaled)),
         skipped,
         filled,
         num_tiles,
@@ -261,7 +271,11 @@ fn read_tiles(
     for (tile, output) in plan.tiles().iter().zip(tiles.chunks_exact_mut(tile_len)) {
         image.crop_into(*tile, config.standardisation, output);
     }
-    Ok(SiteTiles::Tiles(tiles, filled_channels(screen, &image)))
+    Ok(SiteTiles::Tiles {
+        tiles,
+        filled: filled_channels(screen, &image),
+        is_rescaled: image.is_rescaled_to_8_bit_range(),
+    })
 }
 
 /// `site: channels` for a site some of whose channels stand as zeros.

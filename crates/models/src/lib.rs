@@ -54,7 +54,9 @@ pub use error::ModelError;
 pub use initializer::Initializer;
 pub use mae::{Mae, MaeConfig, MaeDecoderConfig, MaeOutput};
 pub use mae_loss::{FourierView, MaeLoss, MaeLossConfig, fourier_magnitudes, mae_loss};
-pub use registry::{NetworkConfig, open_checkpoint, read_network_config, save_checkpoint};
+pub use registry::{
+    CheckpointConfig, NetworkConfig, open_checkpoint, read_checkpoint_config, save_checkpoint,
+};
 pub use vit::{GlobalPool, Vit, VitConfig, WeightInit};
 pub use weights::{
     LoadReport, Parameter, TensorMismatch, Unexpected, WeightsError, WeightsFile, load_weights,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use morphospace_core::{Seed, write_atomically};
+use morphospace_core::{Seed, Stain, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::camae::CaMaeConfig;
@@ -20,6 +20,8 @@ const WEIGHTS_FILE: &str = "model.safetensors";
 const CONFIG_FILE: &str = "config.json";
 /// Where an autoencoder's file keeps its encoder.
 const MAE_ENCODER_PREFIX: &str = "encoder.vit_backbone.";
+/// What a network's channels show, in [`CONFIG_FILE`].
+const CHANNELS_FIELD: &str = "channels";
 /// No honest `config.json` is longer.
 const MOST_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -113,12 +115,24 @@ impl NetworkConfig {
     }
 }
 
+/// What `config.json` of a checkpoint holds: a [`NetworkConfig`] and, where
+/// they are known, what the images show that it was trained on, e.g.
+/// `{"kind": "vit", "config": {…}, "channels": ["DNA", "ER"]}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointConfig {
+    /// The network.
+    pub network: NetworkConfig,
+    /// The stains of its input channels, in order; `None` of weights whose
+    /// source does not say.
+    pub channels: Option<Vec<Stain>>,
+}
+
 /// Reads `config.json` of a checkpoint folder.
 ///
 /// # Errors
 /// [`ModelError::CheckpointFile`], [`ModelError::CheckpointConfig`], or what
 /// [`NetworkConfig::check`] refuses.
-pub fn read_network_config(folder: &Path) -> Result<NetworkConfig, ModelError> {
+pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelError> {
     let path = folder.join(CONFIG_FILE);
     let mut text = String::new();
     File::open(&path)
@@ -127,9 +141,16 @@ pub fn read_network_config(folder: &Path) -> Result<NetworkConfig, ModelError> {
             path: path.clone(),
             source,
         })?;
-    let config: NetworkConfig = serde_json::from_str(&text)
-        .map_err(|source| ModelError::CheckpointConfig { path, source })?;
-    config.check()?;
+    let parse = || {
+        let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)?;
+        let channels = fields.remove(CHANNELS_FIELD).map(serde_json::from_value);
+        Ok(CheckpointConfig {
+            network: serde_json::from_value(fields.into())?,
+            channels: channels.transpose()?,
+        })
+    };
+    let config = parse().map_err(|source| ModelError::CheckpointConfig { path, source })?;
+    config.network.check()?;
     Ok(config)
 }
 
@@ -139,7 +160,7 @@ pub fn read_network_config(folder: &Path) -> Result<NetworkConfig, ModelError> {
 /// autoencoder's file, whose keys start with `encoder.vit_backbone.`.
 ///
 /// # Errors
-/// What [`read_network_config`] and [`load_weights`] return.
+/// What [`read_checkpoint_config`] and [`load_weights`] return.
 ///
 /// # Example
 /// ```
@@ -151,12 +172,12 @@ pub fn read_network_config(folder: &Path) -> Result<NetworkConfig, ModelError> {
 /// let device = Device::default();
 /// let config = VitConfig { img_size: 32, embed_dim: 24, depth: 1, num_heads: 2, ..VitConfig::default() };
 /// let vit = config.init(&device, Seed::new(3))?;
-/// save_checkpoint(folder.path(), &NetworkConfig::Vit(config), &vit)?;
+/// save_checkpoint(folder.path(), &NetworkConfig::Vit(config), None, &vit)?;
 /// assert_eq!(open_checkpoint(folder.path(), &device)?.num_features(), 24);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn open_checkpoint(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>, ModelError> {
-    let config = read_network_config(folder)?;
+    let config = read_checkpoint_config(folder)?.network;
     let file = WeightsFile::open(&folder.join(WEIGHTS_FILE))?;
     let is_autoencoder = file
         .names()
@@ -174,13 +195,14 @@ pub fn open_checkpoint(folder: &Path, device: &Device) -> Result<Box<dyn Encoder
 }
 
 /// Writes `model.safetensors` and `config.json` into a folder, each whole or
-/// not at all, the weights first.
+/// not at all, the weights first. `channels`: see [`CheckpointConfig`].
 ///
 /// # Errors
 /// [`WeightsError::CannotWrite`], [`ModelError::CheckpointFile`].
 pub fn save_checkpoint<M: Module>(
     folder: &Path,
     config: &NetworkConfig,
+    channels: Option<&[Stain]>,
     network: &M,
 ) -> Result<(), ModelError> {
     let weights = folder.join(WEIGHTS_FILE);
@@ -191,7 +213,11 @@ pub fn save_checkpoint<M: Module>(
     save_weights(network, &weights)?;
     let path = folder.join(CONFIG_FILE);
     let write = || -> io::Result<()> {
-        let text = serde_json::to_string_pretty(config)?;
+        let mut fields = serde_json::to_value(config)?;
+        if let Some(channels) = channels {
+            fields[CHANNELS_FIELD] = serde_json::to_value(channels)?;
+        }
+        let text = serde_json::to_string_pretty(&fields)?;
         write_atomically(&path, |file| writeln!(file, "{text}"))
     };
     write().map_err(|source| ModelError::CheckpointFile {

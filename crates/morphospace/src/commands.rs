@@ -61,6 +61,12 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
     Ok(Box::new(SelectedScreen::new(screen, &selection)?))
 }
 
+/// Channels or stains, one after the other.
+fn listed(items: &[impl ToString]) -> String {
+    let names: Vec<String> = items.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
 fn read(path: &Path) -> Result<Profiles> {
     Ok(read_profiles(path)?)
 }

@@ -2,25 +2,37 @@
 
 use morphospace_core::Provenance;
 use morphospace_report::{
-    CountTable, Failure, FailureTable, InspectedPlate, InspectedWell, InspectionPage,
+    CountTable, Failure, FailureTable, ImagePanel, InspectedPlate, InspectedWell, InspectionPage,
     KeyValueTable, Notes, PanelSection, PlatePanel,
 };
 use morphospace_screen::{
-    Finding, GroupCount, Inspected, Inspection, QualityFlag, QualityFlags, QualityReport,
+    Finding, GroupCount, Inspected, Inspection, QualityFlag, QualityFlags, QualityReport, Screen,
     WellMeasures, WellQuality,
 };
+
+use crate::run_report::image_panel;
 
 /// Findings of one flag that a page lists; the rest stands in the JSON.
 const MAX_FINDINGS: usize = 300;
 
-/// Lays an inspection out as a page.
-pub fn inspection_page(inspected: &Inspected, provenance: &Provenance) -> InspectionPage {
+/// Sites of a plate that are looked at for a whole one.
+const MAX_TRIED: usize = 500;
+/// Sites whose channels a page shows.
+const NUM_PREVIEWS: usize = 3;
+
+/// Lays an inspection of a screen out as a page.
+pub fn inspection_page(
+    screen: &dyn Screen,
+    inspected: &Inspected,
+    provenance: &Provenance,
+) -> InspectionPage {
     let inspection = &inspected.inspection;
     let panels = panels(inspection);
     let (sections, values) = sections(&panels, &inspected.wells);
     InspectionPage {
         lead: lead(inspected),
         overview: overview(inspection),
+        previews: previews(screen),
         counts: counts(inspected),
         sections,
         plates: plates(inspected, &values),
@@ -29,6 +41,29 @@ pub fn inspection_page(inspected: &Inspected, provenance: &Provenance) -> Inspec
         provenance: KeyValueTable::from(provenance),
         ..InspectionPage::new(format!("Inspection of '{}'", inspection.screen))
     }
+}
+
+/// The channels of the first whole site of a few plates, from all over the
+/// screen.
+fn previews(screen: &dyn Screen) -> Vec<ImagePanel> {
+    let sites = screen.sites();
+    let num_channels = screen.channels().len();
+    let is_whole = |site: &usize| (0..num_channels).all(|c| screen.is_present(*site, c));
+    let mut plates: Vec<usize> = (0..sites.len())
+        .filter(|&site| site == 0 || sites[site - 1].key.plate != sites[site].key.plate)
+        .collect();
+    let step = plates.len().div_ceil(NUM_PREVIEWS).max(1);
+    plates = plates.into_iter().step_by(step).collect();
+    plates
+        .into_iter()
+        .filter_map(|first| {
+            let plate = &sites[first].key.plate;
+            let same_plate =
+                (first..sites.len()).take_while(|&site| sites[site].key.plate == *plate);
+            let whole = same_plate.take(MAX_TRIED).find(is_whole)?;
+            image_panel(screen, whole).ok()
+        })
+        .collect()
 }
 
 fn lead(inspected: &Inspected) -> String {

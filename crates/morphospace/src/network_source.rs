@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use morphospace_core::Seed;
-use morphospace_models::{Encoder, NetworkConfig, open_checkpoint};
+use morphospace_core::{Seed, Stain};
+use morphospace_models::{Encoder, NetworkConfig, open_checkpoint, read_checkpoint_config};
 use morphospace_train::latest_checkpoint;
 
 /// `--network`.
@@ -49,11 +49,18 @@ impl NetworkSource {
         let Self::Folder(folder) = self else {
             return Ok(None);
         };
-        let folder = match latest_checkpoint(folder)? {
-            Some(checkpoint) => checkpoint.folder,
-            None => folder.clone(),
+        Ok(Some(checkpoint_folder(folder)?.join("model.safetensors")))
+    }
+
+    /// What the channels show that the network takes, where that matters: not
+    /// for channel-agnostic networks, and not known of others' weights.
+    pub(crate) fn channels(&self) -> Result<Option<Vec<Stain>>> {
+        let Self::Folder(folder) = self else {
+            return Ok(None);
         };
-        Ok(Some(folder.join("model.safetensors")))
+        let config = read_checkpoint_config(&checkpoint_folder(folder)?)?;
+        let is_agnostic = config.network.encoder().channel_agnostic;
+        Ok(config.channels.filter(|_| !is_agnostic))
     }
 
     /// The encoder, if there is one; `seed` is used by an untrained one.
@@ -70,11 +77,16 @@ impl NetworkSource {
     }
 }
 
-fn open_folder(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>> {
-    let folder = match latest_checkpoint(folder)? {
+/// The last checkpoint of a run, or the folder itself.
+fn checkpoint_folder(folder: &Path) -> Result<PathBuf> {
+    Ok(match latest_checkpoint(folder)? {
         Some(checkpoint) => checkpoint.folder,
         None => folder.to_owned(),
-    };
+    })
+}
+
+fn open_folder(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>> {
+    let folder = checkpoint_folder(folder)?;
     open_checkpoint(&folder, device).with_context(|| {
         format!(
             "opening the network in '{}' (a folder with model.safetensors and config.json, a run \

@@ -2,7 +2,8 @@ use morphospace_core::WellAddress;
 
 use crate::number::counted;
 use crate::{
-    CountTable, FailureTable, GridPlate, GridWell, KeyValueTable, Notes, Page, PlateGrid, Section,
+    CountTable, FailureTable, GridPlate, GridWell, ImagePanel, KeyValueTable, Notes, Page,
+    PlateGrid, Section,
 };
 
 /// What an inspection of a screen found, as a page of tables and plates.
@@ -44,6 +45,8 @@ pub struct InspectionPage {
     pub lead: String,
     /// What the screen holds.
     pub overview: KeyValueTable,
+    /// A few sites, to see that each channel shows what it is said to show.
+    pub previews: Vec<ImagePanel>,
     /// How many sites have each flag, by experiment, plate and so on.
     pub counts: Vec<CountTable>,
     /// What the plates are drawn for.
@@ -126,6 +129,7 @@ impl InspectionPage {
             title: title.into(),
             lead: String::new(),
             overview: KeyValueTable::default(),
+            previews: Vec::new(),
             counts: Vec::new(),
             sections: Vec::new(),
             plates: Vec::new(),
@@ -139,6 +143,16 @@ impl InspectionPage {
     pub fn to_page(&self) -> Page {
         let mut page = Page::new(&self.title).with_lead(&self.lead);
         page = page.with_section(Section::new("What the screen holds").with(self.overview.clone()));
+        if !self.previews.is_empty() {
+            let mut channels = Section::new("Channels").with_intro(
+                "Does each image show what its title says? Nuclei belong to DNA, a network of \
+                 threads to mitochondria.",
+            );
+            for panel in &self.previews {
+                channels = channels.with(panel.clone());
+            }
+            page = page.with_section(channels);
+        }
         let mut flags = Section::new("Flags")
             .with_intro("A flag is a hint to look; no image is left out because of it.");
         for table in &self.counts {

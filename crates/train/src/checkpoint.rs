@@ -3,8 +3,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use morphospace_core::write_atomically;
-use morphospace_models::{Unexpected, WeightsFile, load_weights, save_checkpoint};
+use morphospace_core::{Stain, write_atomically};
+use morphospace_models::{
+    Unexpected, WeightsFile, load_weights, read_checkpoint_config, save_checkpoint,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Objective, Optimiser, OptimiserConfig, TrainError};
@@ -48,6 +50,7 @@ impl Checkpoint {
         num_steps_done: u64,
         config_sha256: &str,
         network: &O,
+        channels: &[Stain],
         optimiser: &Optimiser,
     ) -> Result<Self, TrainError> {
         let parent = run_folder.join("checkpoints");
@@ -55,7 +58,12 @@ impl Checkpoint {
         let unfinished = parent.join(format!(".{FOLDER_PREFIX}{num_steps_done:08}.tmp"));
         remove_if_there(&unfinished).map_err(TrainError::file(&unfinished))?;
         fs::create_dir_all(&unfinished).map_err(TrainError::file(&unfinished))?;
-        save_checkpoint(&unfinished, &network.network_config(), network)?;
+        save_checkpoint(
+            &unfinished,
+            &network.network_config(),
+            Some(channels),
+            network,
+        )?;
         optimiser
             .save(&unfinished.join(OPTIMISER_FILE))
             .map_err(TrainError::file(unfinished.join(OPTIMISER_FILE)))?;
@@ -83,12 +91,14 @@ impl Checkpoint {
     /// Reads the weights into `network` and returns it with the optimiser.
     ///
     /// # Errors
-    /// [`TrainError::ForeignCheckpoint`] if another configuration wrote it.
+    /// [`TrainError::ForeignCheckpoint`] if another configuration wrote it, or
+    /// images of other channels were trained on.
     pub fn read<O: Objective>(
         &self,
         network: &O,
         config: OptimiserConfig,
         config_sha256: &str,
+        channels: &[Stain],
         device: &Device,
     ) -> Result<(O, Optimiser), TrainError> {
         let path = self.folder.join(STATE_FILE);
@@ -99,6 +109,20 @@ impl Checkpoint {
             return Err(TrainError::ForeignCheckpoint {
                 path: self.folder.clone(),
                 message: "it was written with other settings".to_owned(),
+            });
+        }
+        let trained_on = read_checkpoint_config(&self.folder)?.channels;
+        if trained_on
+            .as_deref()
+            .is_some_and(|trained| trained != channels)
+        {
+            return Err(TrainError::ForeignCheckpoint {
+                path: self.folder.clone(),
+                message: format!(
+                    "it was trained on channels {}, the screen has {}",
+                    listed(&trained_on.unwrap_or_default()),
+                    listed(channels)
+                ),
             });
         }
         let weights = WeightsFile::open(&self.folder.join("model.safetensors"))
@@ -141,6 +165,11 @@ fn list(run_folder: &Path) -> Result<Vec<Checkpoint>, TrainError> {
     }
     checkpoints.sort_by_key(|checkpoint| checkpoint.num_steps_done);
     Ok(checkpoints)
+}
+
+fn listed(stains: &[Stain]) -> String {
+    let names: Vec<&str> = stains.iter().map(Stain::as_str).collect();
+    names.join(", ")
 }
 
 fn remove_if_there(folder: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use morphospace_core::write_atomically;
+use morphospace_core::{Stain, write_atomically};
 use morphospace_screen::{LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, read_site};
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,12 @@ pub fn train<O: Objective>(
     let started = Instant::now();
     let settings = config.get();
     let crop_px = settings.network.encoder().img_size;
-    let num_channels = screen.channels().len();
+    let channels = screen.channels();
+    let num_channels = channels.len();
+    let stains: Vec<Stain> = channels
+        .iter()
+        .map(|channel| channel.stain.clone())
+        .collect();
 
     // What is there to train on?
     let site_indices = trainable_sites(screen, config)?;
@@ -92,6 +97,7 @@ pub fn train<O: Objective>(
                 &network,
                 settings.optimiser,
                 &sha256,
+                &stains,
                 &device.clone().inner(),
             )?;
             (network, optimiser, checkpoint.num_steps_done)
@@ -169,7 +175,7 @@ pub fn train<O: Objective>(
             // Checkpoint.
             let is_last = step + 1 == settings.num_steps;
             if is_last || last_checkpoint.elapsed() >= between_checkpoints {
-                Checkpoint::write(folder, step + 1, &sha256, &network, &optimiser)?;
+                Checkpoint::write(folder, step + 1, &sha256, &network, &stains, &optimiser)?;
                 last_checkpoint = Instant::now();
             }
         }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use morphospace_core::Seed;
+use morphospace_core::{Seed, Stain};
 use morphospace_models::{
     Encoder, MaeConfig, MaeDecoderConfig, ModelError, NetworkConfig, Pooling, Unexpected, Vit,
     VitConfig, WeightsError, WeightsFile, load_weights, open_checkpoint, parameters,
-    read_network_config, save_checkpoint, save_weights,
+    read_checkpoint_config, save_checkpoint, save_weights,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -127,9 +127,15 @@ fn an_encoder_opens_from_an_autoencoders_checkpoint() {
         ..MaeConfig::default()
     };
     let mae = config.init(&device, Seed::new(1)).unwrap();
-    save_checkpoint(folder.path(), &NetworkConfig::Mae(config.clone()), &mae).unwrap();
-    let read = read_network_config(folder.path()).unwrap();
-    assert_eq!(read, NetworkConfig::Mae(config.clone()));
+    let network = NetworkConfig::Mae(config.clone());
+    save_checkpoint(folder.path(), &network, None, &mae).unwrap();
+    let read = read_checkpoint_config(folder.path()).unwrap();
+    assert_eq!((read.network, read.channels), (network.clone(), None));
+    let channels = [Stain::Dna, Stain::Other("w9".to_owned())];
+    save_checkpoint(folder.path(), &network, Some(&channels), &mae).unwrap();
+    let read = read_checkpoint_config(folder.path()).unwrap();
+    assert_eq!(read.network, network);
+    assert_eq!(read.channels.as_deref(), Some(&channels[..]));
     let images = Tensor::ones([1, 2, 8, 8], &device);
     let expected = mae
         .encoder

@@ -1,20 +1,28 @@
+use anyhow::Context;
 use burn::tensor::Device;
-use morphospace_core::{Provenance, Seed};
+use morphospace_core::{Provenance, Seed, Stain};
 use morphospace_embed::{
     EmbedConfig, EmbedError, EmbedProgress, Embedded, embed, intensity_profiles,
 };
 use morphospace_models::Encoder;
 use morphospace_profiles::Profiles;
-use morphospace_screen::{Screen, SelfStandardisation, Tiling};
+use morphospace_screen::{Screen, SelfStandardisation, Tiling, with_stains};
 
 use crate::cli::EmbedArgs;
 use crate::failure::{Failure, Outcome, Phase};
+use crate::network_source::NetworkSource;
 use crate::terminal::{Progress, warn_each};
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
     super::refuse_unwritable_table(&args.table.output)?;
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
+    let screen = match args.network.channels().or_refuse()? {
+        Some(stains) => with_stains(screen, &stains)
+            .with_context(|| trained_on(&args.network, &stains))
+            .or_refuse()?,
+        None => screen,
+    };
     let encoder = args
         .network
         .open(&device, Seed::new(args.seed))
@@ -52,6 +60,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
     let provenance = provenance
         .with_setting("network", &args.network)
         .with_setting("screen", args.screen.screen.display())
+        .with_setting("channels", super::listed(screen.channels()))
         .with_setting("device", args.device.device)
         .with_seed("untrained network", args.seed);
     let provenance = args
@@ -63,6 +72,13 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .or_stop()?;
     super::write_table(&args.table, profiles.with_provenance(provenance))?;
     Ok(Outcome::with_failures(any_left_out))
+}
+
+fn trained_on(network: &NetworkSource, stains: &[Stain]) -> String {
+    format!(
+        "network '{network}' was trained on channels {}",
+        super::listed(stains)
+    )
 }
 
 /// Embeds under a progress bar and names the sites that were left out or

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
         write_image_quality(path, &*screen, &inspected.images, &provenance).or_stop()?;
     }
     if let Some(path) = &args.page {
-        let page = inspection_page(&inspected, &provenance).to_page();
+        let page = inspection_page(&*screen, &inspected, &provenance).to_page();
         write_page(path, &page).or_stop()?;
     }
     let json = || serde_json::to_string_pretty(inspection).or_stop();

@@ -4,6 +4,8 @@ use std::str::FromStr;
 use morphospace_core::{Channel, Stain, suggestion};
 
 use crate::ScreenError;
+use crate::readers::{SelectedScreen, Selection};
+use crate::screen::Screen;
 
 /// One channel as it is wanted, and where in the screen it comes from.
 ///
@@ -95,6 +97,34 @@ pub fn choose_channels(
             }
         })
         .collect()
+}
+
+/// The channels of a screen in the order in which a network was trained on
+/// them: found by stain, whatever their order and names.
+///
+/// # Errors
+/// [`ScreenError::ChannelMapping`]: the screen has no channel of a stain, or
+/// several. Which is meant is then for the user to say ([`ChannelChoice`]).
+pub fn with_stains(
+    screen: Box<dyn Screen>,
+    stains: &[Stain],
+) -> Result<Box<dyn Screen>, ScreenError> {
+    let found = screen.channels().iter().map(|channel| &channel.stain);
+    if found.eq(stains) {
+        return Ok(screen);
+    }
+    let choices: Vec<ChannelChoice> = stains
+        .iter()
+        .map(|stain| ChannelChoice {
+            stain: stain.clone(),
+            source: stain.as_str().to_owned(),
+        })
+        .collect();
+    let selection = Selection {
+        channels: Some(choose_channels(screen.channels(), &choices)?),
+        ..Selection::default()
+    };
+    Ok(Box::new(SelectedScreen::new(screen, &selection)?))
 }
 
 fn unclear(available: &[Channel], choice: &ChannelChoice, found: &[usize]) -> ScreenError {

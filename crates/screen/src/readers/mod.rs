@@ -22,7 +22,7 @@ pub(crate) mod screen_description;
 mod selected;
 mod wilds;
 
-pub use channel_choice::{ChannelChoice, UnknownChannelChoice, choose_channels};
+pub use channel_choice::{ChannelChoice, UnknownChannelChoice, choose_channels, with_stains};
 pub use harmony::open_harmony;
 pub use imagexpress::open_imagexpress;
 pub use index_screen::IndexScreen;

@@ -25,6 +25,7 @@ mod rxrx1;
 mod rxrx3;
 mod rxrx3_core;
 mod sampler;
+mod selected;
 mod site_image;
 mod split;
 mod split_properties;

@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
 use morphospace_screen::{
-    OmeZarrScreen, PackConfig, PackError, Screen, Tile, open_screen, pack, verify_pack,
+    OmeZarrScreen, OnIncomplete, PackConfig, PackError, ReadSite, Screen, Tile, open_screen, pack,
+    read_site_crop, verify_pack,
 };
 
 use crate::support::{assert_names, message};
@@ -211,4 +212,39 @@ fn the_packages_of_the_field_read_a_pack() {
     read.sort();
     expected.sort();
     assert_eq!(read, expected);
+}
+
+#[test]
+fn a_crop_of_a_pack_is_the_crop_of_its_source() {
+    let (_folder, screen) = simulated();
+    let output = tempfile::tempdir().expect("a folder");
+    let pack = packed(&*screen, output.path());
+    for site in [0, screen.sites().len() - 1] {
+        // A place that depends on the size, as random crops do.
+        let tile = |width: usize, height: usize| Tile {
+            top: height - 40,
+            left: width / 3,
+            crop_px: 33,
+        };
+        let crops = [&*screen, &pack].map(|screen| {
+            match read_site_crop(screen, site, OnIncomplete::Fail, tile).expect("whole") {
+                ReadSite::Image(image) => image,
+                ReadSite::Skipped(site) => panic!("{site}"),
+            }
+        });
+        assert_eq!(crops[0], crops[1]);
+        assert_eq!((crops[0].width(), crops[0].height()), (33, 33));
+        let whole = screen.read_plane(site, 5).expect("whole");
+        assert_eq!(crops[0].planes()[5], whole.region(tile(96, 96)));
+    }
+    let outside = |_, _| Tile {
+        top: 0,
+        left: 60,
+        crop_px: 64,
+    };
+    for screen in [&*screen, &pack] {
+        let error = read_site_crop(screen, 0, OnIncomplete::Fail, outside);
+        let parts = ["HUVEC-01 plate 1", "96 x 96", "crop of 64", "hint:"];
+        assert_names(&message(error.map(|_| ())), &parts);
+    }
 }
