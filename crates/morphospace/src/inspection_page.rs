@@ -3,7 +3,7 @@
 use morphospace_core::Provenance;
 use morphospace_report::{
     CountTable, Failure, FailureTable, ImagePanel, InspectedPlate, InspectedWell, InspectionPage,
-    KeyValueTable, Notes, PanelSection, PlatePanel,
+    KeyValueTable, Notes, PanelSection, PlatePanel, counted,
 };
 use morphospace_screen::{
     Finding, GroupCount, Inspected, Inspection, QualityFlag, QualityFlags, QualityReport, Screen,
@@ -74,11 +74,11 @@ fn lead(inspected: &Inspected) -> String {
         .filter(|flags| !flags.is_empty())
         .count();
     format!(
-        "{} sites in {} wells on {} plates of {} experiments; {num_flagged} sites have a flag.",
-        inspected.inspection.num_sites,
-        inspected.inspection.num_wells,
-        inspected.inspection.num_plates,
-        inspected.inspection.num_experiments,
+        "{} in {} on {} of {}; {num_flagged} with a flag.",
+        counted(inspected.inspection.num_sites, "site"),
+        counted(inspected.inspection.num_wells, "well"),
+        counted(inspected.inspection.num_plates, "plate"),
+        counted(inspected.inspection.num_experiments, "experiment"),
     )
 }
 

@@ -66,7 +66,7 @@ pub use inspection_page::{
 pub use key_value_table::KeyValueTable;
 pub use line_figure::{LineFigure, LineSeries};
 pub use notes::Notes;
-pub use number::format_number;
+pub use number::{counted, format_number};
 pub use page::{Page, ReportError, write_page};
 pub use plate_grid::{GridPlate, GridWell, PlateGrid};
 pub use plate_heat_map::{HeatMapWell, PlateHeatMap};

@@ -46,7 +46,7 @@ pub(crate) fn format_count(count: usize) -> String {
 }
 
 /// `1 well`, `2 wells`, `1,234 wells`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
+pub fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", format_count(count))
 }
