@@ -97,8 +97,7 @@ impl DecodeError {
                 "split it into one grey file per channel (8- or 16-bit PNG or TIFF)"
             }
             Self::SeveralPlanes { .. } => {
-                "split it into one grey file per channel, or say which plane a channel is ('plane' \
-                 in the screen description, from 0)"
+                "split it into one grey file per channel, z-plane and time point"
             }
             Self::Npy(error) => error.hint(),
             Self::UnsupportedDepth { .. } => "save it with 8 or 16 bits per pixel",

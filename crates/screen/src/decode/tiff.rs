@@ -6,6 +6,7 @@ use super::jpeg::decode_jpeg;
 use super::lzw::{MAX_LZW_RATIO, decode_lzw};
 use super::{DecodeError, MAX_DEFLATE_RATIO, cannot_hold, checked_size};
 use crate::screen::{Pixels, Plane};
+use crate::store::MAX_FILE_LEN;
 
 /// Most pages that are looked at; a stack of z-planes and time points has
 /// thousands.
@@ -13,6 +14,14 @@ const MAX_PAGES: usize = 1 << 16;
 
 /// Most colour components that are taken apart.
 const MAX_COMPONENTS: usize = 16;
+
+/// Most bytes that the pixels of all pages take: what the largest file that
+/// is read could hold uncompressed.
+const MAX_UNPACKED_LEN: u64 = MAX_FILE_LEN;
+
+/// Longest tables that JPEG strips share: all that there can be, at the
+/// longest segment each, is shorter.
+const MAX_JPEG_TABLES_LEN: usize = 1 << 16;
 
 // Tags of TIFF 6.0.
 const NEW_SUBFILE_TYPE: u16 = 254;
@@ -50,20 +59,27 @@ pub(super) fn is_tiff(bytes: &[u8]) -> bool {
 /// and its Technical Note 2 for JPEG.
 pub(super) fn decode_tiff(bytes: &[u8]) -> Result<Vec<Plane>, DecodeError> {
     let file = File::of(bytes)?;
-    let mut planes = Vec::new();
-    let mut seen = 0;
-    let mut at = file.first_page()?;
-    while at != 0 {
-        seen += 1;
-        if seen > MAX_PAGES {
-            return Err(damaged("its pages never end"));
-        }
-        let (page, next) = file.page(at)?;
-        at = next;
-        if page.first(NEW_SUBFILE_TYPE)?.unwrap_or(0) & 1 == 1 && (seen > 1 || next != 0) {
+    let pages = file.pages()?;
+    let (mut planes, mut stored, mut unpacked) = (Vec::new(), 0u64, 0u64);
+    for page in &pages {
+        let is_thumbnail = page.first(NEW_SUBFILE_TYPE)?.unwrap_or(0) & 1 == 1;
+        if is_thumbnail && pages.len() > 1 {
             continue;
         }
-        planes.extend(Layout::of(&page)?.decode()?);
+        let layout = Layout::of(page)?;
+        // Each page alone is held against its strips; together they could
+        // still claim the same bytes over and over.
+        stored = stored.saturating_add(layout.stored_len());
+        if stored > bytes.len() as u64 {
+            return Err(damaged("its strips or tiles overlap"));
+        }
+        unpacked += layout.unpacked_len() as u64;
+        if unpacked > MAX_UNPACKED_LEN {
+            return Err(unsupported(format!(
+                "more than {MAX_UNPACKED_LEN} bytes of pixels"
+            )));
+        }
+        planes.extend(layout.decode()?);
     }
     if planes.is_empty() {
         return Err(damaged("it has no page"));
@@ -129,6 +145,24 @@ impl<'a> File<'a> {
         } else {
             self.number(4, 4)
         }
+    }
+
+    /// All pages, in the order of the file.
+    fn pages(&self) -> Result<Vec<Page<'a>>, DecodeError> {
+        let (mut pages, mut listed_len) = (Vec::new(), 0);
+        let mut at = self.first_page()?;
+        while at != 0 {
+            let (page, next) = self.page(at)?;
+            // Directories that lead back to one another, or lie within each
+            // other, are longer than the file.
+            listed_len += page.start - at + page.count * page.entry_len;
+            if pages.len() == MAX_PAGES || listed_len > self.bytes.len() as u64 {
+                return Err(damaged("its pages never end"));
+            }
+            pages.push(page);
+            at = next;
+        }
+        Ok(pages)
     }
 
     /// The page at an offset, and the offset of the next, 0 if there is none.
@@ -197,12 +231,13 @@ impl<'a> Page<'a> {
         Ok(None)
     }
 
-    /// All values of a tag; there are no more than the file has bytes.
-    fn all(&self, tag: u16) -> Result<Vec<u64>, DecodeError> {
+    /// The first values of a tag, as many as are wanted and there.
+    fn some(&self, tag: u16, num_wanted: usize) -> Result<Vec<u64>, DecodeError> {
         let Some(values) = self.values(tag)? else {
             return Ok(Vec::new());
         };
         (0..values.bytes.len() as u64 / values.size)
+            .take(num_wanted)
             .map(|index| {
                 self.file
                     .number(values.start + index * values.size, values.size)
@@ -267,7 +302,7 @@ impl<'a> Layout<'a> {
         if components == 0 || components > MAX_COMPONENTS {
             return Err(unsupported(format!("{components} values per pixel")));
         }
-        let bits = page.all(BITS_PER_SAMPLE)?;
+        let bits = page.some(BITS_PER_SAMPLE, components)?;
         let depth = match bits.first().copied().unwrap_or(1) {
             8 => 1,
             16 => 2,
@@ -280,7 +315,8 @@ impl<'a> Layout<'a> {
         if bits.iter().any(|&other| other != bits[0]) {
             return Err(unsupported("components of different depths"));
         }
-        if page.all(SAMPLE_FORMAT)?.iter().any(|&format| format != 1) {
+        let formats = page.some(SAMPLE_FORMAT, components)?;
+        if formats.iter().any(|&format| format != 1) {
             return Err(unsupported("values that are no unsigned integers"));
         }
         if page.first(FILL_ORDER)?.unwrap_or(1) != 1 {
@@ -329,6 +365,12 @@ impl<'a> Layout<'a> {
             chunks: Vec::new(),
             jpeg_tables: page.values(JPEG_TABLES)?.map(|values| values.bytes),
         };
+        if layout
+            .jpeg_tables
+            .is_some_and(|tables| tables.len() > MAX_JPEG_TABLES_LEN)
+        {
+            return Err(damaged("its JPEG tables are too long"));
+        }
         layout.chunks = layout.chunk_places(page)?;
         Ok(layout)
     }
@@ -337,21 +379,20 @@ impl<'a> Layout<'a> {
     /// hold the pixels.
     fn chunk_places(&self, page: &Page<'a>) -> Result<Vec<(u64, u64)>, DecodeError> {
         let (offsets, counts) = match self.is_tiled {
-            true => (page.all(TILE_OFFSETS)?, page.all(TILE_BYTE_COUNTS)?),
-            false => (page.all(STRIP_OFFSETS)?, page.all(STRIP_BYTE_COUNTS)?),
+            true => (TILE_OFFSETS, TILE_BYTE_COUNTS),
+            false => (STRIP_OFFSETS, STRIP_BYTE_COUNTS),
         };
         let planes = if self.is_planar { self.components } else { 1 };
         let expected = self.chunks_across() * self.chunks_down() * planes;
+        let (offsets, counts) = (page.some(offsets, expected)?, page.some(counts, expected)?);
         if offsets.len() < expected || counts.len() < expected {
             return Err(damaged(&format!(
                 "{} of {expected} strips or tiles",
                 offsets.len().min(counts.len())
             )));
         }
-        let places: Vec<(u64, u64)> = offsets.into_iter().zip(counts).take(expected).collect();
-        let stored: u64 = places
-            .iter()
-            .fold(0, |sum, place| sum.saturating_add(place.1));
+        let places: Vec<(u64, u64)> = offsets.into_iter().zip(counts).collect();
+        let stored = total_len(&places);
         let ratio = match self.compression {
             Compression::None => 1,
             Compression::PackBits => 64,
@@ -360,15 +401,29 @@ impl<'a> Layout<'a> {
             // One byte holds eight blocks of 64 pixels at most.
             Compression::Jpeg => 512,
         };
-        let pixels = self.width * self.height * self.components * self.depth;
-        if (pixels / ratio) as u64 > stored {
-            return Err(damaged(&cannot_hold(
-                saturated(stored),
-                self.width,
-                self.height,
-            )));
+        // Tiles are whole where the image ends within them.
+        let (width, height) = match self.is_tiled {
+            true => (
+                self.chunks_across() * self.chunk_width,
+                self.chunks_down() * self.chunk_height,
+            ),
+            false => (self.width, self.height),
+        };
+        let unpacked = width * height * self.components * self.depth;
+        if (unpacked / ratio) as u64 > stored {
+            return Err(damaged(&cannot_hold(saturated(stored), width, height)));
         }
         Ok(places)
+    }
+
+    /// Bytes of all strips or tiles.
+    fn stored_len(&self) -> u64 {
+        total_len(&self.chunks)
+    }
+
+    /// Bytes of all pixels.
+    fn unpacked_len(&self) -> usize {
+        self.width * self.height * self.components * self.depth
     }
 
     fn chunks_across(&self) -> usize {
@@ -543,6 +598,11 @@ fn compression_of(page: &Page<'_>) -> Result<Compression, DecodeError> {
         32_773 => Compression::PackBits,
         other => return Err(unsupported(format!("compression {other}"))),
     })
+}
+
+fn total_len(chunks: &[(u64, u64)]) -> u64 {
+    let lens = chunks.iter().map(|&(_, len)| len);
+    lens.fold(0, u64::saturating_add)
 }
 
 fn saturated(number: u64) -> usize {
