@@ -1,4 +1,6 @@
+use std::cmp::Reverse;
 use std::fs;
+use std::num::IntErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -25,6 +27,16 @@ pub enum ConfigError {
     /// `--set` was not `key=value`.
     #[error("override '{text}' is not of the form key=value (example: --set seed=7)")]
     InvalidOverride {
+        /// What was given.
+        text: String,
+    },
+    /// A whole number that TOML cannot hold.
+    #[error(
+        "override '{text}': the number is too large\nhint: whole numbers lie between {} and {}",
+        i64::MIN,
+        i64::MAX
+    )]
+    NumberTooLarge {
         /// What was given.
         text: String,
     },
@@ -92,10 +104,13 @@ pub fn apply_overrides(table: &mut toml::Table, overrides: &[String]) -> Result<
     for text in overrides {
         let invalid = || ConfigError::InvalidOverride { text: text.clone() };
         let (key, value) = text.split_once('=').ok_or_else(invalid)?;
-        let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
-            .ok()
-            .and_then(|mut parsed| parsed.remove("value"))
-            .unwrap_or_else(|| toml::Value::String(value.trim().to_owned()));
+        let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
+            Ok(mut parsed) => parsed.remove("value").ok_or_else(invalid)?,
+            Err(_) if is_too_large(value.trim()) => {
+                return Err(ConfigError::NumberTooLarge { text: text.clone() });
+            }
+            Err(_) => toml::Value::String(value.trim().to_owned()),
+        };
         let mut place = &mut *table;
         let mut parts = key.trim().split('.').peekable();
         while let Some(part) = parts.next() {
@@ -116,13 +131,22 @@ pub fn apply_overrides(table: &mut toml::Table, overrides: &[String]) -> Result<
     Ok(())
 }
 
+fn is_too_large(text: &str) -> bool {
+    let overflows =
+        |kind: &IntErrorKind| matches!(kind, IntErrorKind::PosOverflow | IntErrorKind::NegOverflow);
+    text.parse::<i64>()
+        .is_err_and(|error| overflows(error.kind()))
+}
+
 /// The candidate nearest to a misspelt word, if one is near enough to be
-/// meant.
+/// meant. Of two that are equally near it is the one that begins alike:
+/// first letters are rarely wrong.
 ///
 /// ```
 /// use morphospace_core::suggestion;
 ///
 /// assert_eq!(suggestion("num_plate", ["num_plates", "seed"]), Some("num_plates"));
+/// assert_eq!(suggestion("wel_type", ["cell_type", "well_type"]), Some("well_type"));
 /// assert_eq!(suggestion("colour", ["num_plates", "seed"]), None);
 /// ```
 pub fn suggestion<'a>(
@@ -131,10 +155,19 @@ pub fn suggestion<'a>(
 ) -> Option<&'a str> {
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(word, candidate);
+            (distance, Reverse(num_alike(word, candidate)), candidate)
+        })
+        .filter(|(distance, _, candidate)| *distance <= 1 + candidate.len() / 4)
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(_, _, candidate)| candidate)
+}
+
+/// How many characters two words have in common at their start.
+fn num_alike(a: &str, b: &str) -> usize {
+    let pairs = a.chars().zip(b.chars());
+    pairs.take_while(|(a, b)| a == b).count()
 }
 
 /// Adds "did you mean" to serde's message about an unknown field.
@@ -191,6 +224,17 @@ mod tests {
         for text in ["rate", "inner.=3", ".rate=3", "name.first=3"] {
             let error = parse_config::<Settings>("t", TEXT, &[text.to_owned()]).expect_err(text);
             assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_64_bit_are_not_taken_for_text() {
+        for value in ["18446744073709551616", "-9223372036854775809"] {
+            let overrides = [format!("inner.rate={value}")];
+            let error = parse_config::<Settings>("t", TEXT, &overrides).expect_err(value);
+            let message = error.to_string();
+            assert!(message.contains(&overrides[0]), "{message}");
+            assert!(message.contains("9223372036854775807"), "{message}");
         }
     }
 

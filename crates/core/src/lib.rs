@@ -21,6 +21,7 @@
 mod atomic_file;
 mod channel;
 mod config;
+mod excerpt;
 mod experiment;
 mod perturbation;
 mod plate;
@@ -32,6 +33,7 @@ mod well;
 pub use atomic_file::{check_writable, write_atomically};
 pub use channel::{Channel, Stain};
 pub use config::{ConfigError, apply_overrides, parse_config, read_config, suggestion};
+pub use excerpt::excerpt;
 pub use experiment::Experiment;
 pub use perturbation::{ControlRole, Perturbation, UnknownControlRole};
 pub use plate::PlateKey;

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt;
+
 /// What was done to the cells of a well. A well may hold several.
 ///
 /// ```
@@ -128,8 +130,9 @@ impl fmt::Display for ControlRole {
 /// A text that names no control role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{text}' is not a control role (treatment, negative_control, positive_control, untreated; \
-     trt, negcon, poscon, empty)"
+    "'{}' is not a control role (treatment, negative_control, positive_control, untreated; \
+     trt, negcon, poscon, empty)",
+    excerpt(text)
 )]
 pub struct UnknownControlRole {
     /// What was read.

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ControlRole, Perturbation, PlateKey};
+use crate::{ControlRole, Perturbation, PlateKey, excerpt};
 
 /// Where a well lies on its plate, up to 1,536 wells: rows `A`..`Z`,
 /// `AA`..`AF`, columns 1..48.
@@ -67,7 +67,10 @@ impl WellAddress {
 
 /// A text that names no well.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a well (rows A..Z, AA..AF, columns 1..48, such as 'B02' or 'AF48')")]
+#[error(
+    "'{}' is not a well (rows A..Z, AA..AF, columns 1..48, such as 'B02' or 'AF48')",
+    excerpt(text)
+)]
 pub struct InvalidWellAddress {
     /// What was read.
     pub text: String,

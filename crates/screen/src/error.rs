@@ -143,6 +143,19 @@ pub enum ScreenError {
         /// The other.
         second: String,
     },
+    /// Two images are the same file.
+    #[error(
+        "'{file}' is the image of {first} and of {second}\nhint: every image has a file of its \
+         own; correct the path of one of them"
+    )]
+    SharedImage {
+        /// The file.
+        file: String,
+        /// Site and channel of one image.
+        first: String,
+        /// Site and channel of the other.
+        second: String,
+    },
     /// Two rows disagree on what was done to a well.
     #[error(
         "{plate} well {well} is described in two ways: {first} in one row, {second} in {place}\n\

@@ -73,6 +73,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ScreenError::EmptyScreen`]: there is no site.
+    /// [`ScreenError::SharedImage`]: two images are the same file.
     pub fn into_screen(self, name: &str, root: PathBuf) -> Result<IndexScreen, ScreenError> {
         if self.sites.is_empty() {
             return Err(ScreenError::EmptyScreen {
@@ -80,13 +81,13 @@ impl Manifest {
                 reason: "the manifest has no row".to_owned(),
             });
         }
-        Ok(IndexScreen::from_sites(
+        IndexScreen::from_sites(
             name.to_owned(),
             Arc::new(LinkedStore::new(Arc::new(FolderStore::new(root)))),
             self.channels,
             self.sites,
             self.paths,
-        ))
+        )
     }
 }
 

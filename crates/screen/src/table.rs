@@ -1,13 +1,13 @@
-use std::io::{Cursor, Read};
+use std::io::Read;
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use csv::StringRecord;
 use flate2::read::MultiGzDecoder;
-use morphospace_core::suggestion;
+use morphospace_core::{excerpt, suggestion};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ScreenError;
-use crate::store::{SharedStore, StoredFile};
+use crate::store::{MAX_FILE_LEN, SharedStore, StoredFile};
 
 /// A table of text read from CSV, TSV (each also gzipped) or Parquet.
 pub(crate) struct Table {
@@ -49,19 +49,12 @@ impl Table {
             } else {
                 ','
             };
-            let delimiter = u8::try_from(delimiter.unwrap_or(by_name)).map_err(|_| {
-                ScreenError::InvalidTable {
-                    table: name.clone(),
-                    message: "the delimiter is not an ASCII character".to_owned(),
-                }
-            })?;
-            let bytes = Cursor::new(store.read(path).map_err(cannot_read)?);
+            let delimiter = checked_delimiter(&name, delimiter.unwrap_or(by_name))?;
+            let mut text = store.read(path).map_err(cannot_read)?;
             if is_gzipped {
-                let text = MultiGzDecoder::new(bytes).take(MAX_TEXT_LEN);
-                read_delimited(&name, delimiter, text)?
-            } else {
-                read_delimited(&name, delimiter, bytes)?
+                text = gunzip(&name, &text)?;
             }
+            read_delimited(&name, delimiter, &text)?
         };
         Ok(Self {
             name,
@@ -89,7 +82,8 @@ impl Table {
         } else {
             text = bytes;
         }
-        let line = text.split(|&byte| byte == b'\n').next().unwrap_or(&[]);
+        let mut lines = text.split(|byte| matches!(byte, b'\n' | b'\r'));
+        let line = lines.next().unwrap_or_default();
         read_delimited(path, b',', line).map_or_else(|_| Vec::new(), |(columns, _)| columns)
     }
 
@@ -163,9 +157,14 @@ impl Table {
     pub(crate) fn number(&self, row: usize, column: ColumnIndex) -> Result<u32, ScreenError> {
         let text = self.require(row, column)?;
         let digits = text.strip_suffix(".0").unwrap_or(text);
-        digits
-            .parse()
-            .map_err(|_| self.invalid(row, column, &format!("'{text}' is not a whole number")))
+        digits.parse().map_err(|_| {
+            let message = format!(
+                "'{}' is not a whole number from 0 to {}",
+                excerpt(text),
+                u32::MAX
+            );
+            self.invalid(row, column, &message)
+        })
     }
 
     /// A dose in micromolar; `None` where there is nothing.
@@ -180,6 +179,7 @@ impl Table {
         match text.parse::<f64>() {
             Ok(dose) if dose.is_finite() && dose >= 0.0 => Ok(Some(dose)),
             _ => {
+                let text = excerpt(text);
                 let message = format!("'{text}' is not a concentration in micromolar");
                 Err(self.invalid(row, column, &message))
             }
@@ -196,54 +196,174 @@ impl Table {
     }
 }
 
-/// Longest text that is inflated from a gzipped table: RxRx3's metadata, the
-/// largest we know, is a twentieth of it. What lies behind is not a table.
-const MAX_TEXT_LEN: u64 = 4 << 30;
-
 /// Bytes within which a table's first line ends.
 const HEADER_LEN: u64 = 1 << 16;
 
 type HeaderAndRows = (Vec<String>, Vec<StringRecord>);
 
-fn read_delimited(
-    name: &str,
-    delimiter: u8,
-    reader: impl Read,
-) -> Result<HeaderAndRows, ScreenError> {
-    let invalid = |error: csv::Error| {
-        let hint = match error.kind() {
-            csv::ErrorKind::Utf8 { .. } => "\nhint: save the table as UTF-8",
-            csv::ErrorKind::UnequalLengths { .. } => {
-                "\nhint: every row has as many values as the header; a value that holds the \
-                 delimiter stands in quotes"
-            }
-            _ => "",
-        };
-        ScreenError::InvalidTable {
+fn checked_delimiter(name: &str, delimiter: char) -> Result<u8, ScreenError> {
+    let is_valid = delimiter == '\t' || matches!(delimiter, ' '..='~') && delimiter != '"';
+    if !is_valid {
+        return Err(ScreenError::InvalidTable {
             table: name.to_owned(),
-            message: format!("{error}{hint}"),
-        }
+            message: format!(
+                "'{}' cannot separate columns\nhint: use a comma, semicolon or tab",
+                delimiter.escape_default()
+            ),
+        });
+    }
+    Ok(delimiter as u8)
+}
+
+fn gunzip(name: &str, bytes: &[u8]) -> Result<Vec<u8>, ScreenError> {
+    let invalid = |message: String| ScreenError::InvalidTable {
+        table: name.to_owned(),
+        message,
+    };
+    let mut text = Vec::new();
+    MultiGzDecoder::new(bytes)
+        .take(MAX_FILE_LEN + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| {
+            invalid(format!(
+                "it cannot be gunzipped ({error})\nhint: fetch it again from its source"
+            ))
+        })?;
+    if text.len() as u64 > MAX_FILE_LEN {
+        return Err(invalid(format!(
+            "it inflates to more than {MAX_FILE_LEN} bytes\nhint: check that it is a table"
+        )));
+    }
+    Ok(text)
+}
+
+/// A row that is put below the last one. A quote that is never closed takes
+/// it in, along with all rows between, which else would be lost unnoticed.
+const END_ROW: &[u8] = b"\n\0";
+
+fn read_delimited(name: &str, delimiter: u8, text: &[u8]) -> Result<HeaderAndRows, ScreenError> {
+    let invalid = |message: String| ScreenError::InvalidTable {
+        table: name.to_owned(),
+        message,
     };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
-        .from_reader(reader);
+        .flexible(true)
+        .from_reader(text.chain(END_ROW));
     let columns: Vec<String> = reader
         .headers()
-        .map_err(invalid)?
+        .map_err(|error| match error.kind() {
+            csv::ErrorKind::Utf8 { err, .. } => invalid(format!(
+                "the name of column {} is not UTF-8\nhint: save the table as UTF-8",
+                err.field() + 1
+            )),
+            _ => invalid(error.to_string()),
+        })?
         .iter()
         .map(|column| column.trim().to_owned())
         .collect();
-    if columns.is_empty() {
-        return Err(ScreenError::InvalidTable {
-            table: name.to_owned(),
-            message: "the file is empty\nhint: the first line names the columns".to_owned(),
-        });
+    if columns == ["\0"] {
+        return Err(invalid(
+            "the file is empty\nhint: the first line names the columns".to_owned(),
+        ));
     }
-    let rows = reader
+    if columns.iter().any(|column| column.contains('\0')) {
+        return Err(invalid(
+            "the header has a NUL character or a quote that is never closed\nhint: save the table \
+             as UTF-8, and close every quote"
+                .to_owned(),
+        ));
+    }
+    let mut rows = reader
         .records()
         .collect::<Result<Vec<_>, _>>()
-        .map_err(invalid)?;
+        .map_err(|error| of_csv(name, &columns, &error))?;
+    let last = rows.pop().expect("the row that was added is read");
+    if last.len() != 1 || last.as_slice() != "\0" {
+        let message = "a quote is opened and never closed\nhint: close it, or write a quote that \
+                       is part of the value twice";
+        return Err(of_cell(name, &columns, &last, last.len() - 1, message));
+    }
+    number_lines(&mut rows);
+    for row in &rows {
+        check_row(name, &columns, row)?;
+    }
     Ok((columns, rows))
+}
+
+fn of_csv(name: &str, columns: &[String], error: &csv::Error) -> ScreenError {
+    match error.kind() {
+        csv::ErrorKind::Utf8 {
+            pos: Some(position),
+            err,
+        } => ScreenError::InvalidValue {
+            table: name.to_owned(),
+            line: position.line() as usize,
+            column: column_name(columns, err.field()),
+            message: "the value is not UTF-8\nhint: save the table as UTF-8".to_owned(),
+        },
+        _ => ScreenError::InvalidTable {
+            table: name.to_owned(),
+            message: error.to_string(),
+        },
+    }
+}
+
+fn of_cell(
+    name: &str,
+    columns: &[String],
+    row: &StringRecord,
+    field: usize,
+    message: &str,
+) -> ScreenError {
+    ScreenError::InvalidValue {
+        table: name.to_owned(),
+        line: row
+            .position()
+            .map_or(0, |position| position.line() as usize),
+        column: column_name(columns, field),
+        message: message.to_owned(),
+    }
+}
+
+/// The name of a column, its number where there are more values than names.
+fn column_name(columns: &[String], field: usize) -> String {
+    let numbered = || format!("{}", field + 1);
+    columns.get(field).cloned().unwrap_or_else(numbered)
+}
+
+/// Numbers the lines of a table whose lines end in carriage returns alone,
+/// which the reader does not count.
+fn number_lines(rows: &mut [StringRecord]) {
+    let line_of = |row: &StringRecord| row.position().map(csv::Position::line);
+    if rows.last().and_then(line_of) == Some(1) {
+        for (index, row) in rows.iter_mut().enumerate() {
+            let mut position = csv::Position::new();
+            position.set_line(index as u64 + 2);
+            row.set_position(Some(position));
+        }
+    }
+}
+
+fn check_row(name: &str, columns: &[String], row: &StringRecord) -> Result<(), ScreenError> {
+    if row.len() != columns.len() {
+        let line = row.position().map_or(0, csv::Position::line);
+        return Err(ScreenError::InvalidTable {
+            table: name.to_owned(),
+            message: format!(
+                "line {line} has {} values, the header names {} columns\nhint: every row has as \
+                 many values as the header; a value that holds the delimiter stands in quotes",
+                row.len(),
+                columns.len()
+            ),
+        });
+    }
+    if row.as_slice().contains('\0') {
+        let field = row.iter().position(|value| value.contains('\0'));
+        let message = "the value has a NUL character\nhint: save the table as UTF-8";
+        return Err(of_cell(name, columns, row, field.unwrap_or(0), message));
+    }
+    Ok(())
 }
 
 fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenError> {

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -124,6 +125,7 @@ impl IndexScreen {
                 illumination.push_site_of_shared_files(site.illumination);
             }
         }
+        images.check_unshared(&sites, &channels)?;
         Ok(Self {
             name,
             store,
@@ -143,18 +145,22 @@ impl IndexScreen {
 
     /// A screen from a table of sites at hand, such as a manifest. `sites`
     /// must be sorted and unique.
+    ///
+    /// # Errors
+    /// [`ScreenError::SharedImage`].
     pub(crate) fn from_sites(
         name: String,
         store: SharedStore,
         channels: Vec<Channel>,
         sites: Vec<Site>,
         images: impl IntoIterator<Item = Vec<Option<String>>>,
-    ) -> Self {
+    ) -> Result<Self, ScreenError> {
         let mut paths = ImagePaths::new(channels.len());
         for site in images {
             paths.push_site(site);
         }
-        Self {
+        paths.check_unshared(&sites, &channels)?;
+        Ok(Self {
             name,
             store,
             channels,
@@ -162,7 +168,7 @@ impl IndexScreen {
             images: paths,
             illumination: None,
             notes: Vec::new(),
-        }
+        })
     }
 }
 
@@ -276,6 +282,35 @@ impl ImagePaths {
             });
             self.images.push(image);
         }
+    }
+
+    /// Refuses a file that is the image of two sites or channels.
+    fn check_unshared(&self, sites: &[Site], channels: &[Channel]) -> Result<(), ScreenError> {
+        // There may be millions of paths: only where two have the same hash
+        // are the paths themselves compared.
+        let hash =
+            |path: &(u32, Box<str>)| BuildHasherDefault::<DefaultHasher>::new().hash_one(path);
+        let mut hashes: Vec<u64> = self.images.iter().flatten().map(hash).collect();
+        hashes.sort_unstable();
+        if hashes.windows(2).all(|pair| pair[0] != pair[1]) {
+            return Ok(());
+        }
+        let mut first_places = HashMap::new();
+        for (place, path) in self.images.iter().enumerate() {
+            let Some(path) = path else { continue };
+            if let Some(first) = first_places.insert(path, place) {
+                let image = |place: usize| {
+                    let (site, channel) = (place / self.num_channels, place % self.num_channels);
+                    format!("{} channel {}", sites[site].key, channels[channel])
+                };
+                return Err(ScreenError::SharedImage {
+                    file: format!("{}{}", self.folders[path.0 as usize], path.1),
+                    first: image(first),
+                    second: image(place),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, site_index: usize, channel_index: usize) -> Option<String> {

@@ -178,6 +178,11 @@ impl OmeZarrScreen {
     }
 
     fn from_fields(store: SharedStore, fields: Vec<Field>) -> Result<Self, ScreenError> {
+        let sites = fields.iter().map(|field| {
+            let site = SiteKey::new(field.plate.clone(), field.well, field.site);
+            (&*field.place.path, site)
+        });
+        check_unshared(&store, sites)?;
         let labels = fields[0].labels.clone();
         let mut wells = Wells::default();
         let mut items = Vec::new();
@@ -262,7 +267,9 @@ impl OmeZarrScreen {
             .iter()
             .zip(&manifest.sites)
             .map(|(paths, site)| image(paths, site))
-            .collect::<Result<_, ScreenError>>()?;
+            .collect::<Result<Vec<_>, ScreenError>>()?;
+        let keys = manifest.sites.iter().map(|site| site.key.clone());
+        check_unshared(&store, images.iter().map(|image| &*image.path).zip(keys))?;
         let listed = |paths: &Vec<Option<String>>| paths.iter().map(Option::is_some).collect();
         Ok(Self {
             name: name_of(&store.location()),
@@ -468,6 +475,24 @@ fn open_array(store: &SharedStore, path: &str) -> Result<ZarrArray, ImageProblem
         return Err(ImageProblem::Undecodable(damaged(message)));
     }
     Ok(array)
+}
+
+/// Refuses an array that is the image of two sites.
+fn check_unshared<'a>(
+    store: &SharedStore,
+    images: impl Iterator<Item = (&'a str, SiteKey)>,
+) -> Result<(), ScreenError> {
+    let mut sites = HashMap::new();
+    for (path, site) in images {
+        if let Some(first) = sites.insert(path, site.clone()) {
+            return Err(ScreenError::SharedImage {
+                file: store.file_location(path),
+                first: first.to_string(),
+                second: site.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Width and height of an image.

@@ -1,4 +1,6 @@
-use morphospace_core::{Channel, ControlRole, Perturbation, PlateKey, Site, SiteKey, Well};
+use morphospace_core::{
+    Channel, ControlRole, Perturbation, PlateKey, Site, SiteKey, Well, excerpt,
+};
 
 use crate::ScreenError;
 use crate::readers::rxrx1::{Rxrx1Screen, SiteFiles};
@@ -178,8 +180,9 @@ impl LabelColumns {
                         row,
                         self.treatment,
                         &format!(
-                            "the guide '{treatment}' has no gene\nhint: name it \
-                             '<gene>_guide_<number>', or fill the column 'gene'"
+                            "the guide '{}' has no gene\nhint: name it \
+                             '<gene>_guide_<number>', or fill the column 'gene'",
+                            excerpt(treatment)
                         ),
                     )
                 })?;
@@ -202,7 +205,7 @@ impl LabelColumns {
             _ => Err(table.invalid(
                 row,
                 self.perturbation_type,
-                &format!("'{kind}' is neither CRISPR nor COMPOUND"),
+                &format!("'{}' is neither CRISPR nor COMPOUND", excerpt(kind)),
             )),
         }
     }

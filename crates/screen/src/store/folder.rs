@@ -26,7 +26,7 @@ impl FolderStore {
             .metadata()
             .map_err(|error| StoreError::from_io(&error))?;
         if metadata.is_dir() {
-            return Err(StoreError::Refused("it is a folder".to_owned()));
+            return Err(StoreError::Missing);
         }
         Ok((file, metadata.len()))
     }

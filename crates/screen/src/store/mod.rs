@@ -119,7 +119,11 @@ impl StoreError {
 
     fn from_io(error: &std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Self::Missing,
+            std::io::ErrorKind::NotFound
+            | std::io::ErrorKind::NotADirectory
+            // Names that no file can have: too long, or with a NUL.
+            | std::io::ErrorKind::InvalidFilename
+            | std::io::ErrorKind::InvalidInput => Self::Missing,
             _ => Self::refused(error),
         }
     }

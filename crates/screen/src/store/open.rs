@@ -15,10 +15,12 @@ const ARCHIVE_DEPTH: usize = 2;
 ///
 /// assert!(is_url("s3://cellpainting-gallery/cpg0016-jump"));
 /// assert!(!is_url("C:/plates"));
+/// assert!(!is_url("C://plates"));
 /// ```
 pub fn is_url(path: &str) -> bool {
     path.split_once("://").is_some_and(|(scheme, _)| {
-        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        // A single letter is a drive.
+        scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
 }
 

@@ -6,6 +6,11 @@
 mod decode;
 mod described;
 mod foreign_images;
+/// What the fuzz targets do, run on their stored inputs by `fuzz_corpus`.
+#[path = "../../../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub)]
+mod fuzz;
+mod fuzz_corpus;
 mod golden;
 mod harmony;
 mod hostile;
