@@ -89,6 +89,19 @@ fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
     refuse_unwritable(path)
 }
 
+/// Likewise for what is written as Parquet only; `what` it is, with an
+/// article.
+fn refuse_unwritable_parquet(what: &str, path: &Path) -> Result<(), Failure> {
+    if path.extension().is_none_or(|ending| ending != "parquet") {
+        return Err(Failure::Refused(anyhow::anyhow!(
+            "'{}' does not end in .parquet\nhint: {what} is written as Parquet, e.g. '{}'",
+            path.display(),
+            path.with_extension("parquet").display()
+        )));
+    }
+    refuse_unwritable(path)
+}
+
 /// Writes a table under the names asked for and prints where it lies.
 fn write_table(args: &TableArgs, profiles: Profiles) -> Result<(), Failure> {
     write_profiles(&args.output, &profiles.to_schema(args.schema.into())).or_stop()?;

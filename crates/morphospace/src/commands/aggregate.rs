@@ -1,6 +1,9 @@
-use anyhow::Context;
-use morphospace_core::Provenance;
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use morphospace_core::{Provenance, suggestion};
 use morphospace_map::{Aggregate, Average, aggregate};
+use morphospace_profiles::Profiles;
 
 use crate::cli::{AggregateArgs, AverageArg};
 use crate::failure::{Failure, Outcome, Phase};
@@ -13,6 +16,7 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
         .and_then(|profiles| super::labelled_rows(profiles, &by))
         .or_refuse()?;
 
+    refuse_unknown_keys(&profiles, args).or_refuse()?;
     let settings = Aggregate {
         by: args.by.clone(),
         average: match args.average {
@@ -45,4 +49,30 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
     );
     super::write_table(&args.table, aggregated.with_provenance(provenance))?;
     Ok(Outcome::Done)
+}
+
+/// Most keys that a message lists.
+const MAX_LISTED_KEYS: usize = 10;
+
+/// A key that no row has is misspelt: what it was to leave out would stay.
+fn refuse_unknown_keys(profiles: &Profiles, args: &AggregateArgs) -> Result<()> {
+    let mut keys = BTreeSet::new();
+    for column in &args.by {
+        keys.extend(profiles.text(column)?.into_iter().flatten());
+    }
+    for key in args.remove.iter().filter(|key| !keys.contains(*key)) {
+        let near = suggestion(key, keys.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!(" (did you mean '{near}'?)"));
+        let listed: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let more = match listed.len().saturating_sub(MAX_LISTED_KEYS) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        bail!(
+            "--remove '{key}': no row has this key in {}{near}\nhint: there are {}{more}",
+            args.by.join(" or "),
+            listed[..listed.len().min(MAX_LISTED_KEYS)].join(", ")
+        );
+    }
+    Ok(())
 }

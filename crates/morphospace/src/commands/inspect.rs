@@ -23,8 +23,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
         .json
         .as_deref()
         .filter(|path| *path != Path::new(STANDARD_OUTPUT));
-    let outputs = [&args.manifest, &args.qc, &args.page].map(Option::as_deref);
-    for path in outputs.into_iter().chain([json_file]).flatten() {
+    for (what, path) in [
+        ("a manifest", &args.manifest),
+        ("the table of images", &args.qc),
+    ] {
+        if let Some(path) = path {
+            super::refuse_unwritable_parquet(what, path)?;
+        }
+    }
+    for path in [args.page.as_deref(), json_file].into_iter().flatten() {
         super::refuse_unwritable(path)?;
     }
     let screen = super::open(&args.screen).or_refuse()?;

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{Progress, warn, warn_each};
 
 pub(crate) fn run(args: &NormaliseArgs) -> Result<Outcome, Failure> {
-    super::refuse_unwritable(&args.output)?;
+    super::refuse_unwritable_parquet("a table of statistics", &args.output)?;
     let screen = super::open(&args.screen).or_refuse()?;
     let sites = sites_of(&*screen, &args.experiments).or_refuse()?;
     let options = NormalisationOptions {

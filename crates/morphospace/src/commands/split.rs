@@ -15,17 +15,7 @@ pub(crate) fn run(args: &SplitArgs) -> Result<Outcome, Failure> {
         seed: Seed::new(args.seed),
         only_labelled: args.only_labelled,
     };
-    if args
-        .output
-        .extension()
-        .is_none_or(|ending| ending != "parquet")
-    {
-        return Err(Failure::Refused(anyhow::anyhow!(
-            "'{}' does not end in .parquet\nhint: a split is written as Parquet, e.g. split.parquet",
-            args.output.display()
-        )));
-    }
-    super::refuse_unwritable(&args.output)?;
+    super::refuse_unwritable_parquet("a split", &args.output)?;
     let screen = super::open(&args.screen).or_refuse()?;
     let mut split = make_split(screen.sites(), &config).or_refuse()?;
     split.provenance = split

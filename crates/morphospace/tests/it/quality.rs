@@ -166,3 +166,22 @@ fn normalisation_that_cannot_be_is_refused() {
         .expect_status(1)
         .expect_stderr(&["sites left out: 1"]);
 }
+
+#[test]
+fn tables_that_are_parquet_are_not_named_csv() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tiny_screen(folder);
+    for (option, name) in [("--manifest", "m.csv"), ("--qc", "images")] {
+        let command = ["inspect", "screen", "--depth", "quality", option, name];
+        morphospace(folder, &command)
+            .expect_status(2)
+            .expect_stderr(&[
+                name,
+                "does not end in .parquet",
+                "hint",
+                "written as Parquet",
+            ]);
+        assert!(!folder.join(name).exists());
+    }
+}

@@ -153,3 +153,23 @@ fn a_reader_that_goes_away_is_no_panic() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());
 }
+
+#[test]
+fn keys_to_remove_that_no_row_has_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_profiles(folder);
+    let remove = |key| {
+        let command = ["aggregate", "p.csv", "--output", "g.csv", "--remove", key];
+        morphospace(folder, &command)
+    };
+    remove("EMTPY").expect_status(2).expect_stderr(&[
+        "--remove 'EMTPY'",
+        "no row has this key in Metadata_gene",
+        "did you mean 'EMPTY'",
+        "there are EMPTY, G5, G6, G7",
+    ]);
+    remove("EMPTY").expect_status(0);
+    let text = fs::read_to_string(folder.join("g.csv")).unwrap();
+    assert!(!text.contains("EMPTY") && text.contains("G5"), "{text}");
+}
