@@ -97,7 +97,7 @@ pub use readers::{
     IndexScreen, OmeZarrScreen, PerturbationColumns, PerturbationKind, Rxrx1Screen,
     Rxrx3CoreScreen, ScreenDescription, ScreenFormat, SelectedScreen, Selection,
     UnknownChannelChoice, UnknownZSelection, ZSelection, choose_channels, open_harmony,
-    open_imagexpress, open_jump, open_rxrx3, open_screen, open_wilds, with_stains,
+    open_imagexpress, open_jump, open_rxrx3, open_screen, open_screen_in, open_wilds, with_stains,
 };
 pub use screen::{Pixels, Plane, Screen};
 pub use site_image::{

@@ -28,7 +28,7 @@ pub use imagexpress::open_imagexpress;
 pub use index_screen::IndexScreen;
 pub use jump::open_jump;
 pub use ome_zarr::OmeZarrScreen;
-pub use open::{ScreenFormat, open_screen};
+pub use open::{ScreenFormat, open_screen, open_screen_in};
 pub use rxrx1::Rxrx1Screen;
 pub use rxrx3::open_rxrx3;
 pub use rxrx3_core::Rxrx3CoreScreen;

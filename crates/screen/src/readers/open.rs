@@ -10,7 +10,7 @@ use crate::readers::{
     imagexpress, jump, rxrx3, wilds,
 };
 use crate::screen::Screen;
-use crate::store::{FolderStore, SharedStore, SubfolderStore, open_store};
+use crate::store::{FolderStore, SharedStore, StoreError, SubfolderStore, open_store};
 
 /// How to read a screen, where its folder does not say.
 ///
@@ -167,20 +167,36 @@ pub fn open_screen(
         let store: SharedStore = Arc::new(FolderStore::new(folder));
         return Ok(Box::new(IndexScreen::open_in(store, &description)?));
     }
-    let unknown = |found: &str| ScreenError::UnknownFormat {
-        path: root.to_owned(),
-        found: found.to_owned(),
-        markers: markers(),
-    };
     let store = open_store(root).map_err(|error| match error {
-        crate::store::StoreError::Missing => unknown("it does not exist"),
-        crate::store::StoreError::Refused(message) => unknown(&message),
+        StoreError::Missing => unknown_format(root, "it does not exist"),
+        StoreError::Refused(_) => {
+            ScreenError::cannot_read(root.to_string_lossy().into_owned(), &error)
+        }
     })?;
+    open_screen_in(store, format)
+}
+
+/// Opens the screen in an opened place, as [`open_screen`] does: for places
+/// that are opened with settings of their own, and other implementations of
+/// [`Store`](crate::store::Store).
+///
+/// # Errors
+/// As [`open_screen`].
+pub fn open_screen_in(
+    store: SharedStore,
+    format: Option<&ScreenFormat>,
+) -> Result<Box<dyn Screen>, ScreenError> {
+    let location = store.location();
     match format {
         None => {
             let steps = steps_down(store);
             let recognised = steps.iter().find_map(recognise);
-            recognised.unwrap_or_else(|| Err(unknown("it has none of the files that mark one")))
+            recognised.unwrap_or_else(|| {
+                Err(unknown_format(
+                    location.as_ref(),
+                    "it has none of the files that mark one",
+                ))
+            })
         }
         Some(ScreenFormat::Described(path)) => {
             let description = ScreenDescription::read(path)?;
@@ -193,6 +209,14 @@ pub fn open_screen(
             let step = steps.into_iter().find(|step| (reader.recognises)(step));
             (reader.open)(step.unwrap_or(store))
         }
+    }
+}
+
+fn unknown_format(root: &Path, found: &str) -> ScreenError {
+    ScreenError::UnknownFormat {
+        path: root.to_owned(),
+        found: found.to_owned(),
+        markers: markers(),
     }
 }
 

@@ -1,24 +1,27 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
 use std::future::Future;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
 use object_store::path::Path as ObjectPath;
-use object_store::{Error as ObjectError, ObjectStore, ObjectStoreExt, parse_url_opts};
+use object_store::{
+    BackoffConfig, ClientOptions, Error as ObjectError, ObjectStore, ObjectStoreExt,
+    ObjectStoreScheme, RetryConfig,
+};
 use reqwest::Url;
 use tokio::runtime::Runtime;
 
-use super::{Entry, MAX_FILE_LEN, Store, StoreError};
+use super::{Entry, MAX_FILE_LEN, Store, StoreError, joined};
 
 /// A bucket (`s3://`, `gs://`, `az://`) or a web server (`https://`).
-///
-/// Credentials, region and endpoint are taken from the environment, by the
-/// names the clouds' own tools use (`AWS_ACCESS_KEY_ID`, `AWS_REGION`,
-/// `AWS_ENDPOINT`, `GOOGLE_APPLICATION_CREDENTIALS`,
-/// `AZURE_STORAGE_ACCOUNT_NAME`, …). Without credentials requests to S3 and
-/// Google are unsigned, as public buckets such as the Cell Painting Gallery
-/// want them.
 #[derive(Debug)]
 pub(crate) struct BucketStore {
     url: String,
@@ -26,7 +29,7 @@ pub(crate) struct BucketStore {
     prefix: ObjectPath,
     /// Files of each folder that was asked about: one request tells of all.
     folders: Mutex<HashMap<String, Arc<Folder>>>,
-    can_list: bool,
+    is_web_server: bool,
 }
 
 /// A folder's files with their lengths, and its folders.
@@ -36,26 +39,84 @@ struct Folder {
     entries: Vec<Entry>,
 }
 
-/// Any of these means that requests can be signed.
-const S3_CREDENTIALS: [&str; 4] = [
-    "aws_access_key_id",
-    "aws_web_identity_token_file",
-    "aws_container_credentials_relative_uri",
-    "aws_container_credentials_full_uri",
-];
-const GOOGLE_CREDENTIALS: [&str; 4] = [
-    "google_application_credentials",
-    "google_service_account",
-    "google_service_account_path",
-    "google_service_account_key",
+/// Of each cloud, what asks for unsigned requests, and what lets them be
+/// signed: any of these.
+const CREDENTIALS: [(&str, &[&str]); 3] = [
+    (
+        "aws_skip_signature",
+        &[
+            "aws_access_key_id",
+            "aws_web_identity_token_file",
+            "aws_container_credentials_relative_uri",
+            "aws_container_credentials_full_uri",
+        ],
+    ),
+    (
+        "google_skip_signature",
+        &[
+            "google_application_credentials",
+            "google_service_account",
+            "google_service_account_path",
+            "google_service_account_key",
+            "google_bearer_token",
+        ],
+    ),
+    (
+        "azure_skip_signature",
+        &[
+            "azure_storage_account_key",
+            "azure_storage_access_key",
+            "azure_storage_sas_key",
+            "azure_storage_sas_token",
+            "azure_storage_token",
+            "azure_storage_client_id",
+            "azure_client_id",
+            "azure_federated_token_file",
+            "azure_msi_endpoint",
+            "azure_identity_endpoint",
+            "azure_use_azure_cli",
+            "azure_storage_use_emulator",
+        ],
+    ),
 ];
 
+/// Who asks for an endpoint without TLS means it.
+const ENDPOINTS: [&str; 6] = [
+    "aws_endpoint",
+    "aws_endpoint_url",
+    "aws_endpoint_url_s3",
+    "google_base_url",
+    "azure_endpoint",
+    "azure_storage_endpoint",
+];
+
+/// A server that refuses connections is given up after some seconds, one
+/// that is busy after a minute.
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            base: 2.0,
+        },
+        max_retries: 5,
+        retry_timeout: Duration::from_secs(60),
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest silence within an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// For a whole answer: a file of [`MAX_FILE_LEN`] at 4 MB/s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+
 impl BucketStore {
-    /// Makes a client; nothing is asked of the server yet.
+    /// Makes a client with settings from the environment; nothing is asked
+    /// of the server yet.
     pub(crate) fn open(url: &str) -> Result<Self, StoreError> {
-        let environment = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-        Self::open_with(url, environment)
+        Self::open_with(url, environment())
     }
 
     /// [`BucketStore::open`] with settings in place of the environment.
@@ -67,53 +128,58 @@ impl BucketStore {
         http_client()?;
         let parsed = Url::parse(url)
             .map_err(|error| StoreError::Refused(format!("'{url}' is not a URL ({error})")))?;
-        let mut options: HashMap<String, String> = settings
-            .into_iter()
-            .map(|(key, value)| (key.to_ascii_lowercase(), value))
-            .filter(|(key, _)| {
-                ["aws_", "google_", "azure_"]
-                    .iter()
-                    .any(|cloud| key.starts_with(cloud))
-            })
-            .collect();
-        for (cloud, credentials) in [("aws", S3_CREDENTIALS), ("google", GOOGLE_CREDENTIALS)] {
-            if !credentials.iter().any(|key| options.contains_key(*key)) {
-                options
-                    .entry(format!("{cloud}_skip_signature"))
-                    .or_insert_with(|| "true".to_owned());
-            }
+        if parsed.query().is_some() {
+            return Err(StoreError::Refused(
+                "a URL with '?' names one file, not a place with files\nhint: leave out what \
+                 follows the '?'; credentials are taken from the environment"
+                    .to_owned(),
+            ));
         }
-        if options
-            .get("aws_endpoint")
-            .is_some_and(|url| url.starts_with("http://"))
-        {
-            options
-                .entry("aws_allow_http".to_owned())
-                .or_insert_with(|| "true".to_owned());
-        }
-        if parsed.scheme() == "http" {
-            options.insert("allow_http".to_owned(), "true".to_owned());
-        }
-        let (store, prefix) = parse_url_opts(&parsed, options).map_err(StoreError::refused)?;
+        let (store, prefix) = client(&parsed, &options(&parsed, settings)).map_err(refusal)?;
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             store,
             prefix,
             folders: Mutex::default(),
-            can_list: !matches!(parsed.scheme(), "http" | "https"),
+            is_web_server: matches!(parsed.scheme(), "http" | "https"),
         })
     }
 
-    fn path(&self, path: &str) -> ObjectPath {
-        let mut full = self.prefix.clone();
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            full = full.join(part);
+    /// Asks the server once, so that a wrong address or wrong credentials
+    /// are told from a place without a screen.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: the bucket is not there, or nothing lies
+    /// under the URL. [`StoreError::Refused`]: no answer, or no permission.
+    pub(crate) fn check_answers(&self) -> Result<(), StoreError> {
+        if self.is_web_server {
+            // Whatever it says of a folder, it answers.
+            return match wait(http_client()?.head(&self.url).send())? {
+                Ok(_) => Ok(()),
+                Err(error) => Err(no_answer(&error)),
+            };
         }
-        full
+        if self.folder("")?.entries.is_empty() {
+            return Err(StoreError::Missing);
+        }
+        Ok(())
+    }
+
+    /// Names are kept as they are, but for a web server's, which are parts
+    /// of URLs.
+    fn path(&self, path: &str) -> Result<ObjectPath, StoreError> {
+        let mut full = self.prefix.to_string();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            full = joined(&full, part);
+        }
+        if self.is_web_server {
+            return ObjectPath::from_url_path(full).map_err(StoreError::refused);
+        }
+        ObjectPath::parse(full).map_err(StoreError::refused)
     }
 
     fn refuse_listing(&self) -> Result<(), StoreError> {
-        if self.can_list {
+        if !self.is_web_server {
             return Ok(());
         }
         Err(StoreError::Refused(format!(
@@ -130,7 +196,7 @@ impl BucketStore {
             return Ok(found);
         }
         self.refuse_listing()?;
-        let path = self.path(folder);
+        let path = self.path(folder)?;
         let listing = wait(self.store.list_with_delimiter(Some(&path)))?.map_err(refusal)?;
         let mut found = Folder::default();
         for object in listing.objects {
@@ -171,7 +237,7 @@ impl Store for BucketStore {
 
     fn files(&self, folder: &str) -> Result<Vec<String>, StoreError> {
         self.refuse_listing()?;
-        let path = self.path(folder);
+        let path = self.path(folder)?;
         let objects: Vec<_> = wait(self.store.list(Some(&path)).try_collect())?.map_err(refusal)?;
         let mut files: Vec<String> = objects
             .iter()
@@ -187,11 +253,11 @@ impl Store for BucketStore {
     }
 
     fn len(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        if self.can_list {
+        if !self.is_web_server {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
             return Ok(self.folder(folder)?.files.get(name).copied());
         }
-        match wait(self.store.head(&self.path(path)))? {
+        match wait(self.store.head(&self.path(path)?))? {
             Ok(object) => Ok(Some(object.size)),
             Err(error) => match refusal(error) {
                 StoreError::Missing => Ok(None),
@@ -201,7 +267,7 @@ impl Store for BucketStore {
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
-        let path = self.path(path);
+        let path = self.path(path)?;
         wait(async {
             let object = self.store.get(&path).await.map_err(refusal)?;
             if object.meta.size > MAX_FILE_LEN {
@@ -219,8 +285,8 @@ impl Store for BucketStore {
         if wanted == 0 {
             return Ok(Vec::new());
         }
-        let bytes =
-            wait(self.store.get_range(&self.path(path), range.clone()))?.map_err(refusal)?;
+        let path = self.path(path)?;
+        let bytes = wait(self.store.get_range(&path, range.clone()))?.map_err(refusal)?;
         if bytes.len() as u64 != wanted {
             return Err(StoreError::too_short(
                 &range,
@@ -231,17 +297,152 @@ impl Store for BucketStore {
     }
 }
 
+/// The environment's variables that are text.
+pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// The settings that concern clouds, in lower case, with those that follow
+/// from them.
+fn options(
+    url: &Url,
+    settings: impl IntoIterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
+    let mut options: BTreeMap<String, String> = settings
+        .into_iter()
+        .map(|(key, value)| (key.to_ascii_lowercase(), value))
+        .filter(|(key, _)| {
+            ["aws_", "google_", "azure_"]
+                .iter()
+                .any(|cloud| key.starts_with(cloud))
+        })
+        .collect();
+    for (skip_signature, credentials) in CREDENTIALS {
+        if !credentials.iter().any(|key| options.contains_key(*key)) {
+            options
+                .entry(skip_signature.to_owned())
+                .or_insert_with(|| "true".to_owned());
+        }
+    }
+    let is_plain = |endpoint: &str| {
+        options
+            .get(endpoint)
+            .is_some_and(|url| url.starts_with("http://"))
+    };
+    if url.scheme() == "http" || ENDPOINTS.into_iter().any(is_plain) {
+        options.insert("allow_http".to_owned(), "true".to_owned());
+    }
+    options
+}
+
+fn client(
+    url: &Url,
+    options: &BTreeMap<String, String>,
+) -> Result<(Box<dyn ObjectStore>, ObjectPath), ObjectError> {
+    let patience = ClientOptions::new()
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_read_timeout(READ_TIMEOUT)
+        .with_timeout(REQUEST_TIMEOUT);
+    let (scheme, path) = ObjectStoreScheme::parse(url).map_err(ObjectError::from)?;
+    let store: Box<dyn ObjectStore> = match scheme {
+        ObjectStoreScheme::AmazonS3 => {
+            let builder = AmazonS3Builder::new()
+                .with_url(url.as_str())
+                .with_client_options(patience)
+                .with_retry(retries());
+            Box::new(configured(builder, options, AmazonS3Builder::with_config).build()?)
+        }
+        ObjectStoreScheme::GoogleCloudStorage => {
+            let builder = GoogleCloudStorageBuilder::new()
+                .with_url(url.as_str())
+                .with_client_options(patience)
+                .with_retry(retries());
+            Box::new(configured(builder, options, GoogleCloudStorageBuilder::with_config).build()?)
+        }
+        ObjectStoreScheme::MicrosoftAzure => {
+            let builder = MicrosoftAzureBuilder::new()
+                .with_url(url.as_str())
+                .with_client_options(patience)
+                .with_retry(retries());
+            Box::new(configured(builder, options, MicrosoftAzureBuilder::with_config).build()?)
+        }
+        ObjectStoreScheme::Http => {
+            let mut server = url.clone();
+            server.set_path("");
+            let builder = HttpBuilder::new()
+                .with_url(server)
+                .with_client_options(patience)
+                .with_retry(retries());
+            Box::new(configured(builder, options, HttpBuilder::with_config).build()?)
+        }
+        other => {
+            return Err(ObjectError::NotSupported {
+                source: format!("{other:?} URLs are not read").into(),
+            });
+        }
+    };
+    Ok((store, path))
+}
+
+/// A cloud's builder with the options that it knows.
+fn configured<B, K: FromStr>(
+    builder: B,
+    options: &BTreeMap<String, String>,
+    with_config: fn(B, K, String) -> B,
+) -> B {
+    options
+        .iter()
+        .fold(builder, |builder, (key, value)| match key.parse() {
+            Ok(key) => with_config(builder, key, value.clone()),
+            Err(_) => builder,
+        })
+}
+
 fn refusal(error: ObjectError) -> StoreError {
     match error {
         ObjectError::NotFound { .. } => StoreError::Missing,
         ObjectError::Unauthenticated { .. } | ObjectError::PermissionDenied { .. } => {
             StoreError::Refused(format!(
-                "{error}\nhint: give credentials through the environment (AWS_ACCESS_KEY_ID, \
-                 GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY, …)"
+                "no permission: {}\nhint: give credentials through the environment \
+                 (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, \
+                 AZURE_STORAGE_ACCOUNT_KEY, …); without any, requests are unsigned",
+                in_short(&error)
             ))
         }
-        other => StoreError::refused(other),
+        other => no_answer(&other),
     }
+}
+
+/// A request that came to nothing.
+fn no_answer(error: &(dyn Error + 'static)) -> StoreError {
+    StoreError::Refused(format!(
+        "{}\nhint: check the URL, the network and the settings in the environment (AWS_ENDPOINT, \
+         AWS_REGION, GOOGLE_BASE_URL, AZURE_STORAGE_ENDPOINT, …)",
+        in_short(error)
+    ))
+}
+
+/// Longest part of an error that is shown: servers send whole pages.
+const MAX_ERROR_LEN: usize = 500;
+
+/// What an error and its last cause say, in one line.
+pub(crate) fn in_short(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    let words = |text: &str| -> String {
+        let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        words.join(" ").chars().take(MAX_ERROR_LEN).collect()
+    };
+    let text = words(&error.to_string());
+    let cause = words(&last.to_string());
+    if text.contains(&cause) {
+        return text;
+    }
+    format!("{text} ({cause})")
 }
 
 /// Runs a request to its end. The threads that wait are the caller's; those
@@ -274,8 +475,8 @@ pub(crate) fn http_client() -> Result<&'static reqwest::Client, StoreError> {
         // An error only says that a provider has been installed before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder()
-            .connect_timeout(std::time::Duration::from_secs(30))
-            .read_timeout(std::time::Duration::from_secs(60))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .build()
             .map_err(|error| error.to_string())
     };

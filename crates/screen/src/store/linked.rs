@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Entry, SharedStore, Store, StoreError, is_url, open_store};
+use super::{Entry, SharedStore, Store, StoreError, is_url, open_url};
 
 /// A store of which some paths are URLs of other places, as the tables of
 /// the Cell Painting Gallery list them.
@@ -46,7 +46,7 @@ impl LinkedStore {
             None => {
                 let place = match self.mirror(key) {
                     Some(skipped) => Place::Mirror(skipped),
-                    None => Place::Bucket(open_store(bucket.as_ref())?),
+                    None => Place::Bucket(open_url(bucket)?),
                 };
                 places.insert(name, place.clone());
                 place

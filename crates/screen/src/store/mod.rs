@@ -29,6 +29,9 @@ pub(crate) use bucket::BucketStore;
 pub use folder::FolderStore;
 pub(crate) use linked::LinkedStore;
 pub use mounted::MountedStore;
+#[cfg(feature = "buckets")]
+pub use open::open_bucket;
+use open::open_url;
 pub use open::{is_url, open_store};
 pub(crate) use stored_file::StoredFile;
 pub(crate) use subfolder::SubfolderStore;

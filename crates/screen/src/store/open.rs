@@ -25,14 +25,16 @@ pub fn is_url(path: &str) -> bool {
 }
 
 /// Opens a folder, a `.zip` or `.tar` archive, or a URL (`s3://`, `gs://`,
-/// `az://`, `https://`). Archives that lie in a folder, or in a folder of
-/// it, read as if they were unpacked where they lie.
+/// `az://`, `https://`) as [`open_bucket`] does with the environment for
+/// settings. Archives that lie in a folder, or in a folder of it, read as if
+/// they were unpacked where they lie.
 ///
 /// # Errors
-/// [`StoreError`]: there is nothing, or the archive is damaged.
+/// [`StoreError`]: there is nothing, the archive is damaged, or the server
+/// does not answer.
 pub fn open_store(location: &Path) -> Result<SharedStore, StoreError> {
     if let Some(url) = location.to_str().filter(|text| is_url(text)) {
-        return open_url(url);
+        return open_reached(url);
     }
     if location.is_file() {
         return open_archive(location);
@@ -54,13 +56,78 @@ pub fn open_store(location: &Path) -> Result<SharedStore, StoreError> {
     Ok(Arc::new(MountedStore::new(base, mounts)))
 }
 
+/// Opens a bucket, a web server, or a `.zip` archive on one.
+///
+/// Credentials, region and endpoint are taken from `settings`, by the names
+/// of the environment's variables that the clouds' own tools use:
+///
+/// | cloud | settings |
+/// |---|---|
+/// | S3 | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL` |
+/// | Google | `GOOGLE_APPLICATION_CREDENTIALS`, `GOOGLE_BASE_URL` |
+/// | Azure | `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_ENDPOINT`, `AZURE_STORAGE_USE_EMULATOR` |
+///
+/// Without credentials requests are unsigned, as public buckets such as the
+/// Cell Painting Gallery want them; `AWS_SKIP_SIGNATURE=false` asks the
+/// machine that the program runs on for credentials. The files of a web
+/// server cannot be listed.
+///
+/// # Errors
+/// [`StoreError::Missing`]: there is no such bucket, or nothing under the
+/// URL. [`StoreError::Refused`]: no answer, no permission, or a damaged
+/// archive.
+///
+/// ```no_run
+/// use morphospace_screen::open_screen_in;
+/// use morphospace_screen::store::open_bucket;
+///
+/// let endpoint = ("AWS_ENDPOINT_URL".to_owned(), "http://minio.institute:9000".to_owned());
+/// let store = open_bucket("s3://screens/rxrx1", [endpoint])?;
+/// let screen = open_screen_in(store, None)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg(feature = "buckets")]
-fn open_url(url: &str) -> Result<SharedStore, StoreError> {
+pub fn open_bucket(
+    url: &str,
+    settings: impl IntoIterator<Item = (String, String)>,
+) -> Result<SharedStore, StoreError> {
+    let url = url.trim_end_matches('/');
+    let Some((parent, name)) = url
+        .rsplit_once('/')
+        .filter(|(_, name)| has_extension(name, &[".zip", ".tar"]))
+    else {
+        let store = super::BucketStore::open_with(url, settings)?;
+        store.check_answers()?;
+        return Ok(Arc::new(store));
+    };
+    if has_extension(name, &[".tar"]) {
+        return Err(StoreError::Refused(format!(
+            "'{url}' is a tar archive on a server, which has no table of contents\nhint: download \
+             it, and open the copy"
+        )));
+    }
+    let store: SharedStore = Arc::new(super::BucketStore::open_with(parent, settings)?);
+    Ok(Arc::new(ZipStore::open_in(&store, name)?))
+}
+
+#[cfg(feature = "buckets")]
+fn open_reached(url: &str) -> Result<SharedStore, StoreError> {
+    open_bucket(url, super::bucket::environment())
+}
+
+/// Opens a bucket or web server without asking it anything.
+#[cfg(feature = "buckets")]
+pub(super) fn open_url(url: &str) -> Result<SharedStore, StoreError> {
     Ok(Arc::new(super::BucketStore::open(url)?))
 }
 
 #[cfg(not(feature = "buckets"))]
-fn open_url(url: &str) -> Result<SharedStore, StoreError> {
+fn open_reached(url: &str) -> Result<SharedStore, StoreError> {
+    open_url(url)
+}
+
+#[cfg(not(feature = "buckets"))]
+pub(super) fn open_url(url: &str) -> Result<SharedStore, StoreError> {
     Err(StoreError::Refused(format!(
         "'{url}' is in a bucket, which this build cannot read\nhint: build with --features buckets"
     )))

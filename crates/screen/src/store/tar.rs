@@ -5,6 +5,9 @@ use std::path::Path;
 use super::archive::{Contents, PositionedFile};
 use super::{Entry, MAX_FILE_LEN, Store, StoreError};
 
+/// Archives are made of blocks of this many bytes.
+const BLOCK_LEN: usize = 512;
+
 /// A tar archive, read in place. Compressed ones (`.tar.gz`) cannot be:
 /// reaching one image would mean inflating all before it.
 #[derive(Debug)]
@@ -28,6 +31,9 @@ impl TarStore {
             ))
         };
         let len = file.len();
+        if !ends_with_zeros(&file).map_err(StoreError::refused)? {
+            return Err(damaged(&"its end is missing"));
+        }
         let mut archive = tar::Archive::new(file.clone());
         let mut files = Vec::new();
         for entry in archive
@@ -46,9 +52,22 @@ impl TarStore {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             files.push((name, start..end));
         }
-        let contents = Contents::new(path, files)?;
+        let contents = Contents::new(path.display().to_string(), files)?;
         Ok(Self { file, contents })
     }
+}
+
+/// Whether an archive ends as every tar does, with a block of zeros. One that
+/// was cut off between two files lacks nothing else.
+fn ends_with_zeros(file: &PositionedFile) -> std::io::Result<bool> {
+    let Some(start) = file.len().checked_sub(BLOCK_LEN as u64) else {
+        return Ok(false);
+    };
+    let mut file = file.clone();
+    file.seek(SeekFrom::Start(start))?;
+    let mut block = [1; BLOCK_LEN];
+    file.read_exact(&mut block)?;
+    Ok(block == [0; BLOCK_LEN])
 }
 
 impl Store for TarStore {

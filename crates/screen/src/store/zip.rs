@@ -5,7 +5,7 @@ use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::archive::{Contents, PositionedFile};
-use super::{Entry, MAX_FILE_LEN, Store, StoreError};
+use super::{Entry, MAX_FILE_LEN, SharedStore, Store, StoreError};
 
 /// No deflate stream expands by more (zlib's documentation, "Maximum
 /// Compression Factor"); an entry that claims to is a trap.
@@ -16,6 +16,8 @@ const MAX_DEFLATE_RATIO: u64 = 1_032;
 pub struct ZipStore {
     archive: ZipArchive<PositionedFile>,
     contents: Contents<usize>,
+    /// Bytes of the archive.
+    len: u64,
 }
 
 impl ZipStore {
@@ -26,13 +28,29 @@ impl ZipStore {
     /// damaged, or a name in it leads out of it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = PositionedFile::open(path).map_err(|error| StoreError::from_io(&error))?;
+        Self::of(file, path.display().to_string())
+    }
+
+    /// Reads the table of contents of an archive in another store, such as a
+    /// bucket. Files are read from there one by one.
+    ///
+    /// # Errors
+    /// As [`ZipStore::open`].
+    pub fn open_in(store: &SharedStore, path: &str) -> Result<Self, StoreError> {
+        Self::of(
+            PositionedFile::open_in(store, path)?,
+            store.file_location(path),
+        )
+    }
+
+    fn of(file: PositionedFile, location: String) -> Result<Self, StoreError> {
         let damaged = |error: &dyn std::fmt::Display| {
             StoreError::Refused(format!(
-                "'{}' is not a whole zip archive ({error})\nhint: fetch it again from its source",
-                path.display()
+                "'{location}' is not a whole zip archive ({error})\nhint: fetch it again from its \
+                 source"
             ))
         };
-        // Directories are short entries all over the archive: read ahead.
+        let len = file.len();
         let archive = ZipArchive::new(file).map_err(|error| damaged(&error))?;
         let mut files = Vec::with_capacity(archive.len());
         for index in 0..archive.len() {
@@ -44,8 +62,12 @@ impl ZipStore {
                 files.push((name.into_owned(), index));
             }
         }
-        let contents = Contents::new(path, files)?;
-        Ok(Self { archive, contents })
+        let contents = Contents::new(location, files)?;
+        Ok(Self {
+            archive,
+            contents,
+            len,
+        })
     }
 
     fn index(&self, path: &str) -> Result<usize, StoreError> {
@@ -86,7 +108,7 @@ impl Store for ZipStore {
         if len > MAX_FILE_LEN {
             return Err(StoreError::too_long(len));
         }
-        if len / MAX_DEFLATE_RATIO > compressed {
+        if compressed > self.len || len / MAX_DEFLATE_RATIO > compressed {
             return Err(StoreError::Refused(format!(
                 "the archive claims that {compressed} bytes hold {len}"
             )));

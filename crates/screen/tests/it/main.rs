@@ -3,6 +3,8 @@
 // Tests say what they skip.
 #![allow(clippy::print_stderr)]
 
+#[cfg(feature = "buckets")]
+mod buckets;
 mod decode;
 mod described;
 mod foreign_images;
@@ -14,6 +16,7 @@ mod fuzz_corpus;
 mod golden;
 mod harmony;
 mod hostile;
+mod hostile_archives;
 mod illumination;
 mod imagexpress;
 mod inspect;
@@ -36,4 +39,8 @@ mod split;
 mod split_properties;
 mod split_table;
 mod support;
+#[cfg(feature = "buckets")]
+mod web_screens;
+#[cfg(feature = "buckets")]
+mod web_server;
 mod wilds;

@@ -33,6 +33,12 @@ fn write_images(root: &Path, first: &str, second: &str) {
     }
 }
 
+/// Two experiments, five sites.
+pub(crate) fn write_screen(root: &Path) {
+    write(root, "metadata.csv", metadata("HUVEC-01"));
+    write_images(root, "images/HUVEC-01", "images/U2OS-10");
+}
+
 #[test]
 fn every_layout_and_spelling_is_the_same_screen() {
     for (in_table, first, second) in [
