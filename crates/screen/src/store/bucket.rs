@@ -154,10 +154,9 @@ impl BucketStore {
     pub(crate) fn check_answers(&self) -> Result<(), StoreError> {
         if self.is_web_server {
             // Whatever it says of a folder, it answers.
-            return match wait(http_client()?.head(&self.url).send())? {
-                Ok(_) => Ok(()),
-                Err(error) => Err(no_answer(&error)),
-            };
+            let client = http_client()?;
+            let answer = wait(async { client.head(&self.url).send().await })?;
+            return answer.map(drop).map_err(|error| no_answer(&error));
         }
         if self.folder("")?.entries.is_empty() {
             return Err(StoreError::Missing);
@@ -400,18 +399,28 @@ fn configured<B, K: FromStr>(
 }
 
 fn refusal(error: ObjectError) -> StoreError {
-    match error {
-        ObjectError::NotFound { .. } => StoreError::Missing,
-        ObjectError::Unauthenticated { .. } | ObjectError::PermissionDenied { .. } => {
-            StoreError::Refused(format!(
-                "no permission: {}\nhint: give credentials through the environment \
-                 (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, \
-                 AZURE_STORAGE_ACCOUNT_KEY, …); without any, requests are unsigned",
-                in_short(&error)
-            ))
-        }
-        other => no_answer(&other),
+    let status = match &error {
+        ObjectError::NotFound { .. } => Some(404),
+        ObjectError::Unauthenticated { .. } | ObjectError::PermissionDenied { .. } => Some(403),
+        other => status_in_words(&other.to_string()),
+    };
+    match status {
+        Some(404) => StoreError::Missing,
+        Some(401 | 403) => StoreError::Refused(format!(
+            "no permission: {}\nhint: give credentials through the environment (AWS_ACCESS_KEY_ID \
+             and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, \
+             AZURE_STORAGE_ACCOUNT_KEY, …); without any, requests are unsigned",
+            in_short(&error)
+        )),
+        _ => no_answer(&error),
     }
+}
+
+/// The status of an answer, which `object_store` tells in words only where a
+/// listing was refused.
+fn status_in_words(message: &str) -> Option<u16> {
+    let (_, rest) = message.split_once("status code: ")?;
+    rest.get(..3)?.parse().ok()
 }
 
 /// A request that came to nothing.

@@ -48,6 +48,7 @@ impl S3Server {
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
             while let Ok((socket, _)) = listener.accept().await {
+                socket.set_nodelay(true).expect("a socket");
                 let service = service.clone();
                 tokio::spawn(async move {
                     let server = Builder::new(TokioExecutor::new());
@@ -368,7 +369,7 @@ fn google_and_azure_are_asked_at_their_endpoints() {
         &google,
         "gs://screens/rxrx1",
         &[("GOOGLE_BASE_URL", &google.url)],
-        ["/screens?", "/screens/rxrx1/a.png"],
+        ["/screens?", "/screens/rxrx1%2Fa%2Epng"],
     );
     let azure = cloud(
         "<EnumerationResults><Blobs><Blob><Name>rxrx1/a.png</Name><Properties><Last-Modified>Thu, \

@@ -140,9 +140,7 @@ fn links_in_zip_are_their_own_few_bytes() {
 /// A zip of one deflated file of zeros.
 fn zip_of_zeros(path: &Path, len: u64) {
     let mut writer = zip::ZipWriter::new(File::create(path).expect("created"));
-    let options = SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Deflated)
-        .compression_level(Some(1));
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
     writer.start_file("zeros.png", options).expect("started");
     let zeros = vec![0; 1 << 20];
     let mut left = len;
@@ -178,7 +176,7 @@ fn a_bomb_is_refused_before_it_is_inflated() {
     fs::write(&path, bytes).expect("written");
     let store = open_store(&path).expect("opens");
     let error = message(store.read("zeros.png"));
-    assert_names(&error, &["claims 100 bytes and holds more"]);
+    assert_names(&error, &["larger than its declared"]);
 }
 
 #[test]
@@ -270,7 +268,7 @@ fn archives_cut_off_at_any_place_are_refused() {
 }
 
 #[test]
-fn archives_with_any_byte_changed_are_refused_or_read() {
+fn archives_with_a_byte_changed_are_refused_or_read() {
     let folder = folder();
     let files = [
         ("x/a.png".to_owned(), png_u8(8, 8, 1)),
@@ -282,7 +280,7 @@ fn archives_with_any_byte_changed_are_refused_or_read() {
     for path in [tar, zip] {
         let whole = fs::read(&path).expect("there");
         let (mut num_refused, mut num_read) = (0, 0);
-        for at in 0..whole.len() {
+        for at in (0..whole.len()).step_by(5) {
             for change in [0x01, 0xff] {
                 let mut bytes = whole.clone();
                 bytes[at] ^= change;
@@ -294,7 +292,7 @@ fn archives_with_any_byte_changed_are_refused_or_read() {
             }
         }
         assert!(
-            num_refused > 20 && num_read > 20,
+            num_refused > 10 && num_read > 100,
             "{num_refused} {num_read}"
         );
     }
