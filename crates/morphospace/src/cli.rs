@@ -31,7 +31,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Simulate a small screen, train on it, and report what was learned
     Demo(DemoArgs),
-    /// Write a simulated screen in the layout of RxRx1
+    /// Write a simulated screen in the layout of RxRx1, RxRx3 or JUMP
     Simulate(SimulateArgs),
     /// Look a screen over: counts, missing and unreadable images, quality of images
     Inspect(InspectArgs),
@@ -142,12 +142,27 @@ pub(crate) struct SimulateArgs {
     /// Folder to write, new or empty
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// Settings in TOML; without, those of the demo
+    /// Whose tables and files to write; settings not given are then of its
+    /// size
+    #[arg(long)]
+    pub(crate) layout: Option<LayoutArg>,
+    /// Settings in TOML; without, those of the demo, or of the layout
     #[arg(long, value_name = "TOML")]
     pub(crate) config: Option<PathBuf>,
     /// Override one setting, e.g. --set num_plates=4 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LayoutArg {
+    /// siRNAs, six 8-bit PNGs per site
+    Rxrx1,
+    /// CRISPR guides on 1,536-well plates, six 8-bit PNGs of 2048 pixels per well
+    Rxrx3,
+    /// The Cell Painting Gallery: five 16-bit TIFFs of 1080 pixels per site,
+    /// with illumination functions
+    Jump,
 }
 
 #[derive(Debug, Args)]

@@ -14,14 +14,15 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
+use morphospace_screen::Plane;
 use morphospace_screen::simulator::{
-    CheckedSimulator, MicroscopeConfig, NUM_CHANNELS, SimulatedSite, SimulatorConfig, draw_site,
+    CheckedSimulator, MicroscopeConfig, SimulatedSite, SimulatorConfig, draw_site,
 };
 
 /// Colours in which composites of Cell Painting are often shown: nuclei
 /// blue, reticulum green, actin orange, RNA olive, mitochondria red, Golgi
 /// and membrane violet.
-const COLOURS: [[f32; 3]; NUM_CHANNELS] = [
+const COLOURS: [[f32; 3]; 6] = [
     [0.10, 0.25, 0.95],
     [0.03, 0.32, 0.14],
     [0.55, 0.28, 0.02],
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let huvec = draw_well(&screen, "HUVEC-01", "EMPTY");
     let u2os = draw_well(&screen, "U2OS-01", "EMPTY");
-    let mut panels: Vec<Panel> = huvec.planes.iter().map(|plane| grey(plane)).collect();
+    let mut panels: Vec<Panel> = huvec.planes.iter().map(grey).collect();
     panels.insert(3, composite(&huvec));
     panels.push(composite(&u2os));
     write_panels(
@@ -54,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         huvec.image_px,
     )?;
 
-    let sirnas = [0, 1, 9, 21, 30].map(|id| screen.perturbations()[id].sirna.as_str());
+    let sirnas = [0, 1, 9, 21, 30].map(|id| screen.perturbations()[id].name.as_str());
     let panels: Vec<Panel> = ["EMPTY"]
         .into_iter()
         .chain(sirnas)
@@ -71,7 +72,7 @@ fn draw_well(screen: &CheckedSimulator, experiment: &str, sirna: &str) -> Simula
         .iter()
         .position(|planned| {
             planned.well.plate.experiment.as_str() == experiment
-                && screen.perturbations()[planned.perturbation_index].sirna == sirna
+                && screen.perturbations()[planned.perturbation_index].name == sirna
         })
         .expect("the demo has every perturbation in every experiment");
     draw_site(screen, well_index, 1)
@@ -80,7 +81,7 @@ fn draw_well(screen: &CheckedSimulator, experiment: &str, sirna: &str) -> Simula
 /// Red, green and blue of every pixel.
 type Panel = Vec<[u8; 3]>;
 
-fn grey(plane: &[u8]) -> Panel {
+fn grey(plane: &Plane) -> Panel {
     stretched(plane)
         .into_iter()
         .map(|level| [posterised(level); 3])
@@ -88,11 +89,11 @@ fn grey(plane: &[u8]) -> Panel {
 }
 
 fn composite(site: &SimulatedSite) -> Panel {
-    let planes: Vec<Vec<f32>> = site.planes.iter().map(|plane| stretched(plane)).collect();
+    let planes: Vec<Vec<f32>> = site.planes.iter().map(stretched).collect();
     (0..planes[0].len())
         .map(|pixel| {
             [0, 1, 2].map(|part| {
-                let light: f32 = (0..NUM_CHANNELS)
+                let light: f32 = (0..COLOURS.len())
                     .map(|channel| planes[channel][pixel] * COLOURS[channel][part])
                     .sum();
                 posterised(light.min(1.0))
@@ -108,12 +109,13 @@ fn posterised(light: f32) -> u8 {
 }
 
 /// Grey levels between the 2nd and the 99.7th percentile as 0 to 1.
-fn stretched(plane: &[u8]) -> Vec<f32> {
-    let mut sorted = plane.to_vec();
+fn stretched(plane: &Plane) -> Vec<f32> {
+    let levels = plane.values();
+    let mut sorted = levels.clone();
     sorted.sort_unstable();
     let low = f32::from(sorted[sorted.len() * 2 / 100]);
     let high = f32::from(sorted[sorted.len() * 997 / 1000]).max(low + 1.0);
-    plane
+    levels
         .iter()
         .map(|level| ((f32::from(*level) - low) / (high - low)).clamp(0.0, 1.0))
         .collect()

@@ -48,6 +48,7 @@
 
 pub mod conformance;
 mod decode;
+mod encode;
 mod error;
 mod focus;
 mod illumination;
@@ -72,6 +73,7 @@ mod table;
 mod tiling;
 
 pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image, decode_planes};
+pub use encode::encode_tiff;
 pub use error::{ImageError, ImageProblem, ScreenError};
 pub use illumination::{
     Illumination, IlluminationError, IlluminationOptions, IlluminationSmoothing, fit_illumination,

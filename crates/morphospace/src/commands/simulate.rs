@@ -1,17 +1,26 @@
 use std::path::Path;
 
-use morphospace_core::{parse_config, read_config};
-use morphospace_screen::simulator::{CheckedSimulator, SimulatorConfig, SimulatorError, simulate};
+use morphospace_screen::simulator::{
+    CheckedSimulator, ScreenLayout, SimulatorConfig, SimulatorError, simulate,
+};
 
-use crate::cli::SimulateArgs;
+use crate::cli::{LayoutArg, SimulateArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::Progress;
 
 pub(crate) fn run(args: &SimulateArgs) -> Result<Outcome, Failure> {
-    let config: SimulatorConfig = match &args.config {
-        Some(path) => read_config(path, &args.overrides).or_refuse()?,
-        None => parse_config("built-in simulator settings", "", &args.overrides).or_refuse()?,
-    };
+    let layout = args.layout.map(|layout| match layout {
+        LayoutArg::Rxrx1 => ScreenLayout::Rxrx1,
+        LayoutArg::Rxrx3 => ScreenLayout::Rxrx3,
+        LayoutArg::Jump => ScreenLayout::Jump,
+    });
+    let layout = layout.map(|layout| format!("layout={layout}"));
+    let overrides: Vec<String> = layout.into_iter().chain(args.overrides.clone()).collect();
+    let config = match &args.config {
+        Some(path) => SimulatorConfig::read(path, &overrides),
+        None => SimulatorConfig::parse("built-in simulator settings", "", &overrides),
+    }
+    .or_refuse()?;
     let checked = config.check().or_refuse()?;
     write(&checked, &args.output)?;
     Ok(Outcome::Done)

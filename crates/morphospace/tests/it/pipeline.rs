@@ -224,3 +224,26 @@ fn names_in(folder: &Path) -> Vec<String> {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect()
 }
+
+#[test]
+fn every_layout_is_simulated_and_inspected() {
+    for (layout, counts) in [
+        ("rxrx1", "4 experiments"),
+        ("rxrx3", "2 experiments"),
+        ("jump", "2 experiments"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut args = vec!["simulate", "--layout", layout, "--output", "screen"];
+        let settings = [
+            "image_px=32",
+            "num_groups=1",
+            "num_negative_controls=2",
+            "num_sites=1",
+        ];
+        args.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
+        morphospace(folder.path(), &args)
+            .expect_status(0)
+            .expect_stderr(&[counts]);
+        morphospace(folder.path(), &["inspect", "screen", "--decode"]).expect_status(0);
+    }
+}

@@ -36,7 +36,8 @@ const MAX_DEPTH: usize = 5;
 const MAX_LISTINGS: usize = 64;
 
 /// Fluorescent channels in the order of JUMP's tables; others follow.
-const CHANNEL_ORDER: [Stain; 5] = [Stain::Dna, Stain::Er, Stain::Rna, Stain::Agp, Stain::Mito];
+pub(crate) const CHANNEL_ORDER: [Stain; 5] =
+    [Stain::Dna, Stain::Er, Stain::Rna, Stain::Agp, Stain::Mito];
 
 /// Opens a screen in the layout of the Cell Painting Gallery, such as JUMP:
 /// images listed by the tables that CellProfiler's `LoadData` reads.

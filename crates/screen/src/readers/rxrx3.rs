@@ -19,14 +19,14 @@ const OWN_COLUMNS: [&str; 2] = ["experiment_name", "address"];
 const SITE: u32 = 1;
 
 /// Wells to which nothing was added.
-const UNTREATED: &str = "EMPTY_control";
+pub(crate) const UNTREATED: &str = "EMPTY_control";
 /// Wells of compound experiments with a guide that cuts nothing.
-const GUIDE_CONTROL: &str = "CRISPR_control";
+pub(crate) const GUIDE_CONTROL: &str = "CRISPR_control";
 
 /// The guides that lie on every plate of every gene experiment, as positive
 /// controls: each of these genes with guides 1 to n. Further guides of the
 /// same genes are part of the library, and treatments.
-const POSITIVE_CONTROLS: [(&str, u32); 6] = [
+pub(crate) const POSITIVE_CONTROLS: [(&str, u32); 6] = [
     ("PLK1", 6),
     ("MTOR", 6),
     ("SRC", 1),

@@ -1,19 +1,22 @@
-use morphospace_core::{Experiment, suggestion};
+use std::path::Path;
+
+use morphospace_core::{ConfigError, Experiment, parse_config, suggestion};
 use serde::{Deserialize, Serialize};
 
-use super::{CellType, CheckedSimulator, Parameter, SimulatorError};
+use super::{CellType, CheckedSimulator, Parameter, ScreenLayout, SimulatorError};
+use crate::PerturbationKind;
 
 /// Parameters of a simulated screen, as read from TOML. The default is the
-/// screen of the `demo` command; parameters left out keep their default.
+/// screen of the `demo` command; [`SimulatorConfig::read`] takes what the TOML
+/// leaves out from the layout's preset.
 ///
 /// [`SimulatorConfig::check`] yields the only thing that can be simulated.
 ///
 /// ```
-/// use morphospace_core::parse_config;
 /// use morphospace_screen::simulator::SimulatorConfig;
 ///
 /// let text = "num_groups = 3\nexperiments = ['HUVEC-01', 'RPE-01']\n[batch]\nblur = 0.5";
-/// let config: SimulatorConfig = parse_config("text", text, &[])?;
+/// let config = SimulatorConfig::parse("text", text, &[])?;
 /// assert_eq!(config.num_sites_in_total(), 2 * (2 * 3 * 3 + 2 * (16 + 2)));
 ///
 /// let crowded = SimulatorConfig { num_groups: 200, ..config };
@@ -24,38 +27,56 @@ use super::{CellType, CheckedSimulator, Parameter, SimulatorError};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulatorConfig {
+    /// Whose tables and files are written.
+    #[serde(skip_serializing_if = "ScreenLayout::is_rxrx1")]
+    pub layout: ScreenLayout,
     /// The one number from which everything is drawn.
     pub seed: u64,
-    /// Names of the experiments, `<cell type>-<number>` with the cell types
-    /// HEPG2, HUVEC, RPE and U2OS.
+    /// Names of the experiments. RxRx1: `<cell type>-<number>` with the cell
+    /// types HEPG2, HUVEC, RPE and U2OS; RxRx3: `gene-<number>`; JUMP: batches,
+    /// each in a source (laboratory) of its own.
     pub experiments: Vec<String>,
-    /// Those of them whose column `dataset` says `test`.
+    /// Those of them whose column `dataset` says `test`. RxRx1 only.
     pub test_experiments: Vec<String>,
     /// Plates per experiment.
     pub num_plates: usize,
-    /// Rows of wells in use, from row B down. RxRx1: 14.
+    /// Rows of wells in use. RxRx1: 14, from row B down; RxRx3: 32; JUMP: 16.
     pub num_rows: usize,
-    /// Columns of wells in use, from column 02 on. RxRx1: 22.
+    /// Columns of wells in use. RxRx1: 22, from column 02 on; RxRx3: 48;
+    /// JUMP: 24.
     pub num_columns: usize,
-    /// Images per well. RxRx1: 2.
+    /// Images per well. RxRx1: 2; RxRx3: 1, and no other number; JUMP: 9.
     pub num_sites: usize,
-    /// Side of the square images, pixels. RxRx1: 512.
+    /// Side of the square images, pixels. RxRx1: 512; RxRx3: 2048; JUMP:
+    /// 1080.
     pub image_px: usize,
     /// Size of cells in pixels relative to the table of
     /// [`Parameter`]; at 1 a cell is about 50 pixels wide.
     pub magnification: f64,
     /// Functional groups of perturbations.
     pub num_groups: usize,
-    /// Perturbations in each group.
+    /// Perturbations in each group; genes, where they have several guides.
     pub group_size: usize,
+    /// Guides, or constructs, of each gene. The first does all that the gene's
+    /// loss does, the others 0.6 to 1 times as much. RxRx1 has reagents
+    /// without genes, 1; RxRx3 up to 6.
+    #[serde(skip_serializing_if = "is_one")]
+    pub num_guides: usize,
+    /// What perturbations are, where the layout leaves a choice: JUMP's are
+    /// `crispr` (unless said), `orf` or `compound`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub perturbation_kind: Option<PerturbationKind>,
     /// Wells per perturbation and experiment, dealt over the plates.
     /// RxRx1: 1.
     pub num_replicates: usize,
-    /// Untreated wells (`EMPTY`) on every plate. RxRx1 has 1 or more;
+    /// Wells on every plate in which nothing happens: RxRx1's `EMPTY`;
+    /// RxRx3's `EMPTY_control` and `CRISPR_control`; JUMP's `no-guide` and
+    /// `non-targeting`, four inert genes, or `DMSO`. RxRx1 has 1 or more;
     /// alignment on controls wants at least 16.
     pub num_negative_controls: usize,
     /// Perturbations with a strong effect of their own, one well of each on
-    /// every plate. RxRx1: 30.
+    /// every plate. RxRx1: 30. RxRx3: up to 16, its own guides; JUMP: up to
+    /// 1 guide, 1 construct or 8 compounds, its own.
     pub num_positive_controls: usize,
     /// What perturbations do to cells.
     pub effects: EffectsConfig,
@@ -166,6 +187,7 @@ pub struct MicroscopeConfig {
 impl Default for SimulatorConfig {
     fn default() -> Self {
         Self {
+            layout: ScreenLayout::Rxrx1,
             seed: 1,
             experiments: ["HEPG2-01", "HUVEC-01", "RPE-01", "U2OS-01"]
                 .map(str::to_owned)
@@ -179,6 +201,8 @@ impl Default for SimulatorConfig {
             magnification: 1.0,
             num_groups: 14,
             group_size: 3,
+            num_guides: 1,
+            perturbation_kind: None,
             num_replicates: 2,
             num_negative_controls: 16,
             num_positive_controls: 2,
@@ -247,13 +271,68 @@ impl Default for MicroscopeConfig {
     }
 }
 
+/// For serde, which hands references.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_one(number: &usize) -> bool {
+    *number == 1
+}
+
 impl SimulatorConfig {
-    /// Perturbations under study (controls not counted).
-    pub fn num_treatments(&self) -> usize {
-        self.num_groups * self.group_size
+    /// A screen with images, plates and sites of the published screen's size,
+    /// but few experiments and perturbations; RxRx1's is the default.
+    pub fn preset(layout: ScreenLayout) -> Self {
+        layout.preset()
     }
 
-    /// Images of six channels that the screen will have.
+    /// Reads settings from a TOML file; see [`SimulatorConfig::parse`].
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, the place and the fix.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::CannotRead {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&path.display().to_string(), &text, overrides)
+    }
+
+    /// Reads settings from TOML and `key=value` overrides. What both leave
+    /// out is as in the preset of the layout they name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the place and the fix.
+    ///
+    /// ```
+    /// use morphospace_screen::simulator::SimulatorConfig;
+    ///
+    /// let overrides = ["layout=rxrx3".to_owned(), "num_rows=4".to_owned()];
+    /// let config = SimulatorConfig::parse("text", "image_px = 64", &overrides)?;
+    /// assert_eq!((config.num_rows, config.num_columns, config.image_px), (4, 48, 64));
+    /// # Ok::<(), morphospace_core::ConfigError>(())
+    /// ```
+    pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Self, ConfigError> {
+        let given: Self = parse_config(name, text, overrides)?;
+        if given.layout.is_rxrx1() {
+            return Ok(given);
+        }
+        let in_text: toml::Table = parse_config(name, text, &[])?;
+        let mut settings = preset_overrides(given.layout, &in_text);
+        settings.extend_from_slice(overrides);
+        parse_config(name, text, &settings)
+    }
+
+    /// Reagents under study (controls not counted).
+    pub fn num_treatments(&self) -> usize {
+        self.num_groups * self.group_size * self.num_guides
+    }
+
+    /// What perturbations are.
+    pub fn perturbation_kind(&self) -> PerturbationKind {
+        self.perturbation_kind
+            .unwrap_or(self.layout.perturbation_kind())
+    }
+
+    /// Sites that the screen will have, each with an image per channel.
     pub fn num_sites_in_total(&self) -> usize {
         let num_controls =
             self.num_plates * (self.num_negative_controls + self.num_positive_controls);
@@ -276,14 +355,16 @@ impl SimulatorConfig {
     pub fn check(&self) -> Result<CheckedSimulator, SimulatorError> {
         let experiments = self.check_experiments()?;
         in_range("num_plates", self.num_plates, 1, 999)?;
-        in_range("num_rows", self.num_rows, 1, 30)?;
-        in_range("num_columns", self.num_columns, 1, 46)?;
+        let at_rims = 2 * self.layout.num_empty_at_rim();
+        in_range("num_rows", self.num_rows, 1, 32 - at_rims)?;
+        in_range("num_columns", self.num_columns, 1, 48 - at_rims)?;
         in_range("num_sites", self.num_sites, 1, 99)?;
         in_range("image_px", self.image_px, 32, 4096)?;
         in_range("num_groups", self.num_groups, 1, 10_000)?;
         in_range("group_size", self.group_size, 1, 1_000)?;
         in_range("num_replicates", self.num_replicates, 1, 10_000)?;
         real_in_range("magnification", self.magnification, 0.25, 4.0)?;
+        self.layout.check(self)?;
         self.check_wells()?;
         self.effects.check()?;
         self.batch.check()?;
@@ -296,28 +377,16 @@ impl SimulatorConfig {
         if self.experiments.is_empty() {
             return Err(invalid(
                 "experiments",
-                "is empty; a screen has at least one, such as 'HUVEC-01'",
+                format!(
+                    "is empty; a screen has at least one, such as '{}'",
+                    Self::preset(self.layout).experiments[0]
+                ),
             ));
         }
         let mut checked: Vec<(Experiment, CellType)> = Vec::new();
         for name in &self.experiments {
             let experiment = Experiment::new(name.as_str());
-            let series = experiment.series();
-            let cell_type = CellType::ALL
-                .into_iter()
-                .find(|cells| cells.as_str() == series);
-            let (Some(cell_type), Some(_)) = (cell_type, experiment.number()) else {
-                let names = CellType::ALL.map(CellType::as_str);
-                let near = suggestion(series, names).unwrap_or("HUVEC");
-                return Err(invalid(
-                    "experiments",
-                    format!(
-                        "'{name}' is not <cell type>-<number> with a cell type of {} (nearest: \
-                         '{near}-01')",
-                        names.join(", ")
-                    ),
-                ));
-            };
+            let cell_type = self.layout.cell_type(&experiment)?;
             if checked.iter().any(|(other, _)| *other == experiment) {
                 return Err(invalid(
                     "experiments",
@@ -433,14 +502,48 @@ impl MicroscopeConfig {
     }
 }
 
-fn invalid(parameter: &'static str, message: impl Into<String>) -> SimulatorError {
+/// What a preset has otherwise than the default and the text does not set,
+/// as overrides.
+fn preset_overrides(layout: ScreenLayout, in_text: &toml::Table) -> Vec<String> {
+    let settings = |config: SimulatorConfig| {
+        toml::Table::try_from(config).expect("a configuration is a plain table")
+    };
+    let default = settings(SimulatorConfig::default());
+    let mut overrides = Vec::new();
+    for (key, value) in settings(layout.preset()) {
+        let entries = match &value {
+            toml::Value::Table(table) => table
+                .iter()
+                .map(|(inner, value)| (vec![key.as_str(), inner], value))
+                .collect(),
+            _ => vec![(vec![key.as_str()], &value)],
+        };
+        for (keys, value) in entries {
+            if at(&default, &keys) != Some(value) && at(in_text, &keys).is_none() {
+                overrides.push(format!("{}={value}", keys.join(".")));
+            }
+        }
+    }
+    overrides
+}
+
+fn at<'a>(table: &'a toml::Table, keys: &[&str]) -> Option<&'a toml::Value> {
+    let (first, rest) = keys.split_first()?;
+    let value = table.get(*first)?;
+    match rest {
+        [] => Some(value),
+        _ => at(value.as_table()?, rest),
+    }
+}
+
+pub(super) fn invalid(parameter: &'static str, message: impl Into<String>) -> SimulatorError {
     SimulatorError::InvalidParameter {
         parameter,
         message: message.into(),
     }
 }
 
-fn in_range(
+pub(super) fn in_range(
     parameter: &'static str,
     value: usize,
     low: usize,
@@ -545,10 +648,100 @@ mod tests {
 
     #[test]
     fn a_config_survives_toml() {
-        let config = SimulatorConfig::default();
-        let text = toml::to_string(&config).expect("written");
-        let read: SimulatorConfig =
-            morphospace_core::parse_config("text", &text, &[]).expect("read");
-        assert_eq!(read, config);
+        for layout in ScreenLayout::ALL {
+            let config = SimulatorConfig::preset(layout);
+            let text = toml::to_string(&config).expect("written");
+            let read = SimulatorConfig::parse("text", &text, &[]).expect("read");
+            assert_eq!(read, config);
+        }
+    }
+
+    #[test]
+    fn the_text_is_stronger_than_the_preset_and_overrides_than_the_text() {
+        let text = "layout = 'jump'\nnum_sites = 2\nimage_px = 256\n[effects]\nown_strength = 0.5";
+        let overrides = [
+            "image_px=64".to_owned(),
+            "effects.well_variation=0.2".to_owned(),
+        ];
+        let config = SimulatorConfig::parse("text", text, &overrides).expect("valid");
+        assert_eq!(
+            (config.num_sites, config.image_px, config.num_rows),
+            (2, 64, 16)
+        );
+        assert_eq!(config.effects.own_strength, 0.5);
+        assert_eq!(config.effects.well_variation, 0.2);
+        assert_eq!(
+            config.effects.group_strength,
+            EffectsConfig::default().group_strength
+        );
+        // The layout of the command line brings its preset, too.
+        let overrides = ["layout=rxrx3".to_owned()];
+        let config = SimulatorConfig::parse("text", "[microscope]\nnoise = 2.0", &overrides);
+        let microscope = config.expect("valid").microscope;
+        assert_eq!((microscope.noise, microscope.blur_px), (2.0, 1.8));
+        let error = SimulatorConfig::parse("text", "layout = 'jump'\nnum_site = 2", &[]);
+        let error = error.expect_err("misspelt").to_string();
+        assert!(
+            error.contains("line 2") && error.contains("'num_sites'"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn each_layout_refuses_what_its_tables_cannot_say() {
+        use PerturbationKind::{Compound, Crispr, Orf};
+        use ScreenLayout::{Jump, Rxrx1, Rxrx3};
+        let refused = |layout: ScreenLayout, change: fn(&mut SimulatorConfig), expected: &str| {
+            let mut config = SimulatorConfig::preset(layout);
+            change(&mut config);
+            let error = config.check().expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(
+            Rxrx1,
+            |c| c.num_guides = 2,
+            "'num_guides': 2 is not in 1..=1",
+        );
+        refused(
+            Rxrx1,
+            |c| c.perturbation_kind = Some(Crispr),
+            "has sirna and not 'crispr'",
+        );
+        refused(Rxrx3, |c| c.num_sites = 2, "'num_sites': 2 is not in 1..=1");
+        refused(Rxrx3, |c| c.num_guides = 7, "(nearest: 6)");
+        refused(Rxrx3, |c| c.num_positive_controls = 17, "(nearest: 16)");
+        refused(Rxrx3, |c| c.num_rows = 33, "(nearest: 32)");
+        refused(Rxrx3, |c| c.num_columns = 49, "(nearest: 48)");
+        refused(
+            Rxrx3,
+            |c| c.perturbation_kind = Some(Orf),
+            "has crispr and not 'orf'",
+        );
+        refused(
+            Rxrx3,
+            |c| c.experiments[0] = "HUVEC-01".into(),
+            "is not gene-<number>",
+        );
+        refused(
+            Rxrx3,
+            |c| c.test_experiments = vec!["gene-002".into()],
+            "only the layout 'rxrx1'",
+        );
+        refused(
+            Jump,
+            |c| c.experiments[1] = "../Batch".into(),
+            "'../Batch' is no batch",
+        );
+        refused(Jump, |c| c.num_positive_controls = 2, "(nearest: 1)");
+        refused(
+            Jump,
+            |c| (c.perturbation_kind, c.num_guides) = (Some(Compound), 2),
+            "(nearest: 1)",
+        );
+        refused(
+            Jump,
+            |c| c.experiments.clear(),
+            "such as '2021_04_26_Batch1'",
+        );
     }
 }

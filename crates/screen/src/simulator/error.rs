@@ -15,7 +15,8 @@ pub enum SimulatorError {
     /// The output folder already holds something.
     #[error(
         "'{}' is not empty\nhint: choose another folder, or remove this one if it is the rest of \
-         a simulation that was stopped (it has no metadata.csv then)",
+         a simulation that was stopped (then it has no metadata.csv, metadata_rxrx3.csv or \
+         workspace folder)",
         folder.display()
     )]
     FolderNotEmpty {

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use morphospace_core::parse_config;
 use rayon::prelude::*;
 
-use crate::{IntensityStatistics, Pixels};
+use crate::IntensityStatistics;
 
-use super::{CheckedSimulator, Morphology, NUM_CHANNELS, Parameter, SimulatorConfig, draw_site};
+use super::{
+    BatchConfig, CheckedSimulator, Morphology, Parameter, ScreenLayout, SimulatedSite,
+    SimulatorConfig, draw_site,
+};
 
 const NUM_STATISTICS: usize = IntensityStatistics::NAMES.len();
 const HARDNESS: &str = include_str!("../../../../configs/simulators/hardness.toml");
 const DEMO: &str = include_str!("../../../../configs/simulators/demo.toml");
+const RXRX3: &str = include_str!("../../../../configs/simulators/rxrx3.toml");
+const JUMP: &str = include_str!("../../../../configs/simulators/jump.toml");
 
 fn read(text: &str) -> SimulatorConfig {
-    parse_config("simulator", text, &[]).expect("valid")
+    SimulatorConfig::parse("simulator", text, &[]).expect("valid")
 }
 
 /// What is known of every well: its images' intensities, and the true
@@ -27,6 +31,9 @@ struct Views {
     mean_and_sd: Vec<Vec<f64>>,
     /// All [`IntensityStatistics`] of each channel.
     intensity: Vec<Vec<f64>>,
+    /// [`structure`] of the images, which brightness and contrast leave as it
+    /// is.
+    structure: Vec<Vec<f64>>,
     oracle: Vec<Vec<f64>>,
     num_experiments: usize,
     num_perturbations: usize,
@@ -35,30 +42,38 @@ struct Views {
 impl Views {
     fn of(screen: &CheckedSimulator) -> Self {
         let config = screen.config();
-        let views: Vec<(Vec<f64>, Vec<f64>)> = (0..screen.wells().len())
+        let views: Vec<((Vec<f64>, Vec<f64>), Vec<f64>)> = (0..screen.wells().len())
             .into_par_iter()
             .map(|well_index| {
                 let sites: Vec<_> = (1..=config.num_sites as u32)
                     .map(|s| draw_site(screen, well_index, s))
                     .collect();
-                let mut intensity = vec![0.0; NUM_STATISTICS * NUM_CHANNELS];
+                let mut intensity = vec![0.0; NUM_STATISTICS * sites[0].planes.len()];
                 for site in &sites {
-                    let of_channels = site.planes.iter().flat_map(|plane| {
-                        IntensityStatistics::of(&Pixels::U8(plane.clone())).to_array()
-                    });
+                    let of_channels = site
+                        .planes
+                        .iter()
+                        .flat_map(|plane| IntensityStatistics::of(&plane.pixels).to_array());
                     for (mean, value) in intensity.iter_mut().zip(of_channels) {
+                        *mean += value / sites.len() as f64;
+                    }
+                }
+                let mut structures = vec![0.0; structure(&sites[0]).len()];
+                for site in &sites {
+                    for (mean, value) in structures.iter_mut().zip(structure(site)) {
                         *mean += value / sites.len() as f64;
                     }
                 }
                 let cells = Morphology::mean(sites.iter().flat_map(|site| &site.cells));
                 let truth = cells.expect("every well of these screens has cells");
                 (
-                    intensity,
+                    (intensity, structures),
                     Parameter::ALL.map(|p| truth.get(p).ln()).to_vec(),
                 )
             })
             .collect();
-        let (intensity, oracle): (Vec<Vec<f64>>, _) = views.into_iter().unzip();
+        let (images, oracle): (Vec<_>, _) = views.into_iter().unzip();
+        let (intensity, structure): (Vec<Vec<f64>>, _) = images.into_iter().unzip();
         let mean_and_sd = intensity
             .iter()
             .map(|row| {
@@ -83,6 +98,7 @@ impl Views {
                 .collect(),
             mean_and_sd,
             intensity,
+            structure,
             oracle,
             num_experiments: config.experiments.len(),
             num_perturbations: config.num_treatments(),
@@ -173,6 +189,49 @@ impl Views {
             .count();
         num_found as f64 / related.len() as f64
     }
+}
+
+/// How a site's channels share their contrast among scales of 1, 2, 4, 8 and
+/// 16 pixels (on the logarithm), and how every two channels correlate.
+fn structure(site: &SimulatedSite) -> Vec<f64> {
+    let side = site.image_px;
+    let planes: Vec<Vec<f64>> = site
+        .planes
+        .iter()
+        .map(|plane| {
+            let values: Vec<f64> = plane.values().into_iter().map(f64::from).collect();
+            let (mean, sd) = mean_and_sd(values.iter().copied());
+            values.iter().map(|v| (v - mean) / sd.max(1e-9)).collect()
+        })
+        .collect();
+    let mut features = Vec::new();
+    for (index, plane) in planes.iter().enumerate() {
+        let mut coarse = plane.clone();
+        let mut side = side;
+        for _ in 0..5 {
+            let half = side / 2;
+            let square = |row: usize, column: usize| {
+                let at = 2 * row * side + 2 * column;
+                [at, at + 1, at + side, at + side + 1].map(|at| coarse[at])
+            };
+            let squares: Vec<[f64; 4]> = (0..half * half)
+                .map(|place| square(place / half, place % half))
+                .collect();
+            let means = squares.iter().map(|four| four.iter().sum::<f64>() / 4.0);
+            let means: Vec<f64> = means.collect();
+            let lost = squares
+                .iter()
+                .zip(&means)
+                .map(|(four, mean)| four.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 4.0);
+            features.push((lost.sum::<f64>() / means.len() as f64).max(1e-9).ln());
+            (coarse, side) = (means, half);
+        }
+        for other in &planes[..index] {
+            let products = plane.iter().zip(other).map(|(a, b)| a * b);
+            features.push(products.sum::<f64>() / plane.len() as f64);
+        }
+    }
+    features
 }
 
 fn cosine(a: &[f64], b: &[f64]) -> f64 {
@@ -321,8 +380,20 @@ fn a_fixed_exposure_leaves_the_amount_of_matter_in_the_intensities() {
 }
 
 #[test]
-fn the_default_is_the_demo() {
+fn the_presets_are_as_documented() {
     assert_eq!(read(DEMO), SimulatorConfig::default());
+    for (layout, text) in [
+        (ScreenLayout::Rxrx1, DEMO),
+        (ScreenLayout::Rxrx3, RXRX3),
+        (ScreenLayout::Jump, JUMP),
+    ] {
+        let preset = SimulatorConfig::preset(layout);
+        assert_eq!(read(text), preset);
+        let by_name = [format!("layout={layout}")];
+        let named = SimulatorConfig::parse("", "", &by_name).expect("valid");
+        assert_eq!(named, preset);
+        preset.check().expect("can be simulated");
+    }
     assert!(read(DEMO).num_sites_in_total() <= 700);
 }
 
@@ -342,4 +413,80 @@ fn the_demo_leaves_little_recall_to_intensities() {
         views.perturbation_accuracy(&views.centred_on_controls(&views.oracle)),
     );
     assert!(intensity <= 0.5 * oracle);
+}
+
+/// Prints the table of `docs/simulator.md`:
+/// `cargo test --release -p morphospace-screen -- --ignored difficulty --nocapture`.
+#[test]
+#[ignore = "draws a screen for every row of a table"]
+fn difficulty_of_settings() {
+    let rows: [(&str, fn(&mut SimulatorConfig)); 16] = [
+        ("as in `hardness.toml`", |_| {}),
+        ("`effects.group_strength = 0.6`", |c| {
+            c.effects.group_strength = 0.6
+        }),
+        ("`effects.group_strength = 2.0`", |c| {
+            c.effects.group_strength = 2.0
+        }),
+        ("`effects.own_strength = 0`", |c| {
+            c.effects.own_strength = 0.0
+        }),
+        ("`effects.own_strength = 1.6`", |c| {
+            c.effects.own_strength = 1.6
+        }),
+        ("`effects.cell_variation = 1.2`", |c| {
+            c.effects.cell_variation = 1.2
+        }),
+        ("`effects.well_variation = 0.5`", |c| {
+            c.effects.well_variation = 0.5
+        }),
+        ("all of `batch` at 0", |c| c.batch = scaled(&c.batch, 0.0)),
+        ("all of `batch` doubled", |c| {
+            c.batch = scaled(&c.batch, 2.0)
+        }),
+        ("`batch.morphology = 0.8`", |c| c.batch.morphology = 0.8),
+        ("`batch.illumination = 0.7`", |c| c.batch.illumination = 0.7),
+        ("`microscope.auto_exposure = 0`", |c| {
+            c.microscope.auto_exposure = 0.0
+        }),
+        ("`microscope.haze = 0`, `saturation = 0`", |c| {
+            (c.microscope.haze, c.microscope.saturation) = (0.0, 0.0);
+        }),
+        ("`microscope.blur_px = 2.5`", |c| c.microscope.blur_px = 2.5),
+        ("`microscope.noise = 8`", |c| c.microscope.noise = 8.0),
+        ("`num_sites = 4`", |c| c.num_sites = 4),
+    ];
+    for (name, change) in rows {
+        let mut config = read(HARDNESS);
+        change(&mut config);
+        let screen = config.check().expect("valid");
+        let views = Views::of(&screen);
+        let of_perturbation = |features: &[Vec<f64>]| {
+            let centred = views.centred_on_controls(features);
+            views
+                .perturbation_accuracy(features)
+                .max(views.perturbation_accuracy(&centred))
+        };
+        eprintln!(
+            "| {name} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+            views.experiment_accuracy(&views.mean_and_sd),
+            of_perturbation(&views.mean_and_sd),
+            of_perturbation(&views.structure),
+            of_perturbation(&views.oracle),
+            views.relationship_recall(&views.structure, &screen),
+            views.relationship_recall(&views.oracle, &screen),
+        );
+    }
+}
+
+fn scaled(batch: &BatchConfig, factor: f64) -> BatchConfig {
+    BatchConfig {
+        gain: factor * batch.gain,
+        offset: factor * batch.offset,
+        illumination: factor * batch.illumination,
+        blur: factor * batch.blur,
+        density: factor * batch.density,
+        noise: factor * batch.noise,
+        morphology: factor * batch.morphology,
+    }
 }

@@ -1,22 +1,30 @@
-use morphospace_core::Well;
+use morphospace_core::{Channel, Stain, Well};
 use rand::RngExt;
 
 use super::blur::{add_haze, blur, gaussian_kernel};
 use super::draw::{PixelNoise, normal};
-use super::paint::Planes;
 use super::plan::{Place, experiment_seed, plate_seed};
-use super::{NUM_CHANNELS, SimulatorConfig};
+use super::{ScreenLayout, SimulatorConfig};
+use crate::screen::{Pixels, Plane};
 
-/// Mean and standard deviation of stained matter in an average image of each
+/// Mean and standard deviation of stained matter in an average image of a
 /// channel: what a fixed exposure is set for.
-const AVERAGE_IMAGE: [(f32, f32); NUM_CHANNELS] = [
-    (0.15, 0.34),
-    (0.17, 0.22),
-    (0.16, 0.22),
-    (0.32, 0.33),
-    (0.11, 0.26),
-    (0.12, 0.24),
-];
+fn average_image(stain: &Stain) -> (f32, f32) {
+    match stain {
+        Stain::Dna => (0.15, 0.34),
+        Stain::Er => (0.17, 0.22),
+        Stain::Actin => (0.16, 0.22),
+        Stain::Rna => (0.32, 0.33),
+        Stain::Mito => (0.11, 0.26),
+        Stain::Golgi => (0.12, 0.24),
+        Stain::Agp => (0.28, 0.37),
+        other => unreachable!("no layout has a channel of {other}"),
+    }
+}
+
+/// Grey levels of 16 bit for one of 8 bit: what would be white in 8 bit has
+/// room above it.
+const LEVELS_16_BIT: f32 = 100.0;
 
 /// Room for images in which cells cover more than usual: their mean is larger
 /// for the same contrast, and black level must not fall below zero.
@@ -28,6 +36,8 @@ const MOST_HAZE: f64 = 0.8;
 /// How one channel of one site is seen.
 #[derive(Clone, Debug)]
 pub(super) struct ChannelOptics {
+    /// Mean and contrast of matter in an average image.
+    average: (f32, f32),
     /// Contrast aimed at, grey levels.
     contrast: f64,
     /// Background aimed at, grey levels.
@@ -45,7 +55,8 @@ pub(super) struct ChannelOptics {
 /// How one site is seen: experiment, plate, place, and well each add theirs.
 #[derive(Clone, Debug)]
 pub(super) struct Microscope {
-    channels: [ChannelOptics; NUM_CHANNELS],
+    layout: ScreenLayout,
+    channels: Vec<ChannelOptics>,
     blur_px: f64,
     noise: f64,
     auto_exposure: f64,
@@ -69,7 +80,7 @@ impl Microscope {
         let along = plate.gradient * normal(&mut plate_rng) * place.along;
         let blur_px = settings.blur_px * (batch.blur * normal(&mut experiment_rng)).exp();
         let noise = settings.noise * (batch.noise * normal(&mut experiment_rng)).exp();
-        let channels = std::array::from_fn(|_| {
+        let optics = |channel: &Channel| {
             let log_gain = batch.gain * normal(&mut experiment_rng)
                 + plate.gain * normal(&mut plate_rng)
                 + settings.gain_jitter * normal(&mut well_rng)
@@ -81,6 +92,7 @@ impl Microscope {
             let mut lognormal =
                 |median: f64, jitter: f64| median * (jitter * normal(&mut stain_rng)).exp();
             ChannelOptics {
+                average: average_image(&channel.stain),
                 contrast: settings.contrast * log_gain.exp(),
                 background: settings.background * log_offset.exp(),
                 saturation: lognormal(settings.saturation, settings.saturation_jitter) as f32,
@@ -91,37 +103,70 @@ impl Microscope {
                 ),
                 depth: batch.illumination * experiment_rng.random_range(0.3..1.0),
             }
-        });
+        };
         Self {
-            channels,
+            layout: config.layout,
+            channels: config.layout.channels().iter().map(optics).collect(),
             blur_px,
             noise,
             auto_exposure: settings.auto_exposure,
         }
     }
 
-    /// Eight-bit images of painted cells.
+    /// Images of stained cells.
     pub(super) fn expose(
         &self,
-        mut planes: Planes,
+        mut planes: Vec<Vec<f32>>,
         image_px: usize,
         noise: &mut PixelNoise,
-    ) -> [Vec<u8>; NUM_CHANNELS] {
+    ) -> Vec<Plane> {
         let kernel = gaussian_kernel(self.blur_px);
-        for (channel, plane) in planes.iter_mut().enumerate() {
-            self.channels[channel].saturate(channel, plane);
+        for (optics, plane) in self.channels.iter().zip(&mut planes) {
+            optics.saturate(plane);
             blur(plane, image_px, &kernel);
-            add_haze(plane, image_px, self.channels[channel].haze);
-            self.channels[channel].illuminate(plane, image_px);
+            add_haze(plane, image_px, optics.haze);
+            if !self.is_divided_out() {
+                optics.illuminate(plane, image_px);
+            }
         }
-        std::array::from_fn(|channel| self.digitise(channel, &planes[channel], noise))
+        let channels = self.channels.iter().zip(planes);
+        let expose = |(optics, mut plane): (&ChannelOptics, Vec<f32>)| {
+            self.set_exposure(optics, &mut plane);
+            if self.is_divided_out() {
+                optics.illuminate(&mut plane, image_px);
+            }
+            Plane {
+                width: image_px,
+                height: image_px,
+                pixels: self.digitise(&plane, noise),
+            }
+        };
+        channels.map(expose).collect()
     }
 
-    /// Sets exposure and black level and adds the camera's noise.
-    fn digitise(&self, channel: usize, plane: &[f32], noise: &mut PixelNoise) -> Vec<u8> {
-        let optics = &self.channels[channel];
+    /// Whether the illumination darkens all light, and dividing by
+    /// [`Microscope::illumination`] takes it out, as the pipelines of the Cell
+    /// Painting Gallery assume. Otherwise the background is even.
+    fn is_divided_out(&self) -> bool {
+        self.layout == ScreenLayout::Jump
+    }
+
+    /// How much light each pixel of a channel gets, row-major
+    /// `[image_px, image_px]`, 1 at its darkest.
+    pub(super) fn illumination(&self, channel: usize, image_px: usize) -> Vec<f64> {
+        let mut field = vec![1.0; image_px * image_px];
+        self.channels[channel].illuminate(&mut field, image_px);
+        let darkest = field.iter().copied().fold(f32::INFINITY, f32::min);
+        field
+            .iter()
+            .map(|light| f64::from(light / darkest))
+            .collect()
+    }
+
+    /// Sets exposure and black level: from matter to grey levels of 8 bit.
+    fn set_exposure(&self, optics: &ChannelOptics, plane: &mut [f32]) {
         let (mean, sd) = mean_and_sd(plane);
-        let (usual_mean, usual_sd) = AVERAGE_IMAGE[channel];
+        let (usual_mean, usual_sd) = optics.average;
         // An image without cells has no contrast to follow.
         let follow = if sd > 1e-4 {
             self.auto_exposure as f32
@@ -134,25 +179,37 @@ impl Microscope {
         let usual_ratio = HEADROOM * f64::from(usual_mean / usual_sd);
         let aim = (optics.background + usual_ratio * optics.contrast) as f32;
         let black = aim - gain * mean_met;
-        let read_variance = (self.noise * self.noise) as f32;
         plane
-            .iter()
-            .map(|matter| {
-                let level = black + gain * matter;
-                // Shot noise doubles the variance at 30 grey levels.
-                let spread = (read_variance * (1.0 + level.max(0.0) / 30.0)).sqrt();
-                // The cast saturates at 0 and 255, as a camera does.
-                (level + spread * noise.next() + 0.5) as u8
-            })
-            .collect()
+            .iter_mut()
+            .for_each(|matter| *matter = black + gain * *matter);
+    }
+
+    /// Adds the camera's noise to grey levels of 8 bit.
+    fn digitise(&self, levels: &[f32], noise: &mut PixelNoise) -> Pixels {
+        let read_variance = (self.noise * self.noise) as f32;
+        let noisy = levels.iter().map(|level| {
+            // Shot noise doubles the variance at 30 grey levels.
+            let spread = (read_variance * (1.0 + level.max(0.0) / 30.0)).sqrt();
+            level + spread * noise.next()
+        });
+        // The casts saturate, as a camera does.
+        match self.layout {
+            ScreenLayout::Rxrx1 | ScreenLayout::Rxrx3 => {
+                Pixels::U8(noisy.map(|level| (level + 0.5) as u8).collect())
+            }
+            ScreenLayout::Jump => {
+                let wide = noisy.map(|level| (LEVELS_16_BIT * level + 0.5) as u16);
+                Pixels::U16(wide.collect())
+            }
+        }
     }
 }
 
 impl ChannelOptics {
     /// Dense matter takes less stain than its share, dim matter more; what is
     /// bright in an average image stays as it is.
-    fn saturate(&self, channel: usize, plane: &mut [f32]) {
-        let (usual_mean, usual_sd) = AVERAGE_IMAGE[channel];
+    fn saturate(&self, plane: &mut [f32]) {
+        let (usual_mean, usual_sd) = self.average;
         let bend = self.saturation / (usual_mean + 2.0 * usual_sd);
         let scale = 1.0 + self.saturation;
         plane
@@ -201,6 +258,7 @@ mod tests {
     #[test]
     fn the_darkest_corner_is_darker_by_the_depth() {
         let optics = ChannelOptics {
+            average: (0.2, 0.2),
             contrast: 1.0,
             background: 0.0,
             saturation: 0.0,
@@ -214,26 +272,36 @@ mod tests {
         assert!((plane[400 * 400 - 1] - 0.6).abs() < 3e-3);
     }
 
-    #[test]
-    fn the_average_image_is_that_of_the_demo() {
+    /// The stated averages are those of the demo's images, whatever stains
+    /// share a channel.
+    #[track_caller]
+    fn check_average_image(layout: ScreenLayout) {
         let screen = SimulatorConfig::default().check().expect("valid");
-        let mut sums = [(0.0, 0.0); NUM_CHANNELS];
+        let channels = layout.channels();
+        let mut sums = vec![(0.0, 0.0); channels.len()];
         let wells: Vec<usize> = (0..screen.wells().len()).step_by(16).collect();
         for &well_index in &wells {
             let (_, matter) = super::super::site::paint_site(&screen, well_index, 1);
-            for (sum, plane) in sums.iter_mut().zip(&matter) {
-                let (mean, sd) = mean_and_sd(plane);
+            for (sum, plane) in sums.iter_mut().zip(layout.stained(matter)) {
+                let (mean, sd) = mean_and_sd(&plane);
                 *sum = (sum.0 + mean, sum.1 + sd);
             }
         }
-        let average = sums.map(|(mean, sd)| (mean / wells.len() as f32, sd / wells.len() as f32));
-        for (measured, stated) in average.iter().zip(AVERAGE_IMAGE) {
+        for ((mean, sd), channel) in sums.into_iter().zip(channels) {
+            let measured = (mean / wells.len() as f32, sd / wells.len() as f32);
+            let stated = average_image(&channel.stain);
             let near = |a: f32, b: f32| (a / b - 1.0).abs() < 0.1;
             assert!(
                 near(measured.0, stated.0) && near(measured.1, stated.1),
-                "{average:.2?}"
+                "{channel}: {measured:.2?}"
             );
         }
+    }
+
+    #[test]
+    fn the_average_image_is_that_of_the_demo() {
+        check_average_image(ScreenLayout::Rxrx1);
+        check_average_image(ScreenLayout::Jump);
     }
 
     #[test]
@@ -251,11 +319,12 @@ mod tests {
         let microscope = Microscope::set_up(&config, well, seed);
         let images = [0.2, 3.0].map(|amount| {
             let wave = |pixel: usize| amount * (1.0 + (pixel as f32 / 9.0).sin());
-            let planes: Planes = std::array::from_fn(|_| (0..64 * 64).map(wave).collect());
+            let planes = vec![(0..64 * 64).map(wave).collect(); 6];
             microscope.expose(planes, 64, &mut PixelNoise::new(seed))
         });
         let [faint, bright] = images.map(|image| {
-            mean_and_sd(&image[2].iter().map(|v| f32::from(*v)).collect::<Vec<f32>>())
+            let values: Vec<f32> = image[2].values().into_iter().map(f32::from).collect();
+            mean_and_sd(&values)
         });
         assert!((faint.0 - bright.0).abs() < 0.3 && (faint.1 - bright.1).abs() < 0.3);
     }

@@ -1,9 +1,9 @@
 //! Simulated screens: pixels whose biology is known.
 //!
-//! A screen is written in exactly the layout of RxRx1, so that everything
-//! downstream reads it as it reads a real one, together with what no real
-//! screen has: the true morphological parameters of every well and the
-//! functional groups of the perturbations.
+//! A screen is written in exactly the layout of RxRx1, RxRx3 or JUMP
+//! ([`ScreenLayout`]), so that everything downstream reads it as it reads a
+//! real one, together with what no real screen has: the true morphological
+//! parameters of every well and the functional groups of the perturbations.
 //!
 //! # How a screen comes about
 //! 1. [`SimulatorConfig::check`] plans it: perturbations in functional
@@ -11,12 +11,18 @@
 //!    [`Parameter`]s and deviate on their own; plates with shuffled wells.
 //! 2. [`draw_site`] places cells, each with parameters spread around its
 //!    well's, and paints nucleus, endoplasmic reticulum, actin, nucleoli and
-//!    RNA, mitochondria, Golgi and membrane into six channels.
+//!    RNA, mitochondria, Golgi and membrane into six channels; in JUMP's
+//!    layout actin, Golgi and membrane share one.
 //! 3. Stains saturate and haze differs from well to well; the microscope blurs
 //!    and illuminates unevenly, exposes, and adds noise. Experiments, plates and
 //!    places on a plate differ in density, passage, gain, background,
 //!    illumination, focus and noise.
-//! 4. [`simulate`] writes images, truth and, last, `metadata.csv`.
+//! 4. [`simulate`] writes images, truth and, last, the table by which the
+//!    screen's reader knows it.
+//!
+//! Illumination darkens stained matter over an even background in RxRx1's and
+//! RxRx3's layouts. In JUMP's it darkens all light, so that dividing an image by
+//! its `.npy` function leaves an even field, as real pipelines assume.
 //!
 //! # What is hard about it
 //! Exposure and black level follow every image
@@ -58,6 +64,7 @@ mod draw;
 mod error;
 #[cfg(test)]
 mod hardness;
+mod layout;
 mod microscope;
 mod morphology;
 mod paint;
@@ -68,10 +75,8 @@ mod write;
 
 pub use config::{BatchConfig, EffectsConfig, MicroscopeConfig, PlateConfig, SimulatorConfig};
 pub use error::SimulatorError;
+pub use layout::ScreenLayout;
 pub use morphology::{CellType, Effects, Morphology, Parameter};
 pub use plan::{CheckedSimulator, PlannedPerturbation, PlannedWell};
 pub use site::{SimulatedSite, draw_site};
 pub use write::{SimulatedScreen, simulate};
-
-/// Channels of a simulated site, those of RxRx1.
-pub const NUM_CHANNELS: usize = 6;

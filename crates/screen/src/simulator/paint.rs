@@ -1,10 +1,10 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::Parameter;
 use super::cell::{Cell, unit_vector};
 use super::draw::{normal, round_at_random};
 use super::texture::Texture;
-use super::{NUM_CHANNELS, Parameter};
 
 const DNA: usize = 0;
 const ER: usize = 1;
@@ -13,9 +13,9 @@ const RNA: usize = 3;
 const MITO: usize = 4;
 const GOLGI: usize = 5;
 
-/// Stained matter in every pixel of the six channels, row-major, before any
+/// Stained matter in every pixel of RxRx1's six stains, row-major, before any
 /// optics. An even, thick cytoplasm is about 1.
-pub(super) type Planes = [Vec<f32>; NUM_CHANNELS];
+pub(super) type Planes = [Vec<f32>; 6];
 
 /// Paints cells: first which pixel belongs to which cell (neighbours share a
 /// straight border, as in a dense layer), then each compartment.

@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
-use morphospace_core::{ControlRole, Experiment, Perturbation, PlateKey, Seed, Well, WellAddress};
+use morphospace_core::{ControlRole, Experiment, PlateKey, Seed, Well, WellAddress};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::draw::normal;
+use super::layout::Reagent;
 use super::{CellType, Effects, Parameter, SimulatorConfig};
-
-/// The label of wells in which nothing was added.
-pub(super) const EMPTY: &str = "EMPTY";
 
 /// Effects beyond this leave the range in which cells still look like cells.
 const LARGEST_EFFECT: f64 = 2.2;
@@ -25,11 +23,14 @@ pub struct CheckedSimulator {
 /// A perturbation of the plan and what it truly does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedPerturbation {
-    /// Name in the column `sirna`.
-    pub sirna: String,
-    /// Number in the column `sirna_id`: treatments first, then positive
-    /// controls, then `EMPTY`, as in RxRx1.
-    pub sirna_id: usize,
+    /// The reagent's name in the screen's tables: `s14321`,
+    /// `PLK1_guide_1`, `JCP2022_805264`.
+    pub name: String,
+    /// Which of all: treatments first, then positive controls, then negative
+    /// ones. RxRx1's column `sirna_id`.
+    pub number: usize,
+    /// The gene it acts on, where the layout's tables say it.
+    pub gene: Option<String>,
     /// Functional group, from 0; controls have none.
     pub group: Option<usize>,
     /// What it is for.
@@ -39,6 +40,12 @@ pub struct PlannedPerturbation {
 }
 
 impl PlannedPerturbation {
+    /// What [`Perturbation::target`](morphospace_core::Perturbation::target)
+    /// says of its wells: the gene, or else the reagent.
+    pub fn target(&self) -> &str {
+        self.gene.as_deref().unwrap_or(&self.name)
+    }
+
     /// Name of the functional group in tables, empty for controls.
     pub fn group_name(&self) -> String {
         self.group
@@ -72,26 +79,25 @@ impl CheckedSimulator {
     pub(super) fn plan(config: SimulatorConfig, experiments: Vec<(Experiment, CellType)>) -> Self {
         let perturbations = plan_perturbations(&config);
         let mut wells = Vec::new();
-        for (experiment, cell_type) in experiments {
+        let (layout, kind) = (config.layout, config.perturbation_kind());
+        for (experiment_index, (experiment, cell_type)) in experiments.into_iter().enumerate() {
             let is_test = config
                 .test_experiments
                 .iter()
                 .any(|name| name == experiment.as_str());
-            for plate in 1..=config.num_plates {
-                let plate = PlateKey::new(experiment.as_str(), plate.to_string());
-                for (address, perturbation_index) in lay_out(&config, &plate, &perturbations) {
+            for plate_index in 0..config.num_plates {
+                let plate = layout.plate(&experiment, experiment_index, plate_index);
+                let contents = lay_out(&config, &plate, plate_index, &perturbations);
+                for (address, perturbation_index) in contents {
                     let perturbation = &perturbations[perturbation_index];
                     let well = Well {
                         plate: plate.clone(),
                         address,
                         original_address: address.to_string(),
-                        perturbations: match perturbation.control_role {
-                            ControlRole::NegativeControl => Vec::new(),
-                            _ => vec![Perturbation::Sirna {
-                                name: perturbation.sirna.clone(),
-                                gene: None,
-                            }],
-                        },
+                        perturbations: layout
+                            .perturbation(kind, perturbation)
+                            .into_iter()
+                            .collect(),
                         background: None,
                         control_role: perturbation.control_role,
                         cell_type: Some(cell_type.as_str().to_owned()),
@@ -117,8 +123,8 @@ impl CheckedSimulator {
         &self.config
     }
 
-    /// Treatments, then positive controls, then `EMPTY`: in the order of
-    /// their `sirna_id`.
+    /// Treatments, then positive controls, then negative ones: in the order
+    /// of their `number`.
     pub fn perturbations(&self) -> &[PlannedPerturbation] {
         &self.perturbations
     }
@@ -128,22 +134,22 @@ impl CheckedSimulator {
         &self.wells
     }
 
-    /// The planted truth of relationship recall: every pair of treatments
-    /// of one functional group.
+    /// The planted truth of relationship recall: every pair of genes (or
+    /// reagents that name none) of one functional group.
     pub fn relationships(&self) -> Vec<(&str, &str)> {
-        let treatments: Vec<&PlannedPerturbation> = self
+        let mut targets: Vec<(Option<usize>, &str)> = self
             .perturbations
             .iter()
-            .filter(|p| p.group.is_some())
+            .filter(|perturbation| perturbation.group.is_some())
+            .map(|perturbation| (perturbation.group, perturbation.target()))
             .collect();
+        // The guides of a gene follow each other.
+        targets.dedup();
         let mut pairs = Vec::new();
-        for (index, one) in treatments.iter().enumerate() {
-            for other in treatments[index + 1..]
-                .iter()
-                .filter(|other| other.group == one.group)
-            {
-                pairs.push((one.sirna.as_str(), other.sirna.as_str()));
-            }
+        for (index, (group, one)) in targets.iter().enumerate() {
+            let others = targets[index + 1..].iter();
+            let of_group = others.filter(|(other_group, _)| other_group == group);
+            pairs.extend(of_group.map(|(_, other)| (*one, *other)));
         }
         pairs
     }
@@ -173,8 +179,20 @@ pub(super) fn well_seed(config: &SimulatorConfig, well: &Well) -> Seed {
 
 fn plan_perturbations(config: &SimulatorConfig) -> Vec<PlannedPerturbation> {
     let seed = screen_seed(config).split("perturbations");
+    let (layout, kind) = (config.layout, config.perturbation_kind());
     let settings = &config.effects;
-    let mut perturbations = Vec::new();
+    let mut perturbations: Vec<PlannedPerturbation> = Vec::new();
+    let mut add = |reagent: Reagent, group, control_role, effects: Effects| {
+        perturbations.push(PlannedPerturbation {
+            name: reagent.name,
+            number: perturbations.len(),
+            gene: reagent.gene,
+            group,
+            control_role,
+            effects: Effects(effects.0.map(|e| e.clamp(-LARGEST_EFFECT, LARGEST_EFFECT))),
+        });
+    };
+    let mut number = 0;
     for group in 0..config.num_groups {
         let group_seed = seed.split("group").split_index(group as u64);
         let direction = draw_effects(
@@ -189,40 +207,39 @@ fn plan_perturbations(config: &SimulatorConfig) -> Vec<PlannedPerturbation> {
                 settings.own_strength,
                 member_seed,
             );
-            perturbations.push((Some(group), ControlRole::Treatment, direction.plus(&own)));
+            let effects = direction.plus(&own);
+            for guide in 0..config.num_guides {
+                let gene_index = group * config.group_size + member;
+                let reagent = layout.treatment(kind, number, gene_index, guide);
+                let efficiency = efficiency(guide, member_seed);
+                let effects = Effects(effects.0.map(|effect| efficiency * effect));
+                add(reagent, Some(group), ControlRole::Treatment, effects);
+                number += 1;
+            }
         }
     }
-    for index in 0..config.num_positive_controls {
-        let control_seed = seed.split("positive control").split_index(index as u64);
+    for (reagent, effect) in layout.positive_controls(config, number) {
+        let control_seed = seed.split("positive control").split_index(effect as u64);
         let strength = 1.5 * settings.group_strength;
         let effects = draw_effects(settings.num_group_parameters, strength, control_seed);
-        perturbations.push((None, ControlRole::PositiveControl, effects));
+        add(reagent, None, ControlRole::PositiveControl, effects);
     }
-    let num_named = perturbations.len();
-    perturbations.push((None, ControlRole::NegativeControl, Effects::NONE));
+    for (reagent, control_role) in layout.negative_controls(kind) {
+        add(reagent, None, control_role, Effects::NONE);
+    }
     perturbations
-        .into_iter()
-        .enumerate()
-        .map(
-            |(sirna_id, (group, control_role, effects))| PlannedPerturbation {
-                // Names tell nothing about groups, as names of siRNAs do not.
-                sirna: if sirna_id == num_named {
-                    EMPTY.to_owned()
-                } else {
-                    sirna_name(sirna_id)
-                },
-                sirna_id,
-                group,
-                control_role,
-                effects: Effects(effects.0.map(|e| e.clamp(-LARGEST_EFFECT, LARGEST_EFFECT))),
-            },
-        )
-        .collect()
 }
 
-/// Distinct names for up to 90,000 siRNAs: 7,919 and 90,000 share no factor.
-fn sirna_name(sirna_id: usize) -> String {
-    format!("s{}", 10_000 + (sirna_id * 7_919 + 4_321) % 90_000)
+/// How much of a gene's effect one of its guides has.
+fn efficiency(guide: usize, gene_seed: Seed) -> f64 {
+    match guide {
+        0 => 1.0,
+        _ => gene_seed
+            .split("guide")
+            .split_index(guide as u64)
+            .rng()
+            .random_range(0.6..1.0),
+    }
 }
 
 /// Moves `num_parameters` parameters, each up or down by about `strength`.
@@ -244,26 +261,34 @@ fn draw_effects(num_parameters: usize, strength: f64, seed: Seed) -> Effects {
 fn lay_out(
     config: &SimulatorConfig,
     plate: &PlateKey,
+    plate_index: usize,
     perturbations: &[PlannedPerturbation],
 ) -> Vec<(WellAddress, usize)> {
-    let plate_index = plate.plate.parse::<usize>().expect("plates are numbered") - 1;
+    let is_negative = |p: &&PlannedPerturbation| p.control_role.is_negative();
+    let num_negative = perturbations.iter().filter(is_negative).count();
+    let first_negative = perturbations.len() - num_negative;
     let mut contents = Vec::new();
     for perturbation in perturbations {
-        let index = perturbation.sirna_id;
+        let index = perturbation.number;
         let num_wells = match perturbation.control_role {
             // Replicates are dealt like cards, round and round the plates.
             ControlRole::Treatment => (0..config.num_replicates)
                 .filter(|r| (index * config.num_replicates + r) % config.num_plates == plate_index)
                 .count(),
             ControlRole::PositiveControl => 1,
-            ControlRole::NegativeControl | ControlRole::Untreated => config.num_negative_controls,
+            ControlRole::NegativeControl | ControlRole::Untreated => (0..config
+                .num_negative_controls)
+                .filter(|well| well % num_negative == index - first_negative)
+                .count(),
         };
         contents.extend(std::iter::repeat_n(index, num_wells));
     }
+    let at_rim = config.layout.num_empty_at_rim();
     let mut addresses: Vec<WellAddress> = (0..config.num_rows * config.num_columns)
         .map(|place| {
             let (row, column) = (place / config.num_columns, place % config.num_columns);
-            WellAddress::from_indices(row + 1, column + 1).expect("rows and columns were checked")
+            WellAddress::from_indices(row + at_rim, column + at_rim)
+                .expect("rows and columns were checked")
         })
         .collect();
     addresses.shuffle(&mut plate_seed(config, plate).split("layout").rng());
@@ -285,7 +310,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(config: &SimulatorConfig, address: WellAddress) -> Self {
-        let (row, column) = (address.row_index() - 1, address.column_index() - 1);
+        let at_rim = config.layout.num_empty_at_rim();
+        let (row, column) = (
+            address.row_index() - at_rim,
+            address.column_index() - at_rim,
+        );
         let (last_row, last_column) = (config.num_rows - 1, config.num_columns - 1);
         let centred = |index: usize, last: usize| match last {
             0 => 0.0,
@@ -336,14 +365,11 @@ mod tests {
         for well in screen.wells() {
             let perturbation = &screen.perturbations()[well.perturbation_index];
             let plate = well.well.plate.to_string();
-            if perturbation.sirna == EMPTY {
+            if perturbation.name == "EMPTY" {
                 *per_plate.entry(plate.clone()).or_default() += 1;
             }
             if perturbation.control_role == ControlRole::Treatment {
-                let key = (
-                    well.well.plate.experiment.to_string(),
-                    perturbation.sirna_id,
-                );
+                let key = (well.well.plate.experiment.to_string(), perturbation.number);
                 plates_of.entry(key).or_default().insert(plate);
             }
         }
@@ -374,7 +400,7 @@ mod tests {
             screen
                 .perturbations()
                 .iter()
-                .find(|p| p.sirna == name)
+                .find(|p| p.name == name)
                 .expect("planned")
                 .group
         };
@@ -383,12 +409,6 @@ mod tests {
                 .iter()
                 .all(|(one, other)| one != other && group(one) == group(other))
         );
-    }
-
-    #[test]
-    fn names_are_distinct() {
-        let names: BTreeSet<String> = (0..20_000).map(sirna_name).collect();
-        assert_eq!(names.len(), 20_000);
     }
 
     #[test]
@@ -402,10 +422,7 @@ mod tests {
         let (mut within, mut across) = (Vec::new(), Vec::new());
         let treatments = &screen.perturbations()[..screen.config().num_treatments()];
         for one in treatments {
-            for other in treatments
-                .iter()
-                .filter(|other| other.sirna_id > one.sirna_id)
-            {
+            for other in treatments.iter().filter(|other| other.number > one.number) {
                 let pairs = if one.group == other.group {
                     &mut within
                 } else {

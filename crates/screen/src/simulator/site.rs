@@ -5,17 +5,19 @@ use super::draw::{PixelNoise, normal};
 use super::microscope::Microscope;
 use super::paint::{Planes, paint};
 use super::plan::{culture_effects, well_seed};
-use super::{CheckedSimulator, Effects, Morphology, NUM_CHANNELS, Parameter};
+use super::{CheckedSimulator, Effects, Morphology, Parameter};
+use crate::screen::Plane;
 
-/// One drawn site: its six images and the truth about its cells.
+/// One drawn site: its images and the truth about its cells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulatedSite {
     /// Which site.
     pub key: SiteKey,
     /// Side of the square images, pixels.
     pub image_px: usize,
-    /// Grey levels of `w1` to `w6`, row-major `[image_px, image_px]`.
-    pub planes: [Vec<u8>; NUM_CHANNELS],
+    /// One image per channel of the [layout](super::ScreenLayout::channels),
+    /// 8 bit in RxRx1's and RxRx3's, 16 bit in JUMP's.
+    pub planes: Vec<Plane>,
     /// The cells whose centre lies in the image.
     /// [`Parameter::CellCount`](super::Parameter::CellCount) of each is the
     /// count in the image, per 256 x 256 pixels at magnification 1.
@@ -35,7 +37,7 @@ pub struct SimulatedSite {
 /// let screen = config.check()?;
 /// let site = draw_site(&screen, 0, 1);
 /// assert_eq!(site.key.site_id(), "HEPG2-01_1_B02_1");
-/// assert_eq!(site.planes[0].len(), 64 * 64);
+/// assert_eq!((site.planes.len(), site.planes[0].num_pixels()), (6, 64 * 64));
 /// # Ok::<(), morphospace_screen::simulator::SimulatorError>(())
 /// ```
 pub fn draw_site(screen: &CheckedSimulator, well_index: usize, site: u32) -> SimulatedSite {
@@ -48,7 +50,7 @@ pub fn draw_site(screen: &CheckedSimulator, well_index: usize, site: u32) -> Sim
     SimulatedSite {
         key: SiteKey::new(well.plate.clone(), well.address, site),
         image_px: config.image_px,
-        planes: microscope.expose(matter, config.image_px, &mut noise),
+        planes: microscope.expose(config.layout.stained(matter), config.image_px, &mut noise),
         cells: cells
             .iter()
             .filter(|cell| cell.is_inside)

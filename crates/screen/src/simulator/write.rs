@@ -1,12 +1,17 @@
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use morphospace_core::{Channel, write_atomically};
+use morphospace_core::{SiteKey, write_atomically};
 use rayon::prelude::*;
 
-use super::{CheckedSimulator, Morphology, Parameter, SimulatedSite, SimulatorError, draw_site};
+use super::{
+    CheckedSimulator, Morphology, Parameter, ScreenLayout, SimulatedSite, SimulatorError, draw_site,
+};
+use crate::encode::{encode_tiff, write_png};
+use crate::screen::Plane;
 
 /// What [`simulate`] wrote.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,28 +24,36 @@ pub struct SimulatedScreen {
     pub num_plates: usize,
     /// Wells of all plates.
     pub num_wells: usize,
-    /// Sites of all wells, six images each.
+    /// Sites of all wells, each with an image per channel.
     pub num_sites: usize,
-    /// Treatments, controls not counted.
+    /// Reagents under study, controls not counted.
     pub num_treatments: usize,
     /// Pairs in `relationships.csv`.
     pub num_relationships: usize,
 }
 
-/// Draws a screen and writes it in the layout of RxRx1.
+/// Draws a screen and writes it in the layout of its settings.
 ///
 /// | file | holds |
 /// |---|---|
-/// | `images/{experiment}/Plate{p}/{well}_s{site}_w{c}.png` | 8-bit grey images |
-/// | `metadata.csv` | one row per site, RxRx1's eleven columns |
-/// | `truth.csv` | per well: `well_id`, `sirna` and `param_*`, the mean of each parameter over its cells (empty if it has none) |
-/// | `perturbations.csv` | `sirna`, `sirna_id`, `group` (empty for controls) |
-/// | `relationships.csv` | `entity1`, `entity2`: all pairs within groups |
+/// | `truth.csv` | per well: `well_id`, its perturbation and `param_*`, the mean of each parameter over its cells (empty if it has none) |
+/// | `perturbations.csv` | each perturbation's name, number or gene, and `group` (empty for controls) |
+/// | `relationships.csv` | `entity1`, `entity2`: all pairs of genes, or of reagents without one, within groups |
 /// | `simulator.toml` | the configuration with every default filled in |
 ///
-/// Every file appears whole or not at all and `metadata.csv` comes last: a
-/// simulation that was killed leaves a folder that no reader takes for a
-/// screen. Wells are drawn in parallel; the bytes do not depend on the number
+/// | layout | images | tables |
+/// |---|---|---|
+/// | `rxrx1` | `images/{experiment}/Plate{p}/{well}_s{site}_w{c}.png`, 8 bit | `metadata.csv`: one row per site, RxRx1's eleven columns |
+/// | `rxrx3` | `{experiment}/Plate{p}/{well}_s1_w{c}.png`, 8 bit | `metadata_rxrx3.csv`: one row per well, RxRx3's ten columns |
+/// | `jump` | `{source}/images/{batch}/images/{plate}/Images/r01c01f01p01-ch1sk1fk1fl1.tiff`, 16 bit | `{source}/workspace/load_data_csv/{batch}/{plate}/load_data_with_illum.csv`, `metadata/*.csv`; functions in `{source}/images/{batch}/illum/{plate}/{plate}_Illum{channel}.npy` |
+///
+/// Perturbations are named in the columns `sirna`, `sirna_id` of RxRx1,
+/// `treatment`, `gene` of RxRx3 and `Metadata_JCP2022`, `Metadata_Symbol` of
+/// JUMP.
+///
+/// Every file appears whole or not at all, and the table by which a reader
+/// knows the screen comes last (JUMP's: one per plate): a simulation that was
+/// killed while drawing leaves a folder that no reader takes for a screen. Wells are drawn in parallel; the bytes do not depend on the number
 /// of threads. `progress(done, total)` is called after each well, from any
 /// thread, in sites.
 ///
@@ -74,8 +87,8 @@ pub fn simulate(
     refuse_non_empty(folder)?;
     let num_sites = screen.config().num_sites;
     let total = screen.wells().len() * num_sites;
-    for plate in plate_folders(screen, folder) {
-        fs::create_dir_all(&plate).map_err(|source| cannot_write(&plate, source))?;
+    for images in image_folders(screen) {
+        create_folder(&folder.join(images))?;
     }
 
     let done = AtomicUsize::new(0);
@@ -86,7 +99,7 @@ pub fn simulate(
             for number in 1..=num_sites {
                 let number = u32::try_from(number).expect("the check allows at most 99 sites");
                 let site = draw_site(screen, well_index, number);
-                write_images(&site, folder)?;
+                write_images(&site, screen.config().layout, folder)?;
                 sites.push(site.cells);
             }
             progress(
@@ -102,7 +115,7 @@ pub fn simulate(
     write_table(folder, "perturbations.csv", perturbation_rows(screen))?;
     write_table(folder, "relationships.csv", relationship_rows(screen))?;
     write_table(folder, "truth.csv", truth_rows(screen, &truth))?;
-    write_table(folder, "metadata.csv", metadata_rows(screen))?;
+    screen.config().layout.write_tables(screen, folder)?;
     Ok(SimulatedScreen {
         folder: folder.to_owned(),
         num_experiments: screen.config().experiments.len(),
@@ -114,7 +127,7 @@ pub fn simulate(
     })
 }
 
-fn cannot_write(path: &Path, source: io::Error) -> SimulatorError {
+pub(super) fn cannot_write(path: &Path, source: io::Error) -> SimulatorError {
     SimulatorError::CannotWrite {
         path: path.to_owned(),
         source,
@@ -132,50 +145,50 @@ fn refuse_non_empty(folder: &Path) -> Result<(), SimulatorError> {
     }
 }
 
-fn plate_folder(folder: &Path, plate: &morphospace_core::PlateKey) -> PathBuf {
-    folder
-        .join("images")
-        .join(plate.experiment.as_str())
-        .join(format!("Plate{}", plate.plate))
+pub(super) fn create_folder(folder: &Path) -> Result<(), SimulatorError> {
+    fs::create_dir_all(folder).map_err(|source| cannot_write(folder, source))
 }
 
-fn plate_folders(screen: &CheckedSimulator, folder: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = screen
-        .wells()
-        .iter()
-        .map(|planned| plate_folder(folder, &planned.well.plate))
-        .collect();
-    folders.dedup();
-    folders
+/// Folders of images, relative to the screen's.
+fn image_folders(screen: &CheckedSimulator) -> BTreeSet<PathBuf> {
+    let layout = screen.config().layout;
+    let channel = &layout.channels()[0];
+    let wells = screen.wells().iter().map(|planned| &planned.well);
+    let image = wells.map(|well| {
+        let site = SiteKey::new(well.plate.clone(), well.address, 1);
+        PathBuf::from(layout.image_path(&site, channel))
+    });
+    image
+        .filter_map(|path| path.parent().map(Path::to_owned))
+        .collect()
 }
 
-/// Writes the six images under a temporary name each and renames them. They
-/// are not flushed to disk one by one, which would take longer than drawing
-/// them; `metadata.csv`, which makes them a screen, is.
-fn write_images(site: &SimulatedSite, folder: &Path) -> Result<(), SimulatorError> {
-    let plate = plate_folder(folder, &site.key.plate);
-    for (plane, channel) in site.planes.iter().zip(Channel::rxrx1()) {
-        let name = format!("{}_s{}_{}.png", site.key.well, site.key.site, channel.name);
-        let path = plate.join(&name);
-        let temporary = plate.join(format!(".{name}.tmp"));
-        write_png(&temporary, plane, site.image_px)
+/// Writes the images of a site under a temporary name each and renames them.
+/// They are not flushed to disk one by one, which would take longer than
+/// drawing them; the table that makes them a screen is.
+fn write_images(
+    site: &SimulatedSite,
+    layout: ScreenLayout,
+    folder: &Path,
+) -> Result<(), SimulatorError> {
+    for (plane, channel) in site.planes.iter().zip(layout.channels()) {
+        let path = folder.join(layout.image_path(&site.key, &channel));
+        let name = path.file_name().expect("images have names");
+        let temporary = path.with_file_name(format!(".{}.tmp", name.display()));
+        write_image(&temporary, plane, layout)
             .and_then(|()| fs::rename(&temporary, &path))
             .map_err(|source| cannot_write(&path, source))?;
     }
     Ok(())
 }
 
-fn write_png(path: &Path, pixels: &[u8], image_px: usize) -> io::Result<()> {
-    let side = u32::try_from(image_px).expect("the check allows at most 4,096 pixels");
-    let mut file = BufWriter::new(File::create(path)?);
-    let mut encoder = png::Encoder::new(&mut file, side, side);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels)?;
-    writer.finish()?;
-    file.flush()
+fn write_image(path: &Path, plane: &Plane, layout: ScreenLayout) -> io::Result<()> {
+    match layout {
+        ScreenLayout::Rxrx1 | ScreenLayout::Rxrx3 => {
+            write_png(BufWriter::new(File::create(path)?), plane)
+        }
+        ScreenLayout::Jump => fs::write(path, encode_tiff(plane)),
+    }
 }
 
 /// The means of the parameters over the cells of a well, and how many cells
@@ -208,51 +221,17 @@ impl WellTruth {
 
 type Rows = Vec<Vec<String>>;
 
-fn header(names: &[&str]) -> Vec<String> {
+pub(super) fn header(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn metadata_rows(screen: &CheckedSimulator) -> Rows {
-    let mut rows = vec![header(&[
-        "site_id",
-        "well_id",
-        "cell_type",
-        "dataset",
-        "experiment",
-        "plate",
-        "well",
-        "site",
-        "well_type",
-        "sirna",
-        "sirna_id",
-    ])];
-    for planned in screen.wells() {
-        let perturbation = &screen.perturbations()[planned.perturbation_index];
-        for site in 1..=screen.config().num_sites {
-            rows.push(vec![
-                format!("{}_{site}", planned.well_id()),
-                planned.well_id(),
-                planned.cell_type.as_str().to_owned(),
-                if planned.is_test { "test" } else { "train" }.to_owned(),
-                planned.well.plate.experiment.to_string(),
-                planned.well.plate.plate.clone(),
-                planned.well.address.to_string(),
-                site.to_string(),
-                perturbation.control_role.to_string(),
-                perturbation.sirna.clone(),
-                perturbation.sirna_id.to_string(),
-            ]);
-        }
-    }
-    rows
-}
-
 fn truth_rows(screen: &CheckedSimulator, truth: &[WellTruth]) -> Rows {
-    let mut rows = vec![header(&["well_id", "sirna"])];
+    let columns = screen.config().layout.truth_columns();
+    let mut rows = vec![header(&["well_id", columns.name])];
     rows[0].extend(Parameter::ALL.map(|parameter| format!("param_{}", parameter.as_str())));
     for (planned, truth) in screen.wells().iter().zip(truth) {
-        let sirna = &screen.perturbations()[planned.perturbation_index].sirna;
-        let mut row = vec![planned.well_id(), sirna.clone()];
+        let name = &screen.perturbations()[planned.perturbation_index].name;
+        let mut row = vec![planned.well_id(), name.clone()];
         row.extend(Parameter::ALL.map(|parameter| truth.value(parameter)));
         rows.push(row);
     }
@@ -260,13 +239,22 @@ fn truth_rows(screen: &CheckedSimulator, truth: &[WellTruth]) -> Rows {
 }
 
 fn perturbation_rows(screen: &CheckedSimulator) -> Rows {
-    let mut rows = vec![header(&["sirna", "sirna_id", "group"])];
-    rows.extend(
-        screen
-            .perturbations()
-            .iter()
-            .map(|p| vec![p.sirna.clone(), p.sirna_id.to_string(), p.group_name()]),
-    );
+    let layout = screen.config().layout;
+    let columns = layout.truth_columns();
+    let mut rows = vec![header(&[columns.name, columns.beside, "group"])];
+    for perturbation in screen.perturbations() {
+        let beside = match layout {
+            ScreenLayout::Rxrx1 => perturbation.number.to_string(),
+            ScreenLayout::Rxrx3 | ScreenLayout::Jump => {
+                perturbation.gene.clone().unwrap_or_default()
+            }
+        };
+        rows.push(vec![
+            perturbation.name.clone(),
+            beside,
+            perturbation.group_name(),
+        ]);
+    }
     rows
 }
 
@@ -281,7 +269,7 @@ fn relationship_rows(screen: &CheckedSimulator) -> Rows {
     rows
 }
 
-fn write_table(folder: &Path, name: &str, rows: Rows) -> Result<(), SimulatorError> {
+pub(super) fn write_table(folder: &Path, name: &str, rows: Rows) -> Result<(), SimulatorError> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in rows {
         table
@@ -302,11 +290,11 @@ fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), SimulatorEr
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use morphospace_core::ControlRole;
+    use morphospace_core::{Channel, ControlRole};
 
     use super::*;
+    use crate::open_screen;
     use crate::simulator::SimulatorConfig;
-    use crate::{Pixels, open_screen};
 
     fn small() -> CheckedSimulator {
         let config = SimulatorConfig {
@@ -354,12 +342,21 @@ mod tests {
                 .expect("written");
             all_files(folder.path())
         };
+        let jump = SimulatorConfig {
+            num_sites: 2,
+            image_px: 32,
+            num_groups: 1,
+            ..SimulatorConfig::preset(ScreenLayout::Jump)
+        };
+        let jump = jump.check().expect("valid");
         let screen = small();
         let one = simulate_with(1, &screen);
-        assert!(
-            one == simulate_with(3, &screen),
-            "three threads wrote other bytes than one"
-        );
+        for (screen, one) in [(&screen, &one), (&jump, &simulate_with(1, &jump))] {
+            assert!(
+                *one == simulate_with(3, screen),
+                "three threads wrote other bytes than one"
+            );
+        }
 
         let other_seed = SimulatorConfig {
             seed: 2,
@@ -415,9 +412,41 @@ mod tests {
                 .expect("every drawn site is listed");
             for channel in 0..6 {
                 let plane = screen.read_plane(site_index, channel).expect("readable");
-                assert_eq!((plane.width, plane.height), (64, 64));
-                assert_eq!(plane.pixels, Pixels::U8(drawn.planes[channel].clone()));
+                assert_eq!(plane, drawn.planes[channel]);
             }
+        }
+    }
+
+    /// A screen that was simulated once is simulated again by a later version.
+    /// Functions of the standard library may differ in their last digit from
+    /// one machine to another, so images are compared by their means.
+    #[test]
+    fn a_seed_gives_the_screen_it_always_gave() {
+        let planned = small();
+        let folder = tempfile::tempdir().expect("a folder");
+        simulate(&planned, folder.path(), &|_, _| {}).expect("written");
+        let files = all_files(folder.path());
+        let fnv1a = |bytes: &[u8]| {
+            bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+            })
+        };
+        let hash = |name: &str| fnv1a(&files[Path::new(name)]);
+        let names = ["metadata.csv", "perturbations.csv", "relationships.csv"];
+        let expected = [
+            0x2766_eefd_409a_02d6,
+            0xf13e_15f2_2c90_a8a9,
+            0xbec6_97b3_48f1_7ab4,
+        ];
+        assert_eq!(names.map(hash), expected);
+        let site = draw_site(&planned, 5, 2);
+        let means = site.planes.iter().map(|plane| {
+            plane.values().into_iter().map(f64::from).sum::<f64>() / plane.num_pixels() as f64
+        });
+        let means: Vec<f64> = means.collect();
+        let expected = [19.945, 30.639, 19.409, 24.830, 18.513, 16.119];
+        for (mean, expected) in means.iter().zip(expected) {
+            assert!((mean - expected).abs() < 0.01, "{means:.3?}");
         }
     }
 

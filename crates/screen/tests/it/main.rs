@@ -34,6 +34,7 @@ mod rxrx3;
 mod rxrx3_core;
 mod sampler;
 mod selected;
+mod simulator_layouts;
 mod site_image;
 mod split;
 mod split_properties;
