@@ -9,8 +9,8 @@ use morphospace_models::Pooling;
 use morphospace_profiles::Schema;
 use morphospace_screen::split::SplitLevel;
 use morphospace_screen::{
-    ChannelChoice, ControlImages, EdgePolicy, LoaderOptions, NormalisationScheme, OnIncomplete,
-    ScreenFormat, TileSelection, ZSelection,
+    ChannelChoice, ControlImages, EdgePolicy, IlluminationSource, LoaderOptions,
+    NormalisationScheme, OnIncomplete, ScreenFormat, TileSelection, ZSelection,
 };
 
 use crate::network_source::NetworkSource;
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Split(SplitArgs),
     /// Compute means and standard deviations of plates, experiments or a screen
     Normalise(NormaliseArgs),
+    /// Fit the uneven illumination of each plate and channel
+    Illumination(IlluminationArgs),
     /// Train a network on a screen; the same command goes on after a kill
     Train(TrainArgs),
     /// Turn the images of a screen into profiles, one row per well
@@ -106,6 +108,10 @@ pub(crate) struct ScreenArgs {
     /// `wilds`, `rxrx1`, `jump`, `imagexpress`, `harmony`, or a TOML file that describes it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<ScreenFormat>,
+    /// Divide uneven illumination out: `screen` for the functions that the screen's tables name, or a
+    /// folder of them as `illumination` writes it
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) illumination: Option<IlluminationSource>,
     /// Channels to use, in order, by stain; STAIN=NAME where the screen calls one otherwise, e.g.
     /// DNA,ER,Actin=AGP,RNA,Mito,Golgi=AGP
     #[arg(long, value_delimiter = ',', value_name = "STAINS")]
@@ -224,6 +230,19 @@ pub(crate) struct NormaliseArgs {
     pub(crate) on_incomplete: OnIncomplete,
     /// Table to write; one that answers the same question is used as it is
     #[arg(long, default_value = "normalisation.parquet", value_name = "PARQUET")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IlluminationArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// Override one setting, e.g. --set smoothing_filter_size_px=50 (repeatable): downscale,
+    /// smoothing (median or gaussian), smoothing_filter_size_px
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Folder to write `{plate}/{plate}_Illum{channel}.npy` into
+    #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
 }
 

@@ -6,6 +6,7 @@ mod benchmark;
 mod demo;
 mod doctor;
 mod embed;
+mod illumination;
 mod inspect;
 mod normalise;
 mod pack;
@@ -20,7 +21,9 @@ use anyhow::{Context, Result};
 use morphospace_core::check_writable;
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles, write_profiles};
-use morphospace_screen::{Screen, SelectedScreen, Selection, choose_channels, open_screen};
+use morphospace_screen::{
+    CorrectedScreen, Screen, SelectedScreen, Selection, choose_channels, open_screen,
+};
 
 use crate::cli::{Cli, Command, ControlArgs, ScreenArgs, TableArgs};
 use crate::failure::{Failure, Outcome, Phase};
@@ -33,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Pack(args) => pack::run(&args),
         Command::Split(args) => split::run(&args),
+        Command::Illumination(args) => illumination::run(&args),
         Command::Normalise(args) => normalise::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Embed(args) => embed::run(&args),
@@ -46,6 +50,10 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
 
 fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
     let screen = open_screen(&args.screen, args.format.as_ref())?;
+    let screen = match &args.illumination {
+        Some(source) => Box::new(CorrectedScreen::new(screen, source.clone())?),
+        None => screen,
+    };
     let channels = match &args.channels[..] {
         [] => None,
         choices => Some(choose_channels(screen.channels(), choices)?),

@@ -6,6 +6,8 @@
 //! cargo run --release -p morphospace-screen --example reading_speed -- decode *.png
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a number is all it is for")]
+
 use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;

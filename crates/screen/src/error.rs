@@ -303,6 +303,8 @@ pub enum ImageProblem {
         /// That channel's width and height.
         other_size: (usize, usize),
     },
+    /// The image's illumination function cannot be read or does not fit.
+    Illumination(String),
     /// The image has no room for a crop.
     TooSmall {
         /// Width and height in pixels.
@@ -332,6 +334,7 @@ impl ImageProblem {
             Self::CannotRead(_) => "check the file's permissions and the disk",
             Self::Undecodable(error) => error.hint(),
             Self::WrongSize { .. } => "all channels of a site must have the same size",
+            Self::Illumination(_) => "take the plate's own function, or read the screen without",
             Self::TooSmall { .. } => "leave the site out, or train on smaller crops",
         }
     }
@@ -363,6 +366,10 @@ impl fmt::Display for ImageProblem {
                 "image is {} x {} pixels but channel {other_channel} of the site is {} x {}",
                 size.0, size.1, other_size.0, other_size.1
             ),
+            Self::Illumination(message) => {
+                let first = message.lines().next().unwrap_or_default();
+                write!(f, "illumination cannot be corrected: {first}")
+            }
             Self::TooSmall { size, crop_px } => write!(
                 f,
                 "image is {} x {} pixels, too small for the crop of {crop_px} that was asked for",

@@ -76,7 +76,8 @@ pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image, decode_
 pub use encode::encode_tiff;
 pub use error::{ImageError, ImageProblem, ScreenError};
 pub use illumination::{
-    Illumination, IlluminationError, IlluminationOptions, IlluminationSmoothing, fit_illumination,
+    CorrectedScreen, Illumination, IlluminationError, IlluminationOptions, IlluminationSmoothing,
+    IlluminationSource, fit_illumination,
 };
 pub use inspect::{
     Counts, Distribution, Finding, GroupCount, ImageMeasures, ImageQuality, InspectDepth,

@@ -60,7 +60,7 @@ fn refuse_unknown_keys(profiles: &Profiles, args: &AggregateArgs) -> Result<()> 
     for column in &args.by {
         keys.extend(profiles.text(column)?.into_iter().flatten());
     }
-    for key in args.remove.iter().filter(|key| !keys.contains(*key)) {
+    if let Some(key) = args.remove.iter().find(|key| !keys.contains(*key)) {
         let near = suggestion(key, keys.iter().map(String::as_str));
         let near = near.map_or_else(String::new, |near| format!(" (did you mean '{near}'?)"));
         let listed: Vec<&str> = keys.iter().map(String::as_str).collect();

@@ -63,6 +63,10 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .with_setting("channels", super::listed(screen.channels()))
         .with_setting("device", args.device.device)
         .with_seed("untrained network", args.seed);
+    let provenance = match &args.screen.illumination {
+        Some(source) => provenance.with_setting("illumination", source),
+        None => provenance,
+    };
     let provenance = args
         .network
         .weights_file()

@@ -60,6 +60,19 @@ pub enum IlluminationError {
         /// Width and height of its image.
         first_size: (usize, usize),
     },
+    /// A plate has no function for a channel.
+    #[error(
+        "{plate} has no illumination function for channel {channel}{}\nhint: fit them with \
+         `morphospace illumination`, or read the screen without", path.as_ref().map_or(String::new(), |path| format!(": '{path}' is not there"))
+    )]
+    NoFunction {
+        /// The plate.
+        plate: Box<PlateKey>,
+        /// The channel.
+        channel: Box<Channel>,
+        /// The file that was looked for; `None` where the screen names none.
+        path: Option<String>,
+    },
     /// An image has another size than the function.
     #[error(
         "image is {} x {} pixels but the illumination function is {} x {}\nhint: take the function \

@@ -1,5 +1,6 @@
 //! Uneven illumination: estimated per plate and channel, and divided out.
 
+mod corrected_screen;
 mod downscale;
 mod error;
 mod smoothing;
@@ -12,12 +13,14 @@ use morphospace_core::{Channel, PlateKey};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use corrected_screen::{CorrectedScreen, IlluminationSource};
 use downscale::{BlockSums, upscaled};
 pub use error::IlluminationError;
 pub use smoothing::IlluminationSmoothing;
 
 use crate::npy::{NpyFloat, decode_npy, write_npy};
 use crate::screen::{Pixels, Plane, Screen};
+use crate::tiling::Tile;
 
 /// Share of the darkest pixels below the robust minimum; CellProfiler's
 /// `ROBUST_FACTOR`.
@@ -54,7 +57,11 @@ impl Default for IlluminationOptions {
 }
 
 impl IlluminationOptions {
-    fn check(&self) -> Result<(), IlluminationError> {
+    /// Whether the numbers make sense.
+    ///
+    /// # Errors
+    /// [`IlluminationError::InvalidOption`].
+    pub fn check(&self) -> Result<(), IlluminationError> {
         if !(1..=64).contains(&self.downscale) {
             return Err(IlluminationError::InvalidOption {
                 name: "downscale",
@@ -243,6 +250,35 @@ impl Illumination {
         })
     }
 
+    /// [`Illumination::correct_plane`] for a square of an image.
+    ///
+    /// # Errors
+    /// [`IlluminationError::WrongSize`]: the square does not lie within the
+    /// function, or is not the size of `plane`.
+    pub fn correct_region(&self, plane: &Plane, region: Tile) -> Result<Plane, IlluminationError> {
+        let is_inside = region.left.saturating_add(region.crop_px) <= self.width
+            && region.top.saturating_add(region.crop_px) <= self.height;
+        if !is_inside {
+            let size = (
+                region.left.saturating_add(region.crop_px),
+                region.top.saturating_add(region.crop_px),
+            );
+            let expected = (self.width, self.height);
+            return Err(IlluminationError::WrongSize { size, expected });
+        }
+        let rows = region.top..region.top + region.crop_px;
+        let values = rows
+            .flat_map(|row| &self.values[row * self.width + region.left..][..region.crop_px])
+            .copied()
+            .collect();
+        let square = Self {
+            width: region.crop_px,
+            height: region.crop_px,
+            values,
+        };
+        square.correct_plane(plane)
+    }
+
     fn divided<T: Copy + Into<f64>>(&self, pixels: &[T]) -> Vec<f64> {
         let pairs = pixels.iter().zip(&self.values);
         pairs
@@ -283,7 +319,15 @@ impl Illumination {
             path: path.to_owned(),
             source,
         })?;
-        let array = decode_npy(&bytes).map_err(|source| IlluminationError::InvalidNpy {
+        Self::decode(&bytes, path)
+    }
+
+    /// [`Illumination::load`] for bytes at hand; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Illumination::load`].
+    pub fn decode(bytes: &[u8], path: &Path) -> Result<Self, IlluminationError> {
+        let array = decode_npy(bytes).map_err(|source| IlluminationError::InvalidNpy {
             path: path.to_owned(),
             source,
         })?;

@@ -14,4 +14,5 @@ mod write;
 
 pub use config::{PackConfig, PackError};
 pub use verify::{PackVerification, verify_pack};
+pub(crate) use write::packed_notes;
 pub use write::{PackReport, pack};

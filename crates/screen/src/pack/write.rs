@@ -14,6 +14,7 @@ use crate::error::ImageProblem;
 use crate::readers::OmeZarrScreen;
 use crate::screen::{Plane, Screen};
 use crate::site_list::site_key_text;
+use crate::store::SharedStore;
 use crate::{Manifest, ScreenError, write_manifest};
 
 /// What marks a folder as a pack, and says of what.
@@ -47,6 +48,17 @@ struct Contents {
     channels: Vec<String>,
     /// Of the keys of all sites.
     sites_sha256: String,
+    /// What should be known before relying on the images:
+    /// [`Screen::notes`].
+    #[serde(default)]
+    notes: Vec<String>,
+}
+
+/// The notes of the screen that was packed; none of plates that were written
+/// by another program.
+pub(crate) fn packed_notes(store: &SharedStore) -> Vec<String> {
+    let bytes = store.read(PACK_FILE).unwrap_or_default();
+    serde_json::from_slice(&bytes).map_or(Vec::new(), |contents: Contents| contents.notes)
 }
 
 /// One site after packing.
@@ -112,6 +124,7 @@ fn claim(screen: &dyn Screen, output: &Path) -> Result<(), PackError> {
         num_sites: keys.len(),
         channels: screen.channels().iter().map(ToString::to_string).collect(),
         sites_sha256: sha256_hex(keys.join("\n").as_bytes()),
+        notes: screen.notes().to_vec(),
     };
     let path = output.join(PACK_FILE);
     let other = |found: String| PackError::OtherPack {
@@ -123,7 +136,7 @@ fn claim(screen: &dyn Screen, output: &Path) -> Result<(), PackError> {
             Ok(found) if found == contents => return Ok(()),
             Ok(found) => {
                 return Err(other(format!(
-                    "'{}', {} sites, or of other sites or channels than these",
+                    "'{}', {} sites, or of other sites, channels or corrections than these",
                     found.screen, found.num_sites
                 )));
             }

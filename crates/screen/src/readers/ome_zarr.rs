@@ -15,6 +15,7 @@ use zarrs::array::{Array, ArraySubset, CodecOptions, data_type};
 use crate::decode::{DecodeError, MAX_NUM_PIXELS};
 use crate::error::ImageProblem;
 use crate::manifest::read_manifest_in;
+use crate::pack::packed_notes;
 use crate::screen::{Pixels, Plane, Screen};
 use crate::site_list::{Wells, name_of, sorted_unique};
 use crate::store::{SharedStore, ZarrFiles, joined, open_store};
@@ -49,6 +50,7 @@ pub struct OmeZarrScreen {
     images: Vec<PlanePlace>,
     /// For each site whether its channels are there, where a manifest says.
     is_listed: Option<Vec<Vec<bool>>>,
+    notes: Vec<String>,
     arrays: OpenArrays,
 }
 
@@ -235,6 +237,7 @@ impl OmeZarrScreen {
             sites,
             images,
             is_listed: None,
+            notes: Vec::new(),
             arrays: OpenArrays::default(),
         })
     }
@@ -271,6 +274,7 @@ impl OmeZarrScreen {
         let keys = manifest.sites.iter().map(|site| site.key.clone());
         check_unshared(&store, images.iter().map(|image| &*image.path).zip(keys))?;
         let listed = |paths: &Vec<Option<String>>| paths.iter().map(Option::is_some).collect();
+        let notes = packed_notes(&store);
         Ok(Self {
             name: name_of(&store.location()),
             is_listed: Some(manifest.paths.iter().map(listed).collect()),
@@ -278,6 +282,7 @@ impl OmeZarrScreen {
             channels: manifest.channels,
             sites: manifest.sites,
             images,
+            notes,
             arrays: OpenArrays::default(),
         })
     }
@@ -385,6 +390,10 @@ impl Screen for OmeZarrScreen {
 
     fn sites(&self) -> &[Site] {
         &self.sites
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {

@@ -42,7 +42,7 @@ struct Views {
 impl Views {
     fn of(screen: &CheckedSimulator) -> Self {
         let config = screen.config();
-        let views: Vec<((Vec<f64>, Vec<f64>), Vec<f64>)> = (0..screen.wells().len())
+        let views: Vec<_> = (0..screen.wells().len())
             .into_par_iter()
             .map(|well_index| {
                 let sites: Vec<_> = (1..=config.num_sites as u32)
@@ -420,34 +420,35 @@ fn the_demo_leaves_little_recall_to_intensities() {
 #[test]
 #[ignore = "draws a screen for every row of a table"]
 fn difficulty_of_settings() {
-    let rows: [(&str, fn(&mut SimulatorConfig)); 16] = [
+    type Change = fn(&mut SimulatorConfig);
+    let rows: [(&str, Change); 16] = [
         ("as in `hardness.toml`", |_| {}),
         ("`effects.group_strength = 0.6`", |c| {
-            c.effects.group_strength = 0.6
+            c.effects.group_strength = 0.6;
         }),
         ("`effects.group_strength = 2.0`", |c| {
-            c.effects.group_strength = 2.0
+            c.effects.group_strength = 2.0;
         }),
         ("`effects.own_strength = 0`", |c| {
-            c.effects.own_strength = 0.0
+            c.effects.own_strength = 0.0;
         }),
         ("`effects.own_strength = 1.6`", |c| {
-            c.effects.own_strength = 1.6
+            c.effects.own_strength = 1.6;
         }),
         ("`effects.cell_variation = 1.2`", |c| {
-            c.effects.cell_variation = 1.2
+            c.effects.cell_variation = 1.2;
         }),
         ("`effects.well_variation = 0.5`", |c| {
-            c.effects.well_variation = 0.5
+            c.effects.well_variation = 0.5;
         }),
         ("all of `batch` at 0", |c| c.batch = scaled(&c.batch, 0.0)),
         ("all of `batch` doubled", |c| {
-            c.batch = scaled(&c.batch, 2.0)
+            c.batch = scaled(&c.batch, 2.0);
         }),
         ("`batch.morphology = 0.8`", |c| c.batch.morphology = 0.8),
         ("`batch.illumination = 0.7`", |c| c.batch.illumination = 0.7),
         ("`microscope.auto_exposure = 0`", |c| {
-            c.microscope.auto_exposure = 0.0
+            c.microscope.auto_exposure = 0.0;
         }),
         ("`microscope.haze = 0`, `saturation = 0`", |c| {
             (c.microscope.haze, c.microscope.saturation) = (0.0, 0.0);

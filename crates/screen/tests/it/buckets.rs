@@ -252,7 +252,7 @@ fn names_are_kept_as_they_are() {
     assert_eq!(listed, expected);
     for path in listed {
         let bytes = store.read(&path).expect(&path);
-        assert_eq!(bytes, path["Plate 1/".len()..].as_bytes());
+        assert_eq!(bytes, &path.as_bytes()["Plate 1/".len()..]);
         assert_eq!(store.len(&path), Ok(Some(bytes.len() as u64)));
     }
 }

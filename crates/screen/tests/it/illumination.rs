@@ -1,7 +1,8 @@
 use morphospace_core::{Channel, ControlRole, PlateKey, Seed, Stain};
+use morphospace_screen::conformance::check_screen;
 use morphospace_screen::{
-    Illumination, IlluminationOptions, IlluminationSmoothing, NpyFloat, Pixels, Plane, Screen,
-    fit_illumination,
+    CorrectedScreen, Illumination, IlluminationOptions, IlluminationSmoothing, IlluminationSource,
+    NpyFloat, Pixels, Plane, Screen, Tile, fit_illumination,
 };
 use rand::RngExt;
 
@@ -224,4 +225,64 @@ fn files_that_are_no_functions_are_refused_by_name() {
         &message(Illumination::load(&path)),
         &["illum.npy", "row 1, column 1", "hint:"],
     );
+}
+
+#[test]
+fn a_corrected_screen_divides_by_its_plates_functions() {
+    let mut screen = MemoryScreen::new(vec![Channel::new("OrigDNA", Stain::Dna)]);
+    for plate in ["A", "B"] {
+        let plate = PlateKey::new("batch-1", plate);
+        let image = Some(plane(4, 4, |x, _| 40 * (1 + x as u8)));
+        screen.add(&plate, "B02", 1, ControlRole::Untreated, vec![image]);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = IlluminationSource::Folder(folder.path().to_owned());
+    let write = |plate: &str, factor: f64| {
+        let function = Illumination {
+            width: 4,
+            height: 4,
+            values: (0..16)
+                .map(|index| factor * f64::from(1 + index % 4))
+                .collect(),
+        };
+        std::fs::create_dir_all(folder.path().join(plate)).expect("a folder");
+        let path = folder.path().join(format!("{plate}/{plate}_IllumDNA.npy"));
+        function.save(&path, NpyFloat::F64).expect("written");
+    };
+    write("A", 1.0);
+    let shared = || -> Box<dyn Screen> {
+        Box::new(MemoryScreen {
+            channels: screen.channels.clone(),
+            sites: screen.sites.clone(),
+            planes: screen.planes.clone(),
+        })
+    };
+    let missing = CorrectedScreen::new(shared(), source.clone()).map(|_| ());
+    let parts = [
+        "batch-1 plate B",
+        "OrigDNA (DNA)",
+        "B_IllumDNA.npy",
+        "hint:",
+    ];
+    assert_names(&message(missing), &parts);
+    let unnamed = CorrectedScreen::new(shared(), IlluminationSource::Screen).map(|_| ());
+    assert_names(
+        &message(unnamed),
+        &["batch-1 plate A has no illumination function"],
+    );
+
+    write("B", 2.0);
+    let corrected = CorrectedScreen::new(shared(), source).expect("both are there");
+    check_screen(&corrected).expect("conforms");
+    let values = |site| corrected.read_plane(site, 0).expect("whole").values();
+    assert_eq!(values(0), [40; 16]);
+    assert_eq!(values(1), [20; 16]);
+    let region = Tile {
+        top: 1,
+        left: 2,
+        crop_px: 2,
+    };
+    let square = corrected.read_region(1, 0, region).expect("inside");
+    assert_eq!(square.values(), [20; 4]);
+    assert!(corrected.notes()[0].contains("illumination is corrected"));
 }

@@ -26,6 +26,7 @@ mod manifest;
 mod memory_screen;
 mod normalisation;
 mod npy;
+mod ome_zarr;
 mod pack;
 mod real_data;
 mod real_metadata;

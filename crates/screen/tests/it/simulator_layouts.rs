@@ -225,7 +225,7 @@ fn the_truth_names_what_the_screen_names() {
             .sites()
             .iter()
             .flat_map(|site| &site.well.perturbations)
-            .map(|perturbation| perturbation.target())
+            .map(morphospace_core::Perturbation::target)
             .collect();
         let one = column(folder.path(), "relationships.csv", "entity1");
         let other = column(folder.path(), "relationships.csv", "entity2");
