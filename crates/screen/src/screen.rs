@@ -68,6 +68,14 @@ pub trait Screen: Send + Sync {
         &[]
     }
 
+    /// Image files that lie among the screen's and belong to none of its
+    /// sites, and folders of such; sorted. Empty where finding them would
+    /// mean listing more than the folders the screen's own images lie in, and
+    /// for screens that are made of the files that are there.
+    fn unlisted_images(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The file of the illumination function that belongs to the image, as
     /// it should stand in a message; `None` where the screen has none.
     fn illumination_path(&self, _site_index: usize, _channel_index: usize) -> Option<String> {

@@ -1,7 +1,7 @@
 use std::io::Read;
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use csv::StringRecord;
+use csv::{ByteRecord, StringRecord};
 use flate2::read::MultiGzDecoder;
 use morphospace_core::{excerpt, suggestion};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -241,11 +241,15 @@ fn gunzip(name: &str, bytes: &[u8]) -> Result<Vec<u8>, ScreenError> {
 /// it in, along with all rows between, which else would be lost unnoticed.
 const END_ROW: &[u8] = b"\n\0";
 
+/// What some programs put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 fn read_delimited(name: &str, delimiter: u8, text: &[u8]) -> Result<HeaderAndRows, ScreenError> {
     let invalid = |message: String| ScreenError::InvalidTable {
         table: name.to_owned(),
         message,
     };
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -274,53 +278,40 @@ fn read_delimited(name: &str, delimiter: u8, text: &[u8]) -> Result<HeaderAndRow
                 .to_owned(),
         ));
     }
-    let mut rows = reader
-        .records()
+    let mut records = reader
+        .into_byte_records()
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| of_csv(name, &columns, &error))?;
-    let last = rows.pop().expect("the row that was added is read");
-    if last.len() != 1 || last.as_slice() != "\0" {
+        .map_err(|error| invalid(error.to_string()))?;
+    number_lines(text, &mut records);
+    let last = records.pop().expect("the row that was added is read");
+    if &last != [b"\0"].as_slice() {
         let message = "a quote is opened and never closed\nhint: close it, or write a quote that \
                        is part of the value twice";
-        return Err(of_cell(name, &columns, &last, last.len() - 1, message));
+        return Err(of_cell(
+            name,
+            &columns,
+            last.position(),
+            last.len() - 1,
+            message,
+        ));
     }
-    number_lines(&mut rows);
-    for row in &rows {
-        check_row(name, &columns, row)?;
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records {
+        rows.push(checked_row(name, &columns, record)?);
     }
     Ok((columns, rows))
-}
-
-fn of_csv(name: &str, columns: &[String], error: &csv::Error) -> ScreenError {
-    match error.kind() {
-        csv::ErrorKind::Utf8 {
-            pos: Some(position),
-            err,
-        } => ScreenError::InvalidValue {
-            table: name.to_owned(),
-            line: position.line() as usize,
-            column: column_name(columns, err.field()),
-            message: "the value is not UTF-8\nhint: save the table as UTF-8".to_owned(),
-        },
-        _ => ScreenError::InvalidTable {
-            table: name.to_owned(),
-            message: error.to_string(),
-        },
-    }
 }
 
 fn of_cell(
     name: &str,
     columns: &[String],
-    row: &StringRecord,
+    position: Option<&csv::Position>,
     field: usize,
     message: &str,
 ) -> ScreenError {
     ScreenError::InvalidValue {
         table: name.to_owned(),
-        line: row
-            .position()
-            .map_or(0, |position| position.line() as usize),
+        line: position.map_or(0, |position| position.line() as usize),
         column: column_name(columns, field),
         message: message.to_owned(),
     }
@@ -332,38 +323,73 @@ fn column_name(columns: &[String], field: usize) -> String {
     columns.get(field).cloned().unwrap_or_else(numbered)
 }
 
-/// Numbers the lines of a table whose lines end in carriage returns alone,
-/// which the reader does not count.
-fn number_lines(rows: &mut [StringRecord]) {
-    let line_of = |row: &StringRecord| row.position().map(csv::Position::line);
-    if rows.last().and_then(line_of) == Some(1) {
-        for (index, row) in rows.iter_mut().enumerate() {
-            let mut position = csv::Position::new();
-            position.set_line(index as u64 + 2);
-            row.set_position(Some(position));
-        }
+/// Numbers the line on which each record starts. The reader's own numbers are
+/// those of where the record before it ended, and know no line that ends in a
+/// carriage return.
+fn number_lines(text: &[u8], records: &mut [ByteRecord]) {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let (mut at, mut line) = (0, 1);
+    for record in records {
+        let Some(mut position) = record.position().cloned() else {
+            continue;
+        };
+        let before = (position.byte() as usize).clamp(at, text.len());
+        let num_ends = text[before..]
+            .iter()
+            .take_while(|byte| is_end(byte))
+            .count();
+        let start = before + num_ends;
+        line += num_lines(&text[at..start]);
+        at = start;
+        position.set_line(line);
+        record.set_position(Some(position));
     }
 }
 
-fn check_row(name: &str, columns: &[String], row: &StringRecord) -> Result<(), ScreenError> {
-    if row.len() != columns.len() {
-        let line = row.position().map_or(0, csv::Position::line);
+/// How many lines end in a text; `\r\n` is one end.
+fn num_lines(text: &[u8]) -> u64 {
+    let feeds = text.iter().filter(|&&byte| byte == b'\n').count();
+    let returns = text.iter().filter(|&&byte| byte == b'\r').count();
+    let both = match returns {
+        0 => 0,
+        _ => text.windows(2).filter(|pair| pair == b"\r\n").count(),
+    };
+    (feeds + returns - both) as u64
+}
+
+fn checked_row(
+    name: &str,
+    columns: &[String],
+    record: ByteRecord,
+) -> Result<StringRecord, ScreenError> {
+    if record.len() != columns.len() {
+        let line = record.position().map_or(0, csv::Position::line);
         return Err(ScreenError::InvalidTable {
             table: name.to_owned(),
             message: format!(
                 "line {line} has {} values, the header names {} columns\nhint: every row has as \
                  many values as the header; a value that holds the delimiter stands in quotes",
-                row.len(),
+                record.len(),
                 columns.len()
             ),
         });
     }
-    if row.as_slice().contains('\0') {
-        let field = row.iter().position(|value| value.contains('\0'));
+    if record.as_slice().contains(&0) {
+        let field = record.iter().position(|value| value.contains(&0));
         let message = "the value has a NUL character\nhint: save the table as UTF-8";
-        return Err(of_cell(name, columns, row, field.unwrap_or(0), message));
+        return Err(of_cell(
+            name,
+            columns,
+            record.position(),
+            field.unwrap_or(0),
+            message,
+        ));
     }
-    Ok(())
+    StringRecord::from_byte_record(record).map_err(|error| {
+        let (record, field) = (error.clone().into_byte_record(), error.utf8_error().field());
+        let message = "the value is not UTF-8\nhint: save the table as UTF-8";
+        of_cell(name, columns, record.position(), field, message)
+    })
 }
 
 fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenError> {

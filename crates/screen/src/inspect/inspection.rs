@@ -45,7 +45,8 @@ pub struct Inspection {
     /// The channels.
     pub channels: Vec<Channel>,
     /// What the images lack, and what was left out:
-    /// [`Screen::notes`](crate::Screen::notes).
+    /// [`Screen::notes`](crate::Screen::notes); and how many image files no
+    /// row names ([`Screen::unlisted_images`](crate::Screen::unlisted_images)).
     #[serde(default)]
     pub notes: Vec<String>,
     /// For each channel, how many sites have its image.

@@ -254,8 +254,19 @@ fn count_wells(screen: &dyn Screen, depth: InspectDepth) -> Inspection {
     inspection
 }
 
+/// What tells of image files that no row names.
+fn note_of_unlisted(unlisted: &[String]) -> Option<String> {
+    let first = unlisted.first()?;
+    Some(format!(
+        "{} image files or folders belong to no site of the screen's table (first: '{first}')",
+        unlisted.len()
+    ))
+}
+
 impl Inspection {
     fn empty(screen: &dyn Screen, depth: InspectDepth) -> Self {
+        let mut notes = screen.notes().to_vec();
+        notes.extend(note_of_unlisted(&screen.unlisted_images()));
         Self {
             screen: screen.name().to_owned(),
             depth,
@@ -264,7 +275,7 @@ impl Inspection {
             num_wells: 0,
             num_sites: screen.sites().len(),
             channels: screen.channels().to_vec(),
-            notes: screen.notes().to_vec(),
+            notes,
             num_present: vec![0; screen.channels().len()],
             num_perturbations: 0,
             num_targets: 0,

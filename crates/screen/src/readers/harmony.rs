@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use morphospace_core::WellAddress;
 use regex::Regex;
@@ -49,7 +50,6 @@ pub fn open_harmony(store: SharedStore) -> Result<IndexScreen, ScreenError> {
     let paths = store
         .files("")
         .map_err(|error| ScreenError::cannot_read(store.location(), &error))?;
-    let expression = Regex::new(FILE_NAME).expect("a valid expression");
     let mut plates = PlateFiles {
         files: Vec::new(),
         sheets: BTreeMap::new(),
@@ -59,7 +59,7 @@ pub fn open_harmony(store: SharedStore) -> Result<IndexScreen, ScreenError> {
     };
     let mut strangers = Vec::new();
     for path in paths.iter().filter(|path| is_tiff(path)) {
-        match plate_file(&expression, path) {
+        match plate_file(path) {
             Some(file) => plates.files.push(file),
             None => strangers.push(path.clone()),
         }
@@ -96,7 +96,6 @@ pub fn open_harmony(store: SharedStore) -> Result<IndexScreen, ScreenError> {
 
 /// Whether an image named by Harmony is found among the first folders.
 pub(super) fn is_harmony(store: &SharedStore) -> bool {
-    let expression = Regex::new(FILE_NAME).expect("a valid expression");
     let mut folders = vec![String::new()];
     for _ in 0..MAX_LISTINGS {
         // Depth first: the images of the first plate are a few folders down.
@@ -106,7 +105,7 @@ pub(super) fn is_harmony(store: &SharedStore) -> bool {
         for entry in store.entries(&folder).unwrap_or_default().into_iter().rev() {
             if entry.is_folder {
                 folders.push(joined(&folder, &entry.name));
-            } else if expression.is_match(&entry.name) {
+            } else if FILE_NAME.is_match(&entry.name) {
                 return true;
             }
         }
@@ -115,14 +114,19 @@ pub(super) fn is_harmony(store: &SharedStore) -> bool {
 }
 
 /// `r01c02f03p01-ch4sk1fk1fl1.tiff`.
-const FILE_NAME: &str = r"(?xi)
+static FILE_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?xi)
     ^r(?<row>\d{2})c(?<column>\d{2})f(?<field>\d{1,6})p(?<plane>\d{1,6})
     -ch(?<channel>\d{1,4})sk(?<time>\d{1,6})(?:fk\d+)?(?:fl\d+)?
-    \.tiff?$";
+    \.tiff?$",
+    )
+    .expect("a valid expression")
+});
 
-fn plate_file(expression: &Regex, path: &str) -> Option<PlateFile> {
+fn plate_file(path: &str) -> Option<PlateFile> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let groups = expression.captures(file)?;
+    let groups = FILE_NAME.captures(file)?;
     let number = |group: &str| groups[group].parse::<u32>().ok();
     let from_one = |group: &str| number(group)?.checked_sub(1);
     let address =
@@ -177,6 +181,14 @@ fn plate_names(store: &SharedStore, folders: &BTreeSet<String>) -> BTreeMap<Stri
         .collect()
 }
 
+/// A channel's number, or its name.
+static CHANNEL_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r#"ChannelID(?:\s*=\s*"(?<attribute>\d+)"|\s*>\s*(?<element>\d+)\s*<)|<ChannelName[^>]*>(?<name>[^<]*)<"#,
+    )
+    .expect("a valid expression")
+});
+
 /// Reads the names of channels from Harmony's index, of which nothing else
 /// is needed: each `ChannelID`, as an attribute or an element, is followed
 /// by its `ChannelName`.
@@ -185,13 +197,9 @@ fn read_index(store: &SharedStore, path: &str) -> Result<PlateSheet, ScreenError
         .read(path)
         .map_err(|error| ScreenError::cannot_read(store.file_location(path), &error))?;
     let text = String::from_utf8_lossy(&bytes);
-    let expression = Regex::new(
-        r#"ChannelID(?:\s*=\s*"(?<attribute>\d+)"|\s*>\s*(?<element>\d+)\s*<)|<ChannelName[^>]*>(?<name>[^<]*)<"#,
-    )
-    .expect("a valid expression");
     let mut names = BTreeMap::new();
     let mut channel: Option<u32> = None;
-    for groups in expression.captures_iter(&text) {
+    for groups in CHANNEL_NAME.captures_iter(&text) {
         if let Some(name) = groups.name("name") {
             let name = without_entities(name.as_str().trim());
             if let Some(channel) = channel.take().filter(|_| !name.is_empty()) {

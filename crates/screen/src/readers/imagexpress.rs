@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -55,7 +56,6 @@ pub fn open_imagexpress(store: SharedStore) -> Result<IndexScreen, ScreenError> 
     let paths = store
         .files("")
         .map_err(|error| ScreenError::cannot_read(store.location(), &error))?;
-    let expression = Regex::new(FILE_NAME).expect("a valid expression");
     let mut plates = PlateFiles {
         files: Vec::new(),
         sheets: BTreeMap::new(),
@@ -72,7 +72,7 @@ pub fn open_imagexpress(store: SharedStore) -> Result<IndexScreen, ScreenError> 
                 entry.insert(read_sheet(&store, &path)?);
             }
         } else if is_tiff(&path) {
-            match plate_file(&expression, &path) {
+            match plate_file(&path) {
                 Named::Image(file) => plates.files.push(file),
                 Named::Thumbnail => {}
                 Named::Stranger => strangers.push(path),
@@ -127,13 +127,18 @@ fn is_sheet(path: &str) -> bool {
 }
 
 /// `9987_B02_s1_w1.TIF`, `Mix_E07_s1_w1E94C24BD-45E4-450A-9919-257C714278F7.tif`.
-const FILE_NAME: &str = r"(?xi)
+static FILE_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?xi)
     ^.+?_(?<well>[A-Z]{1,2}\d{1,2})
     (?:_s(?<site>\d{1,6}))?
     (?:_w(?<wavelength>\d{1,2}?))?
     (?<thumbnail>_thumb)?
     (?:[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12})?
-    \.tiff?$";
+    \.tiff?$",
+    )
+    .expect("a valid expression")
+});
 
 enum Named {
     Image(PlateFile),
@@ -141,9 +146,9 @@ enum Named {
     Stranger,
 }
 
-fn plate_file(expression: &Regex, path: &str) -> Named {
+fn plate_file(path: &str) -> Named {
     let file = path.rsplit('/').next().unwrap_or(path);
-    let Some(groups) = expression.captures(file) else {
+    let Some(groups) = FILE_NAME.captures(file) else {
         return Named::Stranger;
     };
     if groups.name("thumbnail").is_some() {

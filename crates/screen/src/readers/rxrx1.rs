@@ -1,4 +1,5 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 
 use morphospace_core::{
@@ -174,6 +175,24 @@ impl Rxrx1Screen {
         }
     }
 
+    /// The images in a plate's folder that no site of it has.
+    fn unlisted_of_plate(&self, folder: &str, sites: Range<usize>) -> Vec<String> {
+        let mut names = HashSet::new();
+        for site in &self.sites[sites] {
+            for channel_index in 0..self.channels.len() {
+                let path = self.relative_path(&site.key, channel_index);
+                names.extend(path.rsplit_once('/').map(|(_, name)| name.to_owned()));
+            }
+        }
+        let entries = self.store.entries(folder).unwrap_or_default();
+        entries
+            .into_iter()
+            .filter(|entry| !entry.is_folder && entry.name.ends_with(".png"))
+            .filter(|entry| !names.contains(&entry.name))
+            .map(|entry| self.store.file_location(&joined(folder, &entry.name)))
+            .collect()
+    }
+
     fn read(&self, path: &str, channel_index: usize) -> Result<Plane, ImageProblem> {
         match self.files {
             SiteFiles::PerChannel => read_image(&*self.store, path),
@@ -228,6 +247,34 @@ impl Screen for Rxrx1Screen {
 
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    fn unlisted_images(&self) -> Vec<String> {
+        let mut unlisted = Vec::new();
+        let mut plates: HashMap<String, Range<usize>> = HashMap::new();
+        let mut start = 0;
+        for sites in self.sites.chunk_by(|a, b| a.key.plate == b.key.plate) {
+            let plate = &sites[0].key.plate;
+            for folder in self.folders.get(&plate.experiment).into_iter().flatten() {
+                let folder = joined(folder, &format!("Plate{}", plate.plate));
+                plates.insert(folder, start..start + sites.len());
+            }
+            start += sites.len();
+        }
+        for folder in self.folders.values().flatten() {
+            for entry in self.store.entries(folder).unwrap_or_default() {
+                let folder = joined(folder, &entry.name);
+                match plates.get(&folder) {
+                    Some(sites) => unlisted.extend(self.unlisted_of_plate(&folder, sites.clone())),
+                    None if entry.is_folder && entry.name.starts_with("Plate") => {
+                        unlisted.push(self.store.file_location(&folder));
+                    }
+                    None => {}
+                }
+            }
+        }
+        unlisted.sort();
+        unlisted
     }
 }
 

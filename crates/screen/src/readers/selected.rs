@@ -299,6 +299,10 @@ impl Screen for SelectedScreen {
         })
     }
 
+    fn unlisted_images(&self) -> Vec<String> {
+        self.screen.unlisted_images()
+    }
+
     fn notes(&self) -> &[String] {
         self.screen.notes()
     }

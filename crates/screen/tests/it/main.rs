@@ -3,6 +3,8 @@
 // Tests say what they skip.
 #![allow(clippy::print_stderr)]
 
+mod bad_images;
+mod bad_tables;
 #[cfg(feature = "buckets")]
 mod buckets;
 mod decode;
@@ -18,6 +20,7 @@ mod harmony;
 mod hostile;
 mod hostile_archives;
 mod illumination;
+mod image_round_trip;
 mod imagexpress;
 mod inspect;
 mod inspect_quality;
