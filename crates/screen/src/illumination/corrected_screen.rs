@@ -234,6 +234,10 @@ impl Screen for CorrectedScreen {
         self.corrected(site_index, channel_index, &plane, Some(region))
     }
 
+    fn unlisted_images(&self) -> Vec<String> {
+        self.screen.unlisted_images()
+    }
+
     fn notes(&self) -> &[String] {
         &self.notes
     }
