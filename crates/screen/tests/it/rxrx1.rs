@@ -206,7 +206,7 @@ fn refused_tables_say_why() {
     );
     check_refused(
         &format!("{COLUMNS}HUVEC-01,1\n"),
-        &["metadata.csv", "line: 2"],
+        &["metadata.csv", "line 2"],
     );
     check_refused(
         "experiment,experiment,plate,well,site,well_type\n",
