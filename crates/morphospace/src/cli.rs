@@ -31,6 +31,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Simulate a small screen, train on it, and report what was learned
     Demo(DemoArgs),
+    /// Fetch a published screen, annotations or weights; goes on where it broke off
+    #[cfg(feature = "buckets")]
+    Fetch(FetchArgs),
     /// Write a simulated screen in the layout of RxRx1, RxRx3 or JUMP
     Simulate(SimulateArgs),
     /// Look a screen over: counts, missing and unreadable images, quality of images
@@ -141,6 +144,64 @@ pub(crate) struct DemoArgs {
     pub(crate) training: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[cfg(feature = "buckets")]
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// What to fetch, of those that --list names. Who has the files already need not fetch them:
+    /// `morphospace inspect rxrx1-images.zip` reads archives and folders as they are
+    #[arg(value_name = "DATASET", required_unless_present = "list")]
+    pub(crate) dataset: Option<String>,
+    /// Folder to fetch into; what it holds already is checked and kept
+    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["list", "dry_run"])]
+    pub(crate) output: Option<PathBuf>,
+    /// Print what can be fetched and stop
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print the files, their sizes and the licence, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Accept the licence of what is fetched
+    #[arg(long)]
+    pub(crate) accept_licence: bool,
+    /// Only files whose paths start like this (repeatable)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) only: Vec<String>,
+    /// Most bytes that the files may have together, e.g. 500000 or 20GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_bytes: Option<u64>,
+    /// A mirror: a server that has the same files, in place of the publisher's
+    #[arg(long = "from", value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// Files to fetch at the same time
+    #[arg(long, default_value_t = 4, value_name = "COUNT",
+          value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) connections: u8,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Bytes, or thousands, millions, … of them.
+#[cfg(feature = "buckets")]
+fn parse_size(text: &str) -> Result<u64, String> {
+    let upper = text.trim().to_ascii_uppercase();
+    let digits = upper.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let factor = match upper[digits.len()..].trim() {
+        "" | "B" => 1,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        unit => return Err(format!("'{unit}' is not one of B, KB, MB, GB, TB")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "it is not a whole number and a unit".to_owned())?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| "it is more than can be counted".to_owned())
 }
 
 #[derive(Debug, Args)]

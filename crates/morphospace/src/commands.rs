@@ -6,6 +6,8 @@ mod benchmark;
 mod demo;
 mod doctor;
 mod embed;
+#[cfg(feature = "buckets")]
+mod fetch;
 mod illumination;
 mod inspect;
 mod normalise;
@@ -32,6 +34,8 @@ use crate::terminal;
 pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
     match cli.command {
         Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "buckets")]
+        Command::Fetch(args) => fetch::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Pack(args) => pack::run(&args),

@@ -50,6 +50,8 @@ pub mod conformance;
 mod decode;
 mod encode;
 mod error;
+#[cfg(feature = "buckets")]
+pub mod fetch;
 mod focus;
 mod illumination;
 mod inspect;

@@ -4,6 +4,8 @@
 
 mod channels;
 mod cli;
+#[cfg(feature = "buckets")]
+mod fetch;
 mod layers;
 mod pipeline;
 mod quality;

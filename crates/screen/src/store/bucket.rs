@@ -223,6 +223,39 @@ impl BucketStore {
             .insert(folder.to_owned(), Arc::clone(&found));
         Ok(found)
     }
+
+    /// Paths and lengths of all files below a folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`]: it cannot be listed, or has more files than
+    /// `max_num`.
+    pub(crate) fn files_with_lengths(
+        &self,
+        folder: &str,
+        max_num: usize,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        self.refuse_listing()?;
+        let path = self.path(folder)?;
+        wait(async {
+            let mut objects = self.store.list(Some(&path));
+            let mut files = Vec::new();
+            while let Some(object) = objects.try_next().await.map_err(refusal)? {
+                let Some(parts) = object.location.prefix_match(&self.prefix) else {
+                    continue;
+                };
+                if files.len() == max_num {
+                    return Err(StoreError::Refused(format!(
+                        "'{}' has more than {max_num} files",
+                        self.url
+                    )));
+                }
+                let parts: Vec<_> = parts.collect();
+                let names: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+                files.push((names.join("/"), object.size));
+            }
+            Ok(files)
+        })?
+    }
 }
 
 impl Store for BucketStore {
@@ -235,17 +268,10 @@ impl Store for BucketStore {
     }
 
     fn files(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        self.refuse_listing()?;
-        let path = self.path(folder)?;
-        let objects: Vec<_> = wait(self.store.list(Some(&path)).try_collect())?.map_err(refusal)?;
-        let mut files: Vec<String> = objects
-            .iter()
-            .filter_map(|object| {
-                let parts = object.location.prefix_match(&self.prefix)?;
-                let parts: Vec<_> = parts.collect();
-                let names: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
-                Some(names.join("/"))
-            })
+        let mut files: Vec<String> = self
+            .files_with_lengths(folder, usize::MAX)?
+            .into_iter()
+            .map(|(path, _)| path)
             .collect();
         files.sort();
         Ok(files)
@@ -477,6 +503,22 @@ pub(crate) fn blocking_runtime() -> Result<&'static Runtime, StoreError> {
         .map_err(|message| StoreError::Refused(format!("no thread for requests: {message}")))
 }
 
+const MAX_REDIRECTS: usize = 10;
+
+/// Follows redirections, but not for ever, and never from an encrypted
+/// connection to one that is not.
+fn follow(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+    let last = attempt.previous().last();
+    if attempt.previous().len() > MAX_REDIRECTS {
+        attempt.error("too many redirections")
+    } else if last.is_some_and(|last| last.scheme() == "https" && attempt.url().scheme() != "https")
+    {
+        attempt.error("it redirects to a connection without encryption")
+    } else {
+        attempt.follow()
+    }
+}
+
 /// The one HTTP client of the program.
 pub(crate) fn http_client() -> Result<&'static reqwest::Client, StoreError> {
     static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
@@ -484,6 +526,7 @@ pub(crate) fn http_client() -> Result<&'static reqwest::Client, StoreError> {
         // An error only says that a provider has been installed before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::custom(follow))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .build()

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::error::ImageProblem;
 
 #[cfg(feature = "buckets")]
-pub(crate) use bucket::BucketStore;
+pub(crate) use bucket::{BucketStore, blocking_runtime, http_client, in_short};
 pub use folder::FolderStore;
 pub(crate) use linked::LinkedStore;
 pub use mounted::MountedStore;

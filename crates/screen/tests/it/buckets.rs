@@ -23,14 +23,14 @@ use crate::web_server::{Answer, WebServer, closed_port};
 const KEY: (&str, &str) = ("AKIAEXAMPLE", "a-secret");
 
 /// An S3 server over a folder of buckets, until it is dropped.
-struct S3Server {
-    endpoint: String,
+pub(crate) struct S3Server {
+    pub(crate) endpoint: String,
     _runtime: Runtime,
 }
 
 impl S3Server {
     /// With a key, unsigned requests are refused.
-    fn start(buckets: &Path, key: Option<(&str, &str)>) -> Self {
+    pub(crate) fn start(buckets: &Path, key: Option<(&str, &str)>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -9,6 +9,8 @@ mod bad_tables;
 mod buckets;
 mod decode;
 mod described;
+#[cfg(feature = "buckets")]
+mod fetch;
 mod foreign_images;
 /// What the fuzz targets do, run on their stored inputs by `fuzz_corpus`.
 #[path = "../../../../fuzz/src/lib.rs"]

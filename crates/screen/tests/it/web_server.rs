@@ -50,6 +50,8 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// The `Content-Length`, if it is a lie.
     pub(crate) claimed_len: Option<u64>,
+    /// Whether the length is said at all.
+    pub(crate) has_len: bool,
     /// After how many bytes of the body the connection breaks.
     pub(crate) breaks_after: Option<usize>,
 }
@@ -61,8 +63,15 @@ impl Answer {
             headers: Vec::new(),
             body: body.into(),
             claimed_len: None,
+            has_len: true,
             breaks_after: None,
         }
+    }
+
+    /// The same answer, without a word on its length.
+    pub(crate) fn without_len(mut self) -> Self {
+        self.has_len = false;
+        self
     }
 
     pub(crate) fn redirect(to: &str) -> Self {
@@ -87,7 +96,12 @@ impl Answer {
             Some(start..end.min(bytes.len()))
         });
         let mut answer = match range {
-            Some(range) if is_the_same && range.start >= bytes.len() => Self::new(416, ""),
+            Some(range) if is_the_same && range.start >= bytes.len() => {
+                let mut answer = Self::new(416, "");
+                let content = format!("bytes */{}", bytes.len());
+                answer.headers.push(("Content-Range", content));
+                answer
+            }
             Some(range) if is_the_same => {
                 let mut answer = Self::new(206, &bytes[range.clone()]);
                 let content = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());
@@ -104,9 +118,12 @@ impl Answer {
         let len = self.claimed_len.unwrap_or(self.body.len() as u64);
         write!(
             stream,
-            "HTTP/1.1 {} X\r\nConnection: close\r\nContent-Length: {len}\r\n",
+            "HTTP/1.1 {} X\r\nConnection: close\r\n",
             self.status
         )?;
+        if self.has_len {
+            write!(stream, "Content-Length: {len}\r\n")?;
+        }
         for (key, value) in &self.headers {
             write!(stream, "{key}: {value}\r\n")?;
         }

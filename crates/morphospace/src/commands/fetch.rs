@@ -1,0 +1,94 @@
+use anyhow::Context;
+use morphospace_screen::fetch::{
+    Dataset, FetchOptions, FetchPlan, catalogue, fetch, find_dataset, plan_fetch,
+};
+
+use crate::cli::FetchArgs;
+use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::{self, Progress};
+
+pub(crate) fn run(args: &FetchArgs) -> Result<Outcome, Failure> {
+    if args.list {
+        print_catalogue();
+        return Ok(Outcome::Done);
+    }
+    let name = args.dataset.as_deref().context("no dataset").or_refuse()?;
+    let dataset = find_dataset(name).or_refuse()?;
+    // Before any server is asked.
+    dataset
+        .check_licence(args.accept_licence || args.dry_run)
+        .or_refuse()?;
+    let plan = plan_fetch(dataset, &args.only, args.mirror.as_deref()).or_refuse()?;
+    if args.dry_run {
+        print_plan(dataset, &plan);
+        return Ok(Outcome::Done);
+    }
+    let output = args.output.as_deref().context("no folder").or_refuse()?;
+    let options = FetchOptions {
+        accept_licence: args.accept_licence,
+        max_bytes: args.max_bytes,
+        num_connections: usize::from(args.connections),
+        ..FetchOptions::default()
+    };
+    let (len, _) = plan.known_len();
+    let progress = Progress::new("fetch", "kB", (len / 1_000) as usize);
+    let num_files = plan.files.len();
+    let on_progress = |done: morphospace_screen::fetch::FetchProgress| {
+        let files = format!("{}/{num_files} files", done.num_files);
+        progress.update((done.num_bytes / 1_000) as usize, &files);
+    };
+    let report = fetch(&plan, output, &options, &on_progress).or_refuse()?;
+    progress.finish(&format!(
+        "{} files fetched, {} were there; {} in '{}'",
+        report.num_fetched,
+        report.num_kept,
+        size(report.num_bytes),
+        output.display()
+    ));
+    terminal::warn_each("files not fetched", &report.failures);
+    if args.json {
+        crate::print_line!("{}", serde_json::to_string_pretty(&report).or_stop()?);
+    }
+    Ok(Outcome::with_failures(!report.failures.is_empty()))
+}
+
+fn print_catalogue() {
+    for dataset in catalogue() {
+        crate::print_line!("{}", dataset.name);
+        crate::print_line!("    {}", dataset.what);
+        crate::print_line!("    licence: {}", dataset.licence.name);
+    }
+}
+
+fn print_plan(dataset: &Dataset, plan: &FetchPlan) {
+    crate::print_line!("{}", dataset.what);
+    crate::print_line!("licence: {}", dataset.licence.name);
+    crate::print_line!("         {}", dataset.licence.url);
+    crate::print_line!("cite:    {}", dataset.citation);
+    if let Some(usage) = &dataset.usage {
+        crate::print_line!("use:     {usage}");
+    }
+    crate::print_line!("");
+    for file in &plan.files {
+        let len = file.len.map_or_else(|| "size unknown".to_owned(), size);
+        crate::print_line!("{len:>12}  {}", file.path);
+        crate::print_line!("{:>12}  {}", "", file.url);
+    }
+    let (len, num_unknown) = plan.known_len();
+    let mut total = format!("{} files, {}", plan.files.len(), size(len));
+    if num_unknown > 0 {
+        total += &format!(" and {num_unknown} of unknown size");
+    }
+    crate::print_line!("");
+    crate::print_line!("{total}");
+}
+
+/// Bytes in the largest unit of which there is one.
+fn size(len: u64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let found = units.iter().find(|(unit, _)| len as f64 >= *unit);
+    found.map_or_else(
+        || format!("{len} B"),
+        |(unit, name)| format!("{:.1} {name}", len as f64 / unit),
+    )
+}
