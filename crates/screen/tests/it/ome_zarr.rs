@@ -26,8 +26,8 @@ fn plates_of_both_versions_are_read() {
         let key = &site.key;
         assert!(["P4", "P5"].contains(&key.plate.plate.as_str()), "{key}");
         let (well, field) = match (key.well.to_string().as_str(), key.site) {
-            ("A01", 0 | 1) => (0, key.site),
-            ("B03", 0) => (1, 0),
+            ("A01", 1 | 2) => (0, key.site - 1),
+            ("B03", 1) => (1, 0),
             other => panic!("{other:?}"),
         };
         let (time, z) = (key.time_index.expect("2"), key.z_index.expect("2"));
