@@ -1,6 +1,7 @@
 use anyhow::Context;
+use morphospace_report::counted;
 use morphospace_screen::fetch::{
-    Dataset, FetchOptions, FetchPlan, catalogue, fetch, find_dataset, plan_fetch,
+    Dataset, FetchOptions, FetchPlan, FetchProgress, catalogue, fetch, find_dataset, plan_fetch,
 };
 
 use crate::cli::FetchArgs;
@@ -33,14 +34,14 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Outcome, Failure> {
     let (len, _) = plan.known_len();
     let progress = Progress::new("fetch", "kB", (len / 1_000) as usize);
     let num_files = plan.files.len();
-    let on_progress = |done: morphospace_screen::fetch::FetchProgress| {
+    let on_progress = |done: FetchProgress| {
         let files = format!("{}/{num_files} files", done.num_files);
         progress.update((done.num_bytes / 1_000) as usize, &files);
     };
     let report = fetch(&plan, output, &options, &on_progress).or_refuse()?;
     progress.finish(&format!(
-        "{} files fetched, {} were there; {} in '{}'",
-        report.num_fetched,
+        "{} fetched, {} kept; {} in '{}'",
+        counted(report.num_fetched, "file"),
         report.num_kept,
         size(report.num_bytes),
         output.display()
@@ -75,12 +76,15 @@ fn print_plan(dataset: &Dataset, plan: &FetchPlan) {
         crate::print_line!("{:>12}  {}", "", file.url);
     }
     let (len, num_unknown) = plan.known_len();
-    let mut total = format!("{} files, {}", plan.files.len(), size(len));
-    if num_unknown > 0 {
-        total += &format!(" and {num_unknown} of unknown size");
-    }
+    let files = counted(plan.files.len(), "file");
     crate::print_line!("");
-    crate::print_line!("{total}");
+    if num_unknown == plan.files.len() {
+        crate::print_line!("{files} of unknown size");
+    } else if num_unknown > 0 {
+        crate::print_line!("{files}: {}, and {num_unknown} of unknown size", size(len));
+    } else {
+        crate::print_line!("{files}: {}", size(len));
+    }
 }
 
 /// Bytes in the largest unit of which there is one.

@@ -93,14 +93,14 @@ fn files_are_fetched_from_a_mirror_and_kept() {
         .expect_stderr(&["rxrx1-metadata.zip", "10 bytes", "--max-bytes"]);
     with(&["--max-bytes", "1kB"])
         .expect_status(0)
-        .expect_stderr(&["1 files fetched, 0 were there"]);
+        .expect_stderr(&["1 file fetched, 0 kept"]);
     assert_eq!(
         fs::read(folder.join("new/rxrx1-metadata.zip")).unwrap(),
         b"an archive"
     );
     let again = with(&["--json"])
         .expect_status(0)
-        .expect_stderr(&["0 files fetched, 1 were there"]);
+        .expect_stderr(&["0 files fetched, 1 kept"]);
     let report: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(report["num_kept"], 1);
 }

@@ -3,10 +3,11 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, RANGE,
+    TRANSFER_ENCODING,
 };
+use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
 use super::{FetchError, FilePlan};
@@ -244,57 +245,74 @@ fn attempt(plan: &FilePlan, partial: &mut Partial<'_>) -> Result<(), Trouble> {
                 .header(RANGE, format!("bytes={}-", partial.len))
                 .header(IF_RANGE, etag);
         }
-        let mut answer = match request.send().await {
+        let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) if error.is_redirect() => {
                 return Err(no_answer(plan, in_short(&error)).into());
             }
             Err(error) => return Err(Trouble::Passing(in_short(&error))),
         };
-        let total = whole_len(plan, partial, answer.status(), answer.headers())?;
-        let Some(total) = total else { return Ok(()) };
-        let expected = plan.len.or(total);
-        if let (Some(found), Some(expected)) = (total, plan.len)
-            && found != expected
-        {
-            return Err(wrong_len(plan, expected, found).into());
-        }
-        (partial.limits.allows)(expected.map_or(0, |len| len.saturating_sub(partial.len)))?;
-        if partial.len == 0 {
-            partial.name_contents(strong_etag(answer.headers()))?;
-        }
-        loop {
-            match answer.chunk().await {
-                Ok(Some(bytes)) => {
-                    partial.append(&bytes)?;
-                    if let Some(expected) = expected.filter(|&len| partial.len > len) {
-                        return Err(wrong_len(plan, expected, partial.len).into());
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => return Err(Trouble::Passing(in_short(&error))),
-            }
-        }
-        match total {
-            Some(total) if partial.len < total => Err(Trouble::Passing(format!(
-                "it broke off after {} of {total} bytes",
-                partial.len
-            ))),
-            _ => Ok(()),
+        match rest(plan, partial, answer.status(), answer.headers())? {
+            Rest::Nothing => Ok(()),
+            Rest::Until(total) => receive(plan, partial, answer, total).await,
         }
     })
 }
 
-/// What an answer says the file's whole length is (`Some(None)`: nothing), or
-/// `None` if all of it has come already. Starts again where the server does.
-fn whole_len(
+/// Takes what an answer brings. `total` is the file's length, as far as the
+/// server says.
+async fn receive(
+    plan: &FilePlan,
+    partial: &mut Partial<'_>,
+    mut answer: Response,
+    total: Option<u64>,
+) -> Result<(), Trouble> {
+    if let (Some(found), Some(expected)) = (total, plan.len)
+        && found != expected
+    {
+        return Err(wrong_len(plan, expected, found).into());
+    }
+    let expected = plan.len.or(total);
+    (partial.limits.allows)(expected.map_or(0, |len| len.saturating_sub(partial.len)))?;
+    if partial.len == 0 {
+        partial.name_contents(strong_etag(answer.headers()))?;
+    }
+    loop {
+        match answer.chunk().await {
+            Ok(Some(bytes)) => partial.append(&bytes)?,
+            Ok(None) => break,
+            Err(error) => return Err(Trouble::Passing(in_short(&error))),
+        }
+        if let Some(expected) = expected.filter(|&len| partial.len > len) {
+            return Err(wrong_len(plan, expected, partial.len).into());
+        }
+    }
+    match total {
+        Some(total) if partial.len < total => Err(Trouble::Passing(format!(
+            "it broke off after {} of {total} bytes",
+            partial.len
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What an answer brings.
+enum Rest {
+    /// All of the file had come before.
+    Nothing,
+    /// What is missing of a file of this length, as far as the server says.
+    Until(Option<u64>),
+}
+
+/// What an answer brings. Starts again where the server does.
+fn rest(
     plan: &FilePlan,
     partial: &mut Partial<'_>,
     status: StatusCode,
     headers: &HeaderMap,
-) -> Result<Option<Option<u64>>, Trouble> {
+) -> Result<Rest, Trouble> {
     let content_len = headers
-        .get(reqwest::header::CONTENT_LENGTH)
+        .get(CONTENT_LENGTH)
         .and_then(|len| len.to_str().ok()?.parse::<u64>().ok());
     match status {
         StatusCode::OK => {
@@ -306,10 +324,12 @@ fn whole_len(
                 let message = "the server does not say how long the file is".to_owned();
                 return Err(no_answer(plan, message).into());
             }
-            Ok(Some(content_len))
+            Ok(Rest::Until(content_len))
         }
         StatusCode::PARTIAL_CONTENT => match content_range(headers) {
-            Some((start, total)) if start == partial.len && total >= start => Ok(Some(Some(total))),
+            Some((start, total)) if start == partial.len && total >= start => {
+                Ok(Rest::Until(Some(total)))
+            }
             _ => {
                 partial.start_again()?;
                 Err(Trouble::Passing(
@@ -319,7 +339,7 @@ fn whole_len(
         },
         StatusCode::RANGE_NOT_SATISFIABLE => {
             if partial.len > 0 && unsatisfied_len(headers) == Some(partial.len) {
-                return Ok(None);
+                return Ok(Rest::Nothing);
             }
             partial.start_again()?;
             Err(Trouble::Passing(
@@ -401,6 +421,6 @@ pub(super) fn len_at_source(plan: &FilePlan) -> Result<Option<u64>, FetchError> 
     }
     Ok(answer
         .headers()
-        .get(reqwest::header::CONTENT_LENGTH)
+        .get(CONTENT_LENGTH)
         .and_then(|len| len.to_str().ok()?.parse().ok()))
 }
