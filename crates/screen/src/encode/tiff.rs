@@ -1,8 +1,3 @@
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-
 use crate::screen::{Pixels, Plane};
 
 // Tags of TIFF 6.0, in the order in which a page must list them.
@@ -16,20 +11,23 @@ const SAMPLES_PER_PIXEL: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
 const STRIP_BYTE_COUNTS: u16 = 279;
 
-/// `COMPRESSION` of deflate (TIFF Technical Note 3).
-const DEFLATE: u32 = 8;
+// Types of values.
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+
+/// `COMPRESSION` of plain pixels: the noise of a camera does not compress.
+const NO_COMPRESSION: u32 = 1;
 /// `PHOTOMETRIC` of grey levels of which 0 is black.
 const BLACK_IS_ZERO: u32 = 1;
 
-/// Bytes of a strip before compression: a few strips per image can be read
-/// in parallel.
-const STRIP_LEN: usize = 1 << 18;
+/// Header, number of entries, nine entries, and the offset of no next page.
+const PIXELS_OFFSET: usize = 8 + 2 + 9 * 12 + 4;
 
 /// Encodes a grey image of 8 or 16 bit as a TIFF of one page: little-endian,
-/// strips compressed with deflate. [`decode_image`](crate::decode_image)
-/// gives the same pixels back.
+/// uncompressed, in one strip. [`decode_image`](crate::decode_image) gives
+/// the same pixels back.
 ///
-/// Source: TIFF Revision 6.0 (Adobe, 1992) and its Technical Note 3.
+/// Source: TIFF Revision 6.0 (Adobe, 1992), "Baseline TIFF Grayscale Images".
 ///
 /// # Panics
 /// The image has no pixels, or not `width * height` of them, or more bytes
@@ -43,123 +41,43 @@ const STRIP_LEN: usize = 1 << 18;
 /// # Ok::<(), morphospace_screen::DecodeError>(())
 /// ```
 pub fn encode_tiff(plane: &Plane) -> Vec<u8> {
-    let (bits, bytes) = match &plane.pixels {
-        Pixels::U8(values) => (8, values.clone()),
-        Pixels::U16(values) => (
-            16,
-            values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-        ),
-    };
-    let row_len = plane.width * bits / 8;
+    let num_pixels = plane.num_pixels();
     assert!(
-        row_len > 0 && plane.height > 0 && bytes.len() == row_len * plane.height,
+        num_pixels > 0 && num_pixels == plane.width * plane.height,
         "an image has width x height pixels"
     );
-    let rows_per_strip = (STRIP_LEN / row_len).clamp(1, plane.height);
-
-    // The page follows the strips; its offset stands in the header.
-    let mut file = b"II\x2a\0\0\0\0\0".to_vec();
-    let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
-    for strip in bytes.chunks(rows_per_strip * row_len) {
-        let compressed = deflated(strip);
-        offsets.push(long(file.len()));
-        lengths.push(long(compressed.len()));
-        file.extend(compressed);
-        // Offsets are even.
-        file.resize(file.len().next_multiple_of(2), 0);
-    }
-    let offsets_entry = Entry::longs(STRIP_OFFSETS, &offsets, &mut file);
-    let lengths_entry = Entry::longs(STRIP_BYTE_COUNTS, &lengths, &mut file);
-    let page = [
-        Entry::long(IMAGE_WIDTH, long(plane.width)),
-        Entry::long(IMAGE_LENGTH, long(plane.height)),
-        Entry::short(BITS_PER_SAMPLE, long(bits)),
-        Entry::short(COMPRESSION, DEFLATE),
-        Entry::short(PHOTOMETRIC, BLACK_IS_ZERO),
-        offsets_entry,
-        Entry::short(SAMPLES_PER_PIXEL, 1),
-        Entry::long(ROWS_PER_STRIP, long(rows_per_strip)),
-        lengths_entry,
+    let bits = plane.bit_depth();
+    let num_bytes = num_pixels * usize::from(bits) / 8;
+    let long = |number: usize| u32::try_from(number).expect("a TIFF holds less than 4 GiB");
+    let entries = [
+        (IMAGE_WIDTH, LONG, long(plane.width)),
+        (IMAGE_LENGTH, LONG, long(plane.height)),
+        (BITS_PER_SAMPLE, SHORT, u32::from(bits)),
+        (COMPRESSION, SHORT, NO_COMPRESSION),
+        (PHOTOMETRIC, SHORT, BLACK_IS_ZERO),
+        (STRIP_OFFSETS, LONG, long(PIXELS_OFFSET)),
+        (SAMPLES_PER_PIXEL, SHORT, 1),
+        (ROWS_PER_STRIP, LONG, long(plane.height)),
+        (STRIP_BYTE_COUNTS, LONG, long(num_bytes)),
     ];
-    let page_offset = long(file.len());
-    file[4..8].copy_from_slice(&page_offset.to_le_bytes());
-    file.extend((page.len() as u16).to_le_bytes());
-    for entry in page {
-        file.extend(entry.to_bytes());
+    let mut file = Vec::with_capacity(PIXELS_OFFSET + num_bytes);
+    // The page follows the header of eight bytes.
+    file.extend(b"II\x2a\0\x08\0\0\0");
+    file.extend((entries.len() as u16).to_le_bytes());
+    for (tag, kind, value) in entries {
+        file.extend(tag.to_le_bytes());
+        file.extend(kind.to_le_bytes());
+        // One value each. A short lies at the start of its field of four bytes,
+        // where its bytes are in a little-endian file.
+        file.extend(1u32.to_le_bytes());
+        file.extend(value.to_le_bytes());
     }
-    // No page follows.
     file.extend([0; 4]);
+    match &plane.pixels {
+        Pixels::U8(values) => file.extend(values),
+        Pixels::U16(values) => file.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+    }
     file
-}
-
-fn long(number: usize) -> u32 {
-    u32::try_from(number).expect("a TIFF holds less than 4 GiB")
-}
-
-fn deflated(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("memory takes all bytes");
-    encoder.finish().expect("memory takes all bytes")
-}
-
-/// An entry of a page: a tag, the type and number of its values, and the
-/// value, or where the values are.
-struct Entry {
-    tag: u16,
-    kind: u16,
-    count: u32,
-    value: u32,
-}
-
-impl Entry {
-    const SHORT: u16 = 3;
-    const LONG: u16 = 4;
-
-    fn short(tag: u16, value: u32) -> Self {
-        // In a little-endian file a short lies at the start of the field.
-        Self {
-            tag,
-            kind: Self::SHORT,
-            count: 1,
-            value,
-        }
-    }
-
-    fn long(tag: u16, value: u32) -> Self {
-        Self {
-            tag,
-            kind: Self::LONG,
-            count: 1,
-            value,
-        }
-    }
-
-    /// One value stands in the entry; several are appended to the file.
-    fn longs(tag: u16, values: &[u32], file: &mut Vec<u8>) -> Self {
-        if let [only] = values {
-            return Self::long(tag, *only);
-        }
-        let value = long(file.len());
-        file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-        Self {
-            tag,
-            kind: Self::LONG,
-            count: long(values.len()),
-            value,
-        }
-    }
-
-    fn to_bytes(&self) -> [u8; 12] {
-        let mut bytes = [0; 12];
-        bytes[..2].copy_from_slice(&self.tag.to_le_bytes());
-        bytes[2..4].copy_from_slice(&self.kind.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.count.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.value.to_le_bytes());
-        bytes
-    }
 }
 
 #[cfg(test)]
@@ -176,32 +94,16 @@ mod tests {
             is_wide: bool,
             seed: u16,
         ) {
-            // A few levels beside each other, so that something compresses.
-            let value = |index: usize| (index as u16 / 3).wrapping_mul(seed);
+            let value = |index: usize| (index as u16).wrapping_mul(seed);
             let pixels = match is_wide {
                 true => Pixels::U16((0..width * height).map(value).collect()),
                 false => Pixels::U8((0..width * height).map(|i| value(i) as u8).collect()),
             };
             let plane = Plane { width, height, pixels };
-            prop_assert_eq!(decode_image(&encode_tiff(&plane)).expect("whole"), plane);
+            let bytes = encode_tiff(&plane);
+            prop_assert_eq!(bytes.len(), PIXELS_OFFSET + width * height * (1 + usize::from(is_wide)));
+            prop_assert_eq!(decode_image(&bytes).expect("whole"), plane);
         }
-    }
-
-    #[test]
-    fn large_images_have_several_strips() {
-        let (width, height) = (STRIP_LEN / 5, 5);
-        let pixels = Pixels::U16((0..width * height).map(|i| i as u16).collect());
-        let plane = Plane {
-            width,
-            height,
-            pixels,
-        };
-        let bytes = encode_tiff(&plane);
-        let page = u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes")) as usize;
-        // The sixth entry lists two rows to a strip: three strips.
-        let entry = &bytes[page + 2 + 5 * 12..][..12];
-        assert_eq!(entry[..8], [17, 1, 4, 0, 3, 0, 0, 0]);
-        assert_eq!(decode_image(&bytes).expect("whole"), plane);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use morphospace_core::{ControlRole, SiteKey};
+use morphospace_core::{ControlRole, Perturbation, SiteKey};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::simulator::{
     BatchConfig, CheckedSimulator, EffectsConfig, MicroscopeConfig, Parameter, ScreenLayout,
@@ -225,7 +225,7 @@ fn the_truth_names_what_the_screen_names() {
             .sites()
             .iter()
             .flat_map(|site| &site.well.perturbations)
-            .map(morphospace_core::Perturbation::target)
+            .map(Perturbation::target)
             .collect();
         let one = column(folder.path(), "relationships.csv", "entity1");
         let other = column(folder.path(), "relationships.csv", "entity2");
