@@ -75,6 +75,14 @@ pub enum DecodeError {
         /// How many.
         count: usize,
     },
+    /// Fewer images than the plane that is wanted.
+    #[error("the file holds {count} images (pages or colours), and no plane {plane}")]
+    NoSuchPlane {
+        /// The plane, from 0.
+        plane: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// The header claims an image larger than the bounds.
     #[error("the header claims {width} x {height} pixels, more than {MAX_NUM_PIXELS} are not read")]
     TooLarge {
@@ -99,6 +107,10 @@ impl DecodeError {
             Self::SeveralPlanes { .. } => {
                 "split it into one grey file per channel, z-plane and time point"
             }
+            Self::NoSuchPlane { .. } => {
+                "planes count from 0: the first page or colour is 0 (in the screen description, \
+                 'plane' of the channel)"
+            }
             Self::Npy(error) => error.hint(),
             Self::UnsupportedDepth { .. } => "save it with 8 or 16 bits per pixel",
             Self::TooLarge { .. } => "check the file, or cut the image into fields of view",
@@ -113,6 +125,26 @@ impl DecodeError {
 pub(crate) fn read_image(store: &dyn Store, path: &str) -> Result<Plane, ImageProblem> {
     let bytes = store.read(path)?;
     decode_image(&bytes).map_err(ImageProblem::Undecodable)
+}
+
+/// Reads and decodes one of the images that a file holds, from 0 in the order
+/// of [`decode_planes`].
+///
+/// # Errors
+/// As [`read_image`]; also that there is no such plane.
+pub(crate) fn read_image_plane(
+    store: &dyn Store,
+    path: &str,
+    plane: usize,
+) -> Result<Plane, ImageProblem> {
+    let bytes = store.read(path)?;
+    let mut planes = decode_planes(&bytes).map_err(ImageProblem::Undecodable)?;
+    let count = planes.len();
+    if plane >= count {
+        let error = DecodeError::NoSuchPlane { plane, count };
+        return Err(ImageProblem::Undecodable(error));
+    }
+    Ok(planes.swap_remove(plane))
 }
 
 /// Decodes the bytes of a grey image: PNG, TIFF, JPEG, JPEG 2000 or `.npy`,

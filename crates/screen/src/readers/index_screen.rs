@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use morphospace_core::{
 use regex::{Captures, Regex};
 
 use crate::ScreenError;
-use crate::decode::read_image;
+use crate::decode::{read_image, read_image_plane};
 use crate::error::ImageProblem;
 use crate::readers::found_site::{FoundSite, NamedImage, SitesOfFiles};
 use crate::readers::screen_description::{
-    Annotation, ControlRoleColumn, FileNamePattern, Index, PerturbationColumns, PerturbationKind,
-    ScreenDescription,
+    Annotation, ChannelDescription, ControlRoleColumn, FileNamePattern, Index, PerturbationColumns,
+    PerturbationKind, ScreenDescription,
 };
 use crate::screen::{Plane, Screen};
 use crate::site_list::{Wells, name_of, sorted_unique};
@@ -22,7 +22,8 @@ use crate::store::{FolderStore, LinkedStore, SharedStore};
 use crate::table::{ColumnIndex, Table};
 
 /// A screen whose images are listed by a table or by their names, as a
-/// [`ScreenDescription`] says.
+/// [`ScreenDescription`] says. `stack.tif#2` is plane 2 of a file that holds
+/// several images, counted from 0.
 ///
 /// ```no_run
 /// use morphospace_screen::{IndexScreen, Screen, ScreenDescription};
@@ -48,7 +49,9 @@ impl IndexScreen {
     /// # Errors
     /// [`ScreenError`] names the table with line and column, or the file:
     /// what is missing or not understood, an unknown well or channel, a site,
-    /// image or well that occurs twice, no site at all.
+    /// image or well that occurs twice, no site at all. Descriptions with
+    /// `format`, `z` or `timepoint` are refused:
+    /// [`open_screen`](crate::open_screen) opens these.
     pub fn open(root: &Path, description: &ScreenDescription) -> Result<Self, ScreenError> {
         Self::open_in(Arc::new(FolderStore::new(root)), description)
     }
@@ -68,6 +71,7 @@ impl IndexScreen {
             .clone()
             .unwrap_or_else(|| name_of(&store.location()));
         description.check(&name)?;
+        refuse_what_wraps(description, &name)?;
         let (found, index_table) = match (&description.index, &description.pattern) {
             (Some(index), _) => {
                 let missing = &description.missing_values;
@@ -75,7 +79,7 @@ impl IndexScreen {
                 (list_rows(&table, index, description)?, Some(table))
             }
             (None, Some(pattern)) => (list_files(&store, pattern, description)?, None),
-            (None, None) => unreachable!("check() refuses a description without either"),
+            (None, None) => unreachable!("check() refuses a description without either or format"),
         };
         if found.is_empty() {
             return Err(ScreenError::EmptyScreen {
@@ -89,10 +93,12 @@ impl IndexScreen {
         }
         let labels = Labels::read(&store, description, index_table)?;
         labels.check_that_some_match(&found)?;
+        let notes = labels.notes(&found);
         let channels = description.channels();
-        Self::from_found(name, store, channels, found, |site| {
+        let screen = Self::from_found(name, store, channels, found, |site| {
             labels.describe(site, description)
-        })
+        })?;
+        Ok(screen.with_notes(notes))
     }
 
     /// A screen of sites in any order; `describe` says what is known of the
@@ -187,17 +193,23 @@ impl Screen for IndexScreen {
 
     fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {
         let path = self.images.path(site_index, channel_index)?;
-        Some(self.store.file_location(&path))
+        Some(match split_plane(&path) {
+            (file, Some(plane)) => format!("{}#{plane}", self.store.file_location(file)),
+            (file, None) => self.store.file_location(file),
+        })
     }
 
     fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
         let path = self.images.path(site_index, channel_index);
-        path.is_some_and(|path| self.store.is_present(&path))
+        path.is_some_and(|path| self.store.is_present(split_plane(&path).0))
     }
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         match self.images.path(site_index, channel_index) {
-            Some(path) => read_image(&*self.store, &path),
+            Some(path) => match split_plane(&path) {
+                (file, Some(plane)) => read_image_plane(&*self.store, file, plane),
+                (file, None) => read_image(&*self.store, file),
+            },
             None => Err(ImageProblem::NotListed),
         }
         .map_err(|problem| self.image_error(site_index, channel_index, problem))
@@ -231,6 +243,47 @@ impl Screen for IndexScreen {
                 &error,
             )),
         }
+    }
+}
+
+/// Refuses a description that `open_described`
+/// opens: what it says of more than files would be passed over.
+fn refuse_what_wraps(description: &ScreenDescription, name: &str) -> Result<(), ScreenError> {
+    let keys = [
+        ("format", description.format.is_some()),
+        ("z", description.z.is_some()),
+        ("timepoint", description.timepoint.is_some()),
+    ];
+    match keys.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((key, _)) => Err(ScreenError::InvalidDescription {
+            name: name.to_owned(),
+            message: format!(
+                "'{key}' is not for an index or files alone\nhint: open the screen with open_screen"
+            ),
+        }),
+    }
+}
+
+/// The file of an image, and which of its planes it is where a path says so:
+/// `stack.tif#2`. A `#` that does not follow an extension is part of a name.
+fn split_plane(path: &str) -> (&str, Option<usize>) {
+    let split = path.rsplit_once('#').and_then(|(file, digits)| {
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let (_, extension) = file.rsplit_once('.')?;
+        let is_extension =
+            !extension.is_empty() && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let plane = digits.parse().ok().filter(|_| is_number && is_extension)?;
+        Some((file, Some(plane)))
+    });
+    split.unwrap_or((path, None))
+}
+
+/// Appends a plane to the path of its file.
+fn with_plane(path: String, plane: Option<u32>) -> String {
+    match plane {
+        Some(plane) => format!("{path}#{plane}"),
+        None => path,
     }
 }
 
@@ -363,6 +416,7 @@ fn list_rows(
         path_columns.push((
             column(&channel.folder_column)?,
             column(&channel.path_column)?,
+            channel.plane,
         ));
     }
     let mut found = Vec::with_capacity(table.num_rows());
@@ -401,13 +455,14 @@ fn list_rows(
         );
         let images = path_columns
             .iter()
-            .map(|&(folder, path)| {
+            .map(|&(folder, path, plane)| {
                 let path = table.get(row, path?)?;
                 let folder = folder.and_then(|folder| table.get(row, folder));
-                Some(match folder {
+                let path = match folder {
                     Some(folder) => format!("{}/{path}", folder.trim_end_matches('/')),
                     None => path.to_owned(),
-                })
+                };
+                Some(with_plane(path, plane))
             })
             .collect();
         found.push(FoundSite {
@@ -459,42 +514,39 @@ fn list_files(
     let words: Vec<&str> = description
         .channels
         .iter()
-        .map(|channel| channel.in_file_name.as_deref().unwrap_or(&channel.name))
+        .map(ChannelDescription::word_in_file_name)
         .collect();
     let mut found = SitesOfFiles::new(&channels);
     for path in files_of(store)? {
         let Some(groups) = regex.captures(&path) else {
             continue;
         };
-        let channel_index = match groups.name("channel") {
-            None => 0,
-            Some(word) => match words.iter().position(|&known| known == word.as_str()) {
-                Some(channel_index) => channel_index,
-                None if description
-                    .ignored_channels
-                    .iter()
-                    .any(|w| w == word.as_str()) =>
-                {
-                    continue;
-                }
-                None => {
-                    return Err(ScreenError::UnknownChannel {
-                        file: path.clone(),
-                        found: word.as_str().to_owned(),
-                        known: words.iter().map(ToString::to_string).collect(),
-                    });
-                }
-            },
-        };
+        let word = groups.name("channel").map(|word| word.as_str());
+        // Several channels share a file that holds several planes.
+        let in_file: Vec<usize> = (0..words.len())
+            .filter(|&channel| word.is_none_or(|word| words[channel] == word))
+            .collect();
+        if let (Some(word), []) = (word, &in_file[..]) {
+            if description.ignored_channels.iter().any(|w| w == word) {
+                continue;
+            }
+            return Err(ScreenError::UnknownChannel {
+                file: path.clone(),
+                found: word.to_owned(),
+                known: words.iter().map(ToString::to_string).collect(),
+            });
+        }
         let (key, original_address) = site_of_file(&path, &groups, description)?;
         let layout = groups.name("layout").map(|text| text.as_str().to_owned());
-        let image = NamedImage {
-            key,
-            original_address,
-            layout,
-            path: path.clone(),
-        };
-        found.add(image, channel_index)?;
+        for channel_index in in_file {
+            let image = NamedImage {
+                key: key.clone(),
+                original_address: original_address.clone(),
+                layout: layout.clone(),
+                path: with_plane(path.clone(), description.channels[channel_index].plane),
+            };
+            found.add(image, channel_index)?;
+        }
     }
     Ok(found.into_sites())
 }
@@ -580,7 +632,7 @@ fn nothing_matches(store: &SharedStore, pattern: &FileNamePattern) -> String {
 }
 
 /// What was done to the wells, by row.
-struct Labels {
+pub(super) struct Labels {
     columns: Option<LabelColumns>,
     /// Rows of a joined table by key; `None` where the labels are columns of
     /// the index itself.
@@ -610,7 +662,12 @@ struct JoinedRows {
 }
 
 impl Labels {
-    fn read(
+    /// Reads the annotation; `index_table` holds its columns where it has no
+    /// file.
+    ///
+    /// # Errors
+    /// [`ScreenError`] names the table with line and column.
+    pub(super) fn read(
         store: &SharedStore,
         description: &ScreenDescription,
         index_table: Option<Table>,
@@ -674,7 +731,10 @@ impl Labels {
     }
 
     /// Refuses an annotation of which not one row fits.
-    fn check_that_some_match(&self, found: &[FoundSite]) -> Result<(), ScreenError> {
+    ///
+    /// # Errors
+    /// [`ScreenError::AnnotationDoesNotMatch`] shows a key of either side.
+    pub(super) fn check_that_some_match(&self, found: &[FoundSite]) -> Result<(), ScreenError> {
         let (Some(columns), Some(joined)) = (&self.columns, &self.joined) else {
             return Ok(());
         };
@@ -688,7 +748,51 @@ impl Labels {
         })
     }
 
-    fn describe(
+    /// What tells of wells that the annotation lacks, and of its rows that
+    /// are of no well here.
+    pub(super) fn notes(&self, found: &[FoundSite]) -> Vec<String> {
+        let (Some(columns), Some(joined)) = (&self.columns, &self.joined) else {
+            return Vec::new();
+        };
+        let table = columns.table.name();
+        let mut notes = Vec::new();
+        let mut unused: BTreeSet<usize> = joined.rows.values().copied().collect();
+        let mut unlabelled = BTreeSet::new();
+        for site in found {
+            match joined.row(site) {
+                Some(row) => drop(unused.remove(&row)),
+                None => drop(unlabelled.insert((&site.key.plate, site.key.well))),
+            }
+        }
+        if let Some((plate, well)) = unlabelled.first() {
+            notes.push(format!(
+                "{} wells do not occur in annotation '{table}' and have no label (first: {plate} \
+                 well {well})",
+                unlabelled.len()
+            ));
+        }
+        if let Some(&row) = unused.first() {
+            notes.push(format!(
+                "{} rows of annotation '{table}' are of no well here (first: line {})",
+                unused.len(),
+                columns.table.line(row)
+            ));
+        }
+        notes
+    }
+
+    /// Whether the annotation says something of a site's well.
+    pub(super) fn has_row(&self, site: &FoundSite) -> bool {
+        self.joined
+            .as_ref()
+            .is_some_and(|joined| joined.row(site).is_some())
+    }
+
+    /// The well of a site with what is known of it.
+    ///
+    /// # Errors
+    /// [`ScreenError`] names the table with line and column.
+    pub(super) fn describe(
         &self,
         site: &FoundSite,
         description: &ScreenDescription,

@@ -2,6 +2,7 @@
 //! needs.
 
 mod channel_choice;
+mod described_screen;
 mod found_site;
 mod harmony;
 mod imagexpress;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use morphospace_core::suggestion;
 
 use crate::ScreenError;
+use crate::readers::described_screen::open_described;
 use crate::readers::{
-    IndexScreen, OmeZarrScreen, Rxrx1Screen, Rxrx3CoreScreen, ScreenDescription, harmony,
-    imagexpress, jump, rxrx3, wilds,
+    OmeZarrScreen, Rxrx1Screen, Rxrx3CoreScreen, ScreenDescription, harmony, imagexpress, jump,
+    rxrx3, wilds,
 };
 use crate::screen::Screen;
 use crate::store::{FolderStore, SharedStore, StoreError, SubfolderStore, open_store};
@@ -40,7 +41,9 @@ pub enum ScreenFormat {
     ImageXpress,
     /// [`open_harmony`](crate::open_harmony).
     Harmony,
-    /// [`IndexScreen`] with the description in this TOML file.
+    /// As the description in this TOML file says: an
+    /// [`IndexScreen`](crate::IndexScreen), or what another reader finds with
+    /// labels and stains.
     Described(PathBuf),
 }
 
@@ -165,7 +168,7 @@ pub fn open_screen(
         };
         let description = ScreenDescription::read(root)?;
         let store: SharedStore = Arc::new(FolderStore::new(folder));
-        return Ok(Box::new(IndexScreen::open_in(store, &description)?));
+        return open_described(store, &description);
     }
     let store = open_store(root).map_err(|error| match error {
         StoreError::Missing => unknown_format(root, "it does not exist"),
@@ -200,15 +203,9 @@ pub fn open_screen_in(
         }
         Some(ScreenFormat::Described(path)) => {
             let description = ScreenDescription::read(path)?;
-            Ok(Box::new(IndexScreen::open_in(store, &description)?))
+            open_described(store, &description)
         }
-        Some(format) => {
-            let reader = READERS.iter().find(|reader| reader.format == *format);
-            let reader = reader.expect("every format but a description has a reader");
-            let steps = steps_down(SharedStore::clone(&store));
-            let step = steps.into_iter().find(|step| (reader.recognises)(step));
-            (reader.open)(step.unwrap_or(store))
-        }
+        Some(format) => open_as(store, format),
     }
 }
 
@@ -220,12 +217,24 @@ fn unknown_format(root: &Path, found: &str) -> ScreenError {
     }
 }
 
+/// Opens a place with the reader of a format, which is no description.
+pub(super) fn open_as(
+    store: SharedStore,
+    format: &ScreenFormat,
+) -> Result<Box<dyn Screen>, ScreenError> {
+    let reader = READERS.iter().find(|reader| reader.format == *format);
+    let reader = reader.expect("every format but a description has a reader");
+    let steps = steps_down(SharedStore::clone(&store));
+    let step = steps.into_iter().find(|step| (reader.recognises)(step));
+    (reader.open)(step.unwrap_or(store))
+}
+
 /// Opens the screen of a place, if a reader knows it.
 fn recognise(store: &SharedStore) -> Option<Result<Box<dyn Screen>, ScreenError>> {
     if store.is_present(DESCRIPTION_FILE) {
         let described = ScreenDescription::read_in(store, DESCRIPTION_FILE)
-            .and_then(|description| IndexScreen::open_in(SharedStore::clone(store), &description));
-        return Some(described.map(|screen| Box::new(screen) as Box<dyn Screen>));
+            .and_then(|description| open_described(SharedStore::clone(store), &description));
+        return Some(described);
     }
     let reader = READERS.iter().find(|reader| (reader.recognises)(store))?;
     Some((reader.open)(SharedStore::clone(store)))

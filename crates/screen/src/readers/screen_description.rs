@@ -6,14 +6,19 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ScreenError;
+use crate::readers::{ScreenFormat, ZSelection};
 use crate::store::SharedStore;
 
-/// How to read a screen that has no layout of its own: where its sites are
-/// listed, what its channels show, and what was done to its wells.
+/// How to read a screen that has no layout of its own, or whose layout does
+/// not say all: where its sites are listed, what its channels show, and what
+/// was done to its wells.
 ///
-/// Exactly one of `index` (a table with a row per site) and `pattern` (file
-/// names that say everything) lists the sites. Paths are relative to the
-/// screen's root folder.
+/// Exactly one of `index` (a table with a row per site), `pattern` (file
+/// names that say everything) and `format` (a reader that knows the layout)
+/// lists the sites. Paths are relative to the screen's root folder.
+///
+/// A description with a `format` adds to what its reader finds: channels get
+/// names and stains, wells get labels from a joined annotation.
 ///
 /// ```
 /// use morphospace_screen::ScreenDescription;
@@ -38,10 +43,23 @@ pub struct ScreenDescription {
     /// The screen's name; else that of its root folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The source of all plates, where nothing else tells it.
+    /// The format whose reader finds the images, as `imagexpress`,
+    /// `harmony` or `ome-zarr`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// What becomes of z-planes: `max`, `focus` or the index of a plane;
+    /// without it each is a site of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub z: Option<ZSelection>,
+    /// The time point that is used; without it each is a site of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timepoint: Option<u32>,
+    /// The source of all plates, where nothing else tells it; with a
+    /// `format`, in place of what its reader says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The experiment of all plates, where nothing else tells it.
+    /// The experiment of all plates, where nothing else tells it; with a
+    /// `format`, in place of what its reader says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
     /// The plate, where nothing else tells it.
@@ -56,10 +74,13 @@ pub struct ScreenDescription {
     /// Words that mean "nothing here" in the tables, beside an empty cell.
     #[serde(default)]
     pub missing_values: Vec<String>,
-    /// Channels in file names that are left out on purpose.
+    /// Channels in file names, or of the format, that are left out on
+    /// purpose.
     #[serde(default)]
     pub ignored_channels: Vec<String>,
-    /// The channels, in the order the network is to see them.
+    /// The channels, in the order the network is to see them. With a
+    /// `format`, none means all that its reader finds.
+    #[serde(default)]
     pub channels: Vec<ChannelDescription>,
     /// Sites listed by a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +105,14 @@ pub struct ChannelDescription {
     /// What stands for it in file names; else its name. For `pattern`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_file_name: Option<String>,
+    /// What the format's reader calls it; else its name. For `format`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_name: Option<String>,
+    /// Which image of its file it is, where files hold several: pages one
+    /// after the other, each with its colour components, from 0. Several
+    /// channels may then share a file. For `index` and `pattern`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<u32>,
     /// The column that holds its path. For `index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_column: Option<String>,
@@ -249,6 +278,16 @@ pub struct ControlRoleColumn {
     pub missing: ControlRole,
 }
 
+impl ChannelDescription {
+    pub(super) fn word_in_file_name(&self) -> &str {
+        self.in_file_name.as_deref().unwrap_or(&self.name)
+    }
+
+    pub(super) fn original_name(&self) -> &str {
+        self.original_name.as_deref().unwrap_or(&self.name)
+    }
+}
+
 impl ScreenDescription {
     /// Reads and checks a description.
     ///
@@ -301,7 +340,7 @@ impl ScreenDescription {
                 message,
             })
         };
-        if self.channels.is_empty() {
+        if self.channels.is_empty() && self.format.is_none() {
             return fail("there is no channel\nhint: add [[channels]] with name and stain".into());
         }
         for (index, channel) in self.channels.iter().enumerate() {
@@ -312,19 +351,33 @@ impl ScreenDescription {
                 return fail(format!("channel '{}' is listed twice", channel.name));
             }
         }
-        match (&self.index, &self.pattern) {
-            (None, None) => {
+        match (&self.index, &self.pattern, &self.format) {
+            (None, None, None) => {
                 return fail(
-                    "nothing lists the sites\nhint: add [index] with a table, or [pattern] with \
-                     a regular expression over file names"
+                    "nothing lists the sites\nhint: add [index] with a table, [pattern] with a \
+                     regular expression over file names, or the 'format' of the folder"
                         .into(),
                 );
             }
-            (Some(_), Some(_)) => {
-                return fail("both [index] and [pattern] list the sites\nhint: keep one".into());
+            (Some(index), None, None) => self.check_index(index).or_else(fail)?,
+            (None, Some(pattern), None) => self.check_pattern(pattern).or_else(fail)?,
+            (None, None, Some(format)) => self.check_format(format).or_else(fail)?,
+            _ => {
+                return fail(
+                    "more than one of [index], [pattern] and 'format' lists the sites\nhint: \
+                     keep one"
+                        .into(),
+                );
             }
-            (Some(index), None) => self.check_index(index).or_else(fail)?,
-            (None, Some(pattern)) => self.check_pattern(pattern).or_else(fail)?,
+        }
+        if self.format.is_none()
+            && let Some(channel) = self.channels.iter().find(|c| c.original_name.is_some())
+        {
+            return fail(format!(
+                "channel '{}' has an original_name, but no 'format' gives it one\nhint: \
+                 in_file_name is for [pattern], path_column for [index]",
+                channel.name
+            ));
         }
         if let Some(annotation) = &self.annotation {
             self.check_annotation(annotation).or_else(fail)?;
@@ -362,6 +415,52 @@ impl ScreenDescription {
         Ok(())
     }
 
+    fn check_format(&self, format: &str) -> Result<(), String> {
+        match format.parse() {
+            Err(error) => return Err(format!("format: {error}")),
+            Ok(ScreenFormat::Described(_)) => {
+                return Err(format!(
+                    "format '{format}' is another description\nhint: give the name of a reader, as \
+                     'imagexpress'"
+                ));
+            }
+            Ok(_) => {}
+        }
+        if self.plate.is_some() {
+            return Err(format!(
+                "the reader of '{format}' tells the plates\nhint: remove 'plate'"
+            ));
+        }
+        for channel in &self.channels {
+            let unused = [
+                ("in_file_name", channel.in_file_name.is_some()),
+                ("path_column", channel.path_column.is_some()),
+                ("folder_column", channel.folder_column.is_some()),
+                ("plane", channel.plane.is_some()),
+            ];
+            if let Some((key, _)) = unused.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(format!(
+                    "channel '{}' has '{key}', but the reader of '{format}' finds its \
+                     images\nhint: 'original_name' is what that reader calls the channel",
+                    channel.name
+                ));
+            }
+        }
+        let original = |channel: &ChannelDescription| channel.original_name().to_owned();
+        for (index, channel) in self.channels.iter().enumerate() {
+            let mut earlier = self.channels[..index].iter();
+            if let Some(other) = earlier.find(|other| original(other) == original(channel)) {
+                return Err(format!(
+                    "channels '{}' and '{}' are both '{}'",
+                    other.name,
+                    channel.name,
+                    original(channel)
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn check_pattern(&self, pattern: &FileNamePattern) -> Result<(), String> {
         let regex = Regex::new(&pattern.path).map_err(|error| format!("pattern.path: {error}"))?;
         let groups: Vec<&str> = regex.capture_names().flatten().collect();
@@ -391,10 +490,28 @@ impl ScreenDescription {
                     .into(),
             );
         }
-        if !has("channel") && self.channels.len() > 1 {
-            return Err(
-                "nothing tells the channel\nhint: add (?<channel>...) to pattern.path".into(),
-            );
+        for (index, channel) in self.channels.iter().enumerate() {
+            let shares_file = |other: &&ChannelDescription| {
+                !has("channel") || other.word_in_file_name() == channel.word_in_file_name()
+            };
+            let Some(other) = self.channels[..index].iter().find(shares_file) else {
+                continue;
+            };
+            if channel.plane.is_none() || other.plane.is_none() {
+                return Err(format!(
+                    "nothing tells the channels '{}' and '{}' apart\nhint: add (?<channel>...) to \
+                     pattern.path and 'in_file_name' to the channels, or 'plane' where files hold \
+                     several images",
+                    other.name, channel.name
+                ));
+            }
+            let mut earlier = self.channels[..index].iter().filter(shares_file);
+            if let Some(same) = earlier.find(|other| other.plane == channel.plane) {
+                return Err(format!(
+                    "channels '{}' and '{}' are the same plane of the same files",
+                    same.name, channel.name
+                ));
+            }
         }
         Ok(())
     }
@@ -422,7 +539,9 @@ impl ScreenDescription {
                 return Err("annotation.join is given without annotation.file".into());
             }
             (None, true) if self.index.is_none() => {
-                return Err("[annotation] needs a file, as file names have no columns".into());
+                return Err(
+                    "[annotation] needs a file, as only an [index] has columns of its own".into(),
+                );
             }
             _ => {}
         }

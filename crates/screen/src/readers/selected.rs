@@ -157,13 +157,19 @@ impl SelectedScreen {
     }
 
     /// The planes of a stack that have the channel. Microscopes take some
-    /// channels at one height only, or store their projection alone.
+    /// channels at one height only, or store their projection alone: it stands
+    /// in for planes that are not there, and adds nothing to a maximum.
     fn present(&self, site_index: usize, channel_index: usize) -> Vec<usize> {
         let source = self.sources[channel_index];
         let stack = self.stacks[site_index].iter().copied();
-        stack
+        let (planes, projections): (Vec<usize>, Vec<usize>) = stack
             .filter(|&site| self.screen.is_present(site, source))
-            .collect()
+            .partition(|&site| self.screen.sites()[site].key.z_index.is_some());
+        match self.z {
+            Some(ZSelection::Focus | ZSelection::Index(_)) if !planes.is_empty() => planes,
+            // In the order of the stack.
+            _ => projections.into_iter().chain(planes).collect(),
+        }
     }
 
     /// One image of the planes of a stack.

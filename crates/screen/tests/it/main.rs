@@ -9,6 +9,7 @@ mod bad_tables;
 mod buckets;
 mod decode;
 mod described;
+mod described_formats;
 #[cfg(feature = "buckets")]
 mod fetch;
 mod foreign_images;
@@ -22,6 +23,7 @@ mod harmony;
 mod hostile;
 mod hostile_archives;
 mod illumination;
+mod image_planes;
 mod image_round_trip;
 mod imagexpress;
 mod inspect;
