@@ -1,7 +1,7 @@
 //! What every [`Screen`] must do, as one function that the tests of each
 //! reader call.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -26,7 +26,8 @@ pub struct ConformanceFailure {
 /// agree with their wells, wells are shared; every image is either present
 /// and read (whole, the same at every call and from any thread, of one size
 /// within its site), or its error names site, channel and file; an image that
-/// is not present is an error and not pixels; no two images share a file.
+/// is not present is an error and not pixels; no two sites share a file (two
+/// channels of a site may: JUMP's AGP serves as actin and as Golgi).
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -89,13 +90,14 @@ pub fn check_screen(screen: &dyn Screen) -> Result<(), ConformanceFailure> {
     let images: Vec<(usize, usize)> = (0..sites.len())
         .flat_map(|site| (0..channels.len()).map(move |channel| (site, channel)))
         .collect();
-    let mut files = HashSet::new();
+    let mut sites_of_files = HashMap::new();
     for &(site, channel) in &images {
         if let Some(file) = screen.plane_location(site, channel) {
-            rule(files.insert(file.clone()), &|| {
+            let owner = *sites_of_files.entry(file.clone()).or_insert(site);
+            rule(owner == site, &|| {
                 format!(
-                    "an image has a file of its own: '{file}' of {}",
-                    sites[site].key
+                    "a site has files of its own: '{file}' of {} and {}",
+                    sites[owner].key, sites[site].key
                 )
             })?;
         }

@@ -105,7 +105,8 @@ impl DecodeError {
                 "split it into one grey file per channel (8- or 16-bit PNG or TIFF)"
             }
             Self::SeveralPlanes { .. } => {
-                "split it into one grey file per channel, z-plane and time point"
+                "say in a screen.toml which 'plane' of it each channel is, or split it into one grey \
+                 file per channel, z-plane and time point"
             }
             Self::NoSuchPlane { .. } => {
                 "planes count from 0: the first page or colour is 0 (in the screen description, \

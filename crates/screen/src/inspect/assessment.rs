@@ -173,7 +173,17 @@ impl<'a> Assessment<'a> {
         }
     }
 
-    /// Blank images are all alike and say nothing about each other.
+    fn location(&self, position: usize) -> Option<String> {
+        let ImageQuality {
+            site_index,
+            channel_index,
+            ..
+        } = self.images[position];
+        self.screen.plane_location(site_index, channel_index)
+    }
+
+    /// Blank images are all alike and say nothing about each other; nor do
+    /// two channels of one site that are made of one image.
     fn flag_duplicates(&mut self) {
         let mut hashes: Vec<([u8; 16], usize)> = self
             .images
@@ -188,6 +198,10 @@ impl<'a> Assessment<'a> {
                 continue;
             };
             for &(_, position) in rest {
+                let location = self.location(position);
+                if location.is_some() && location == self.location(*first) {
+                    continue;
+                }
                 let first = &mut self.images[*first];
                 first.flags.insert(QualityFlag::Duplicate);
                 let channel = &self.screen.channels()[first.channel_index];

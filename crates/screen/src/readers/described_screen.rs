@@ -248,6 +248,10 @@ impl Screen for LabelledScreen {
             .map_err(|error| self.named(site_index, channel_index, error))
     }
 
+    fn unlisted_images(&self) -> Vec<String> {
+        self.screen.unlisted_images()
+    }
+
     fn notes(&self) -> &[String] {
         &self.notes
     }

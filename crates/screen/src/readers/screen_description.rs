@@ -105,7 +105,8 @@ pub struct ChannelDescription {
     /// What stands for it in file names; else its name. For `pattern`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_file_name: Option<String>,
-    /// What the format's reader calls it; else its name. For `format`.
+    /// What the format's reader calls it; else its name. Two channels may be
+    /// made of one: JUMP's AGP serves as actin and as Golgi. For `format`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_name: Option<String>,
     /// Which image of its file it is, where files hold several: pages one
@@ -443,18 +444,6 @@ impl ScreenDescription {
                     "channel '{}' has '{key}', but the reader of '{format}' finds its \
                      images\nhint: 'original_name' is what that reader calls the channel",
                     channel.name
-                ));
-            }
-        }
-        let original = |channel: &ChannelDescription| channel.original_name().to_owned();
-        for (index, channel) in self.channels.iter().enumerate() {
-            let mut earlier = self.channels[..index].iter();
-            if let Some(other) = earlier.find(|other| original(other) == original(channel)) {
-                return Err(format!(
-                    "channels '{}' and '{}' are both '{}'",
-                    other.name,
-                    channel.name,
-                    original(channel)
                 ));
             }
         }

@@ -242,11 +242,6 @@ fn refused_descriptions_of_formats_say_why() {
         &format!("format = 'harmony'\n{}", channel("in_file_name = 'b'")),
         &["'in_file_name'"],
     );
-    let twice = channel("").replace("'a'", "'b'") + &channel("original_name = 'b'");
-    refused(
-        &format!("format = 'harmony'\n{twice}"),
-        &["'b' and 'a' are both 'b'"],
-    );
     refused(
         &format!("{}[pattern]\npath = 'x'", channel("original_name = 'b'"))
             .replace("path = 'x'", "path = '(?<plate>x)(?<well>y)'"),

@@ -12,8 +12,8 @@ use morphospace_screen::simulator::{
     SimulatorConfig, draw_site, simulate,
 };
 use morphospace_screen::{
-    InspectDepth, OmeZarrScreen, PackConfig, PerturbationKind, Pixels, Screen, decode_npy, inspect,
-    open_screen, pack,
+    InspectDepth, OmeZarrScreen, PackConfig, PerturbationKind, Pixels, QualityFlag, Screen,
+    ScreenFormat, decode_npy, inspect, open_screen, pack,
 };
 
 /// A layout's preset in small.
@@ -378,5 +378,41 @@ fn a_stopped_simulation_is_no_screen() {
         };
         simulate(&planned, folder.path(), &sabotage).expect_err("sabotaged");
         assert!(open_screen(folder.path(), None).is_err(), "{layout}");
+    }
+}
+
+#[test]
+fn jump_is_described_as_a_screen_of_six_channels() {
+    let (folder, _, jump) = simulated(&SimulatorConfig {
+        num_sites: 1,
+        ..small(ScreenLayout::Jump)
+    });
+    let description =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/screens/jump_as_rxrx1.toml");
+    let format = ScreenFormat::Described(description);
+    let screen = open_screen(folder.path(), Some(&format)).expect("opens");
+    check_screen(&*screen).expect("conforms");
+    let stains = |screen: &dyn Screen| -> Vec<String> {
+        let channels = screen.channels().iter();
+        channels.map(|channel| channel.stain.to_string()).collect()
+    };
+    assert_eq!(stains(&*jump), ["DNA", "ER", "RNA", "AGP", "Mito"]);
+    assert_eq!(
+        stains(&*screen),
+        ["DNA", "ER", "Actin", "RNA", "Mito", "Golgi"]
+    );
+    assert_eq!(screen.sites()[0].well.label(), jump.sites()[0].well.label());
+    let quality = inspect(&*screen, InspectDepth::Quality).quality;
+    let findings = quality.expect("of that depth").findings;
+    assert!(
+        findings
+            .get(&QualityFlag::Duplicate)
+            .is_none_or(Vec::is_empty)
+    );
+    for (channel, original) in [0, 1, 3, 2, 4, 3].into_iter().enumerate() {
+        assert_eq!(
+            screen.read_plane(0, channel).expect("whole"),
+            jump.read_plane(0, original).expect("whole")
+        );
     }
 }
