@@ -1,12 +1,15 @@
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use morphospace_core::{
     Channel, ControlRole, Perturbation, PlateKey, Provenance, Site, SiteKey, Stain, Well,
+    WellAddress,
 };
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::{
     Manifest, Rxrx1Screen, Screen, open_screen, read_manifest, write_manifest,
 };
+use proptest::prelude::*;
 
 use crate::support::{assert_names, message, write, write_rxrx1_site};
 
@@ -157,4 +160,109 @@ fn other_files_are_refused() {
     let error = message(read_manifest(&folder.path().join("gone.parquet")));
     assert_names(&error, &["cannot read", "gone.parquet"]);
     assert!(open_screen(&folder.path().join("manifest.parquet"), None).is_err());
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[A-Za-z0-9_-]{1,8}",
+        "\\PC{1,6}",
+        Just("a,\"b\"\n".to_owned())
+    ]
+}
+
+fn perturbations() -> impl Strategy<Value = Perturbation> {
+    let (name, gene) = (text(), prop::option::of(text()));
+    prop_oneof![
+        (name, gene).prop_map(|(name, gene)| Perturbation::Sirna { name, gene }),
+        (text(), text()).prop_map(|(guide, gene)| Perturbation::Crispr { guide, gene }),
+        (text(), text()).prop_map(|(reagent, gene)| Perturbation::Orf { reagent, gene }),
+        (text(), prop::option::of(0.0..1e6)).prop_map(|(name, concentration_micromolar)| {
+            Perturbation::Compound {
+                name,
+                concentration_micromolar,
+            }
+        }),
+    ]
+}
+
+/// What a row says beside its place: experiment, plate and well are drawn
+/// from few, so that sites share them.
+fn wells() -> impl Strategy<Value = Well> {
+    let plate = (prop::option::of("s[12]"), "b-[12]", "p[12]");
+    let address = (0usize..32, 0usize..48);
+    let role = prop::sample::select(vec![
+        ControlRole::Treatment,
+        ControlRole::NegativeControl,
+        ControlRole::PositiveControl,
+        ControlRole::Untreated,
+    ]);
+    let added = prop::collection::vec(perturbations(), 0..3);
+    let rest = (prop::option::of(text()), prop::option::of(text()), text());
+    (plate, address, role, added, rest).prop_map(
+        |((source, batch, plate), (row, column), control_role, perturbations, rest)| Well {
+            plate: PlateKey {
+                source,
+                ..PlateKey::new(batch, plate)
+            },
+            address: WellAddress::from_indices(row, column).expect("on the plate"),
+            original_address: rest.2,
+            perturbations,
+            background: rest.0,
+            control_role,
+            cell_type: rest.1,
+        },
+    )
+}
+
+fn manifests() -> impl Strategy<Value = Manifest> {
+    let site = (
+        any::<u32>(),
+        prop::option::of(any::<u32>()),
+        prop::option::of(any::<u32>()),
+        prop::collection::vec(prop::option::of(text()), 2),
+    );
+    let sites_of_well = (wells(), prop::collection::vec(site, 1..4));
+    prop::collection::vec(sites_of_well, 0..12).prop_map(|wells| {
+        let mut rows = BTreeMap::new();
+        let mut seen = HashSet::new();
+        for (well, sites) in wells {
+            if !seen.insert((well.plate.clone(), well.address)) {
+                continue;
+            }
+            let well = Arc::new(well);
+            for (number, z_index, time_index, paths) in sites {
+                let mut key = SiteKey::new(well.plate.clone(), well.address, number);
+                (key.z_index, key.time_index) = (z_index, time_index);
+                let site = Site {
+                    key: key.clone(),
+                    well: Arc::clone(&well),
+                };
+                rows.insert(key, (site, paths));
+            }
+        }
+        let (sites, paths) = rows.into_values().unzip();
+        Manifest {
+            channels: vec![
+                Channel::new("DNA", Stain::Dna),
+                Channel::new("w 2", Stain::Other("my dye".into())),
+            ],
+            sites,
+            paths,
+            quality: None,
+            provenance: None,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_manifest_comes_back_as_it_was(manifest in manifests()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("manifest.parquet");
+        write_manifest(&path, &manifest).expect("written");
+        let read = read_manifest(&path).expect("read");
+        prop_assert_eq!(&read, &manifest);
+    }
 }
