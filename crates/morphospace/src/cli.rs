@@ -302,7 +302,7 @@ pub(crate) struct IlluminationArgs {
     /// smoothing (median or gaussian), smoothing_filter_size_px
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Folder to write `{plate}/{plate}_Illum{channel}.npy` into
+    /// Folder to write `{plate}/{plate}_Illum{channel}.npy` into; experiment and plate make {plate}
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
 }

@@ -62,6 +62,7 @@ mod normalisation;
 mod npy;
 mod pack;
 mod parquet_file;
+mod plate_names;
 mod readers;
 pub mod sampler;
 mod screen;
@@ -97,6 +98,7 @@ pub use normalisation::{
 };
 pub use npy::{NpyArray, NpyError, NpyFloat, NpyValues, decode_npy, encode_npy};
 pub use pack::{PackConfig, PackError, PackReport, PackVerification, pack, verify_pack};
+pub use plate_names::plate_names;
 pub use readers::{
     Annotation, ChannelChoice, ChannelDescription, ControlRoleColumn, FileNamePattern, Index,
     IndexScreen, OmeZarrScreen, PerturbationColumns, PerturbationKind, Rxrx1Screen,

@@ -2,7 +2,9 @@ use std::fs;
 
 use anyhow::Context;
 use morphospace_core::{PlateKey, parse_config};
-use morphospace_screen::{Illumination, IlluminationOptions, NpyFloat, fit_illumination};
+use morphospace_screen::{
+    Illumination, IlluminationOptions, NpyFloat, fit_illumination, plate_names,
+};
 
 use crate::cli::IlluminationArgs;
 use crate::failure::{Failure, Outcome, Phase};
@@ -15,11 +17,14 @@ pub(crate) fn run(args: &IlluminationArgs) -> Result<Outcome, Failure> {
     let screen = super::open(&args.screen).or_refuse()?;
     let mut plates: Vec<&PlateKey> = screen.sites().iter().map(|site| &site.key.plate).collect();
     plates.dedup();
+    let names = plate_names(plates.iter().copied());
     let progress = Progress::new("illumination", "plates", plates.len());
     for (index, plate) in plates.iter().enumerate() {
         let functions = fit_illumination(&*screen, plate, &options).or_stop()?;
         for (function, channel) in functions.iter().zip(screen.channels()) {
-            let path = args.output.join(Illumination::gallery_path(plate, channel));
+            let path = args
+                .output
+                .join(Illumination::path_of(&names[plate], channel));
             let folder = path.parent().unwrap_or(&args.output);
             fs::create_dir_all(folder)
                 .with_context(|| format!("making folder '{}'", folder.display()))

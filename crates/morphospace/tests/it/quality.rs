@@ -185,3 +185,35 @@ fn tables_that_are_parquet_are_not_named_csv() {
         assert!(!folder.join(name).exists());
     }
 }
+
+#[test]
+fn illumination_is_fitted_per_plate_and_divided_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tiny_screen(folder);
+    let fit = ["illumination", "screen", "--output", "functions"];
+    let run = morphospace(folder, &fit).expect_status(0);
+    assert!(
+        run.stderr.contains("2 plates, 6 channels"),
+        "{}",
+        run.stderr
+    );
+    for path in [
+        "functions/HUVEC-01_1/HUVEC-01_1_Illumw1.npy",
+        "functions/HUVEC-02_1/HUVEC-02_1_Illumw6.npy",
+    ] {
+        assert!(folder.join(path).is_file(), "{path}");
+    }
+    let inspect = ["inspect", "screen", "--illumination", "functions"];
+    let run = morphospace(folder, &inspect).expect_status(0);
+    assert!(
+        run.stdout.contains("illumination is corrected"),
+        "{}",
+        run.stdout
+    );
+    fs::remove_dir_all(folder.join("functions/HUVEC-02_1")).unwrap();
+    let run = morphospace(folder, &inspect).expect_status(2);
+    for part in ["HUVEC-02 plate 1", "w1", "morphospace illumination"] {
+        assert!(run.stderr.contains(part), "no '{part}' in:\n{}", run.stderr);
+    }
+}

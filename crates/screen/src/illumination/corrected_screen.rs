@@ -1,14 +1,15 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use morphospace_core::{Channel, Site};
+use morphospace_core::{Channel, PlateKey, Site};
 
 use super::{Illumination, IlluminationError};
 use crate::ScreenError;
 use crate::error::ImageProblem;
+use crate::plate_names::plate_names;
 use crate::screen::{Plane, Screen};
 use crate::tiling::Tile;
 
@@ -29,7 +30,9 @@ pub enum IlluminationSource {
     /// The screen's own tables name them, as `LoadData` tables with
     /// illumination do.
     Screen,
-    /// A folder with [`Illumination::gallery_path`]s.
+    /// A folder with an [`Illumination::path_of`] each channel and plate. The
+    /// plate goes by its name in [`plate_names`], or, where no two plates of
+    /// the screen share it, by its barcode as in the Cell Painting Gallery.
     Folder(PathBuf),
 }
 
@@ -61,6 +64,8 @@ pub struct CorrectedScreen {
     screen: Box<dyn Screen>,
     source: IlluminationSource,
     notes: Vec<String>,
+    /// Of a folder: what each plate is called in it.
+    folders: HashMap<PlateKey, String>,
     /// Functions by their file, the one used last at the end.
     kept: Mutex<VecDeque<(String, LoadedFunction)>>,
 }
@@ -78,8 +83,13 @@ impl CorrectedScreen {
     ) -> Result<Self, IlluminationError> {
         let mut notes = screen.notes().to_vec();
         notes.push(format!("illumination is corrected (functions: {source})"));
+        let folders = match &source {
+            IlluminationSource::Screen => HashMap::new(),
+            IlluminationSource::Folder(folder) => folders_of_plates(&*screen, folder),
+        };
         let corrected = Self {
             screen,
+            folders,
             source,
             notes,
             kept: Mutex::default(),
@@ -120,7 +130,7 @@ impl CorrectedScreen {
             IlluminationSource::Folder(folder) => {
                 let plate = &self.screen.sites()[site_index].key.plate;
                 let channel = &self.screen.channels()[channel_index];
-                let path = folder.join(Illumination::gallery_path(plate, channel));
+                let path = folder.join(Illumination::path_of(&self.folders[plate], channel));
                 Some(path.display().to_string())
             }
         }
@@ -192,6 +202,25 @@ impl CorrectedScreen {
             self.image_error(site_index, channel_index, problem)
         })
     }
+}
+
+/// Of two folders that a plate's functions may lie in, the one that is there.
+fn folders_of_plates(screen: &dyn Screen, folder: &Path) -> HashMap<PlateKey, String> {
+    let names = plate_names(screen.sites().iter().map(|site| &site.key.plate));
+    let mut num_of_barcode: HashMap<&str, usize> = HashMap::new();
+    for key in names.keys() {
+        *num_of_barcode.entry(&key.plate).or_default() += 1;
+    }
+    let chosen = |(key, name): (&&PlateKey, &String)| {
+        let is_known_by_barcode =
+            num_of_barcode[&*key.plate] == 1 && folder.join(&key.plate).is_dir();
+        let name = match !folder.join(name).is_dir() && is_known_by_barcode {
+            true => &key.plate,
+            false => name,
+        };
+        (PlateKey::clone(key), name.clone())
+    };
+    names.iter().map(chosen).collect()
 }
 
 impl Screen for CorrectedScreen {

@@ -19,6 +19,7 @@ pub use error::IlluminationError;
 pub use smoothing::IlluminationSmoothing;
 
 use crate::npy::{NpyFloat, decode_npy, write_npy};
+use crate::plate_names::safe_in_file_names;
 use crate::screen::{Pixels, Plane, Screen};
 use crate::tiling::Tile;
 
@@ -348,20 +349,19 @@ impl Illumination {
         })
     }
 
-    /// Where the Cell Painting Gallery keeps a function below a batch's
-    /// `illum` folder: `{plate}/{plate}_Illum{channel}.npy`.
+    /// Where a function lies below a folder of them: `{plate}/{plate}_Illum{channel}.npy`,
+    /// as below a batch's `illum` in the Cell Painting Gallery.
     ///
     /// ```
-    /// use morphospace_core::{Channel, PlateKey, Stain};
+    /// use morphospace_core::{Channel, Stain};
     /// use morphospace_screen::Illumination;
     ///
-    /// let plate = PlateKey::new("2020_11_04_CPJUMP1", "BR00116991");
-    /// let path = Illumination::gallery_path(&plate, &Channel::new("OrigDNA", Stain::Dna));
+    /// let path = Illumination::path_of("BR00116991", &Channel::new("OrigDNA", Stain::Dna));
     /// assert_eq!(path.to_string_lossy(), "BR00116991/BR00116991_IllumDNA.npy");
     /// ```
-    pub fn gallery_path(plate: &PlateKey, channel: &Channel) -> PathBuf {
-        let plate = &plate.plate;
+    pub fn path_of(plate_name: &str, channel: &Channel) -> PathBuf {
         let channel = channel.name.strip_prefix("Orig").unwrap_or(&channel.name);
-        PathBuf::from(plate).join(format!("{plate}_Illum{channel}.npy"))
+        let channel = safe_in_file_names(channel);
+        PathBuf::from(plate_name).join(format!("{plate_name}_Illum{channel}.npy"))
     }
 }

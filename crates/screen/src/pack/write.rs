@@ -11,6 +11,7 @@ use super::attributes::{image_group, plate_group, row_group, well_group, well_pa
 use super::config::{PackConfig, PackError};
 use super::site_array::SiteArray;
 use crate::error::ImageProblem;
+use crate::plate_names::plate_names;
 use crate::readers::OmeZarrScreen;
 use crate::screen::{Plane, Screen};
 use crate::site_list::site_key_text;
@@ -152,40 +153,12 @@ fn claim(screen: &dyn Screen, output: &Path) -> Result<(), PackError> {
     write_json(&path, &json)
 }
 
-/// A folder for each plate: its name, and a number where two would share one.
+/// A folder for each plate.
 fn plate_folders(screen: &dyn Screen) -> HashMap<PlateKey, String> {
-    let keys: BTreeSet<&PlateKey> = screen.sites().iter().map(|site| &site.key.plate).collect();
-    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    let mut folders = HashMap::new();
-    for key in keys {
-        let parts = [
-            key.source.as_deref().unwrap_or_default(),
-            key.experiment.as_str(),
-            &key.plate,
-        ];
-        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let safe = |c: char| {
-            if c.is_ascii_alphanumeric() || "-.".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        };
-        let name: String = parts
-            .iter()
-            .map(|part| part.chars().map(safe).collect::<String>())
-            .collect::<Vec<_>>()
-            .join("_");
-        // Case does not tell folders apart everywhere.
-        let count = taken.entry(name.to_ascii_lowercase()).or_default();
-        *count += 1;
-        let name = match *count {
-            1 => format!("{name}.zarr"),
-            count => format!("{name}_{count}.zarr"),
-        };
-        folders.insert(key.clone(), name);
-    }
-    folders
+    plate_names(screen.sites().iter().map(|site| &site.key.plate))
+        .into_iter()
+        .map(|(key, name)| (key.clone(), format!("{name}.zarr")))
+        .collect()
 }
 
 /// Name of a site's folder in its well: `1`, or `1z0t2` in a stack.

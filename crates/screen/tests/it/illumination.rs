@@ -261,7 +261,7 @@ fn a_corrected_screen_divides_by_its_plates_functions() {
     let parts = [
         "batch-1 plate B",
         "OrigDNA (DNA)",
-        "B_IllumDNA.npy",
+        "batch-1_B_IllumDNA.npy",
         "hint:",
     ];
     assert_names(&message(missing), &parts);
@@ -285,4 +285,45 @@ fn a_corrected_screen_divides_by_its_plates_functions() {
     let square = corrected.read_region(1, 0, region).expect("inside");
     assert_eq!(square.values(), [20; 4]);
     assert!(corrected.notes()[0].contains("illumination is corrected"));
+}
+
+/// RxRx1's plates are 1 to 4 in every experiment.
+#[test]
+fn plates_of_one_number_have_functions_of_their_own() {
+    let mut screen = MemoryScreen::new(vec![Channel::new("w1", Stain::Dna)]);
+    for batch in ["HUVEC-01", "HUVEC-02"] {
+        let plate = PlateKey::new(batch, "1");
+        let image = Some(plane(2, 2, |_, _| 40));
+        screen.add(&plate, "B02", 1, ControlRole::Untreated, vec![image]);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, factor: f64| {
+        let function = Illumination {
+            width: 2,
+            height: 2,
+            values: vec![factor; 4],
+        };
+        let path = folder
+            .path()
+            .join(Illumination::path_of(name, &screen.channels[0]));
+        std::fs::create_dir_all(path.parent().expect("a plate's folder")).expect("a folder");
+        function.save(&path, NpyFloat::F64).expect("written");
+    };
+    let shared = || {
+        Box::new(MemoryScreen {
+            channels: screen.channels.clone(),
+            sites: screen.sites.clone(),
+            planes: screen.planes.clone(),
+        })
+    };
+    let source = IlluminationSource::Folder(folder.path().to_owned());
+    // Which of the two this is of cannot be said.
+    write("1", 1.0);
+    let unknown = CorrectedScreen::new(shared(), source.clone()).map(|_| ());
+    assert_names(&message(unknown), &["HUVEC-01_1_Illumw1.npy"]);
+    write("HUVEC-01_1", 1.0);
+    write("HUVEC-02_1", 2.0);
+    let corrected = CorrectedScreen::new(shared(), source).expect("both are there");
+    let values = |site| corrected.read_plane(site, 0).expect("whole").values();
+    assert_eq!((values(0), values(1)), (vec![40; 4], vec![20; 4]));
 }
