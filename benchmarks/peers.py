@@ -4,13 +4,12 @@ Each peer does what the Rust benchmark of the same name does, on data of the
 same shape, and prints the best of some repetitions:
 
     python -m venv venv && venv/bin/pip install -r benchmarks/requirements.txt
-    venv/bin/python benchmarks/peers.py decode vit tvn recall
+    venv/bin/python benchmarks/peers.py vit tvn recall
 
 The methods of TVN and recall are EFAAR's (recursionpharma/EFAAR_benchmarking),
 written down again with the same libraries.
 """
 
-import io
 import sys
 import time
 
@@ -25,33 +24,6 @@ def best_of(repeats, work):
         work()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def decode():
-    """Six 512 x 512 PNGs to standardised 256-pixel tiles: Pillow and NumPy, one thread."""
-    from PIL import Image
-
-    rng = np.random.default_rng(11)
-    y, x = np.mgrid[0:512, 0:512]
-    blobs = np.sin(x / 17) * np.cos(y / 23) + np.sin(x / 61 + y / 41)
-    files = []
-    for _ in range(6):
-        levels = np.clip(40 + 25 * blobs + rng.integers(0, 17, (512, 512)), 0, 255)
-        file = io.BytesIO()
-        Image.fromarray(levels.astype(np.uint8)).save(file, "PNG")
-        files.append(file.getvalue())
-
-    def work():
-        site = np.stack([np.asarray(Image.open(io.BytesIO(file))) for file in files])
-        for top in (0, 256):
-            for left in (0, 256):
-                tile = site[:, top : top + 256, left : left + 256].astype(np.float32) / 255
-                mean = tile.mean((1, 2), keepdims=True)
-                variance = tile.var((1, 2), keepdims=True)
-                (tile - mean) / np.sqrt(variance + 1e-5)
-
-    seconds = best_of(30, work)
-    print(f"decode and standardise: {1 / seconds:.1f} sites/s (Pillow, NumPy)")
 
 
 def vit():
@@ -137,7 +109,7 @@ def recall():
     print(f"recall: {best_of(2, work):.2f} s (pandas, scikit-learn)")
 
 
-PEERS = {"decode": decode, "vit": vit, "tvn": tvn, "recall": recall}
+PEERS = {"vit": vit, "tvn": tvn, "recall": recall}
 
 if __name__ == "__main__":
     unknown = [name for name in sys.argv[1:] if name not in PEERS]

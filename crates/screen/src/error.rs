@@ -187,9 +187,11 @@ pub enum ScreenError {
         known: Vec<String>,
     },
     /// A channel that is wanted is not there, or could be several.
-    #[error("{}", channel_mapping(wanted, candidates, available, near.as_deref()))]
+    #[error("{}", channel_mapping(stain, wanted, candidates, available, near.as_deref()))]
     ChannelMapping {
-        /// What was asked for.
+        /// The stain that a network or a person wants.
+        stain: String,
+        /// The channel that is to serve as it, by name or stain.
         wanted: String,
         /// The channels it could mean.
         candidates: Vec<String>,
@@ -236,6 +238,7 @@ fn meant(near: Option<&str>) -> String {
 }
 
 fn channel_mapping(
+    stain: &str,
     wanted: &str,
     candidates: &[String],
     available: &[String],
@@ -245,13 +248,13 @@ fn channel_mapping(
     if candidates.is_empty() {
         format!(
             "the screen has no channel '{wanted}'{} (it has: {available})\nhint: say which channel \
-             serves, as in --channels {wanted}=NAME",
+             serves, as in --channels {stain}=NAME",
             meant(near)
         )
     } else {
         format!(
             "channel '{wanted}' could be {} (the screen has: {available})\nhint: choose one by \
-             name, as in --channels {wanted}=NAME",
+             name, as in --channels {stain}=NAME",
             candidates.join(" or ")
         )
     }

@@ -134,7 +134,8 @@ fn unclear(available: &[Channel], choice: &ChannelChoice, found: &[usize]) -> Sc
         .flat_map(|channel| [channel.name.as_str(), channel.stain.as_str()])
         .collect();
     ScreenError::ChannelMapping {
-        wanted: choice.to_string(),
+        stain: choice.stain.to_string(),
+        wanted: choice.source.clone(),
         candidates: found
             .iter()
             .map(|&index| shown(&available[index]))
@@ -166,7 +167,14 @@ mod tests {
         let error = choose_channels(&jump, &choices("DNA,Actin")).expect_err("no actin");
         let text = error.to_string();
         assert!(text.contains("Actin") && text.contains("AGP"), "{text}");
-        assert!(text.contains("hint:"), "{text}");
+        assert!(text.contains("--channels Actin=NAME"), "{text}");
+        let error = choose_channels(&jump, &choices("Actin=AGB")).expect_err("no AGB");
+        let text = error.to_string();
+        assert!(
+            text.contains("no channel 'AGB' (did you mean 'AGP'?)"),
+            "{text}"
+        );
+        assert!(text.contains("--channels Actin=NAME"), "{text}");
     }
 
     #[test]
