@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use morphospace_core::{Channel, ConfigError, InvalidWellAddress, SiteKey};
+use morphospace_core::{Channel, ConfigError, InvalidWellAddress, SiteKey, Stain};
 
 use crate::decode::DecodeError;
 use crate::store::StoreError;
@@ -187,12 +187,12 @@ pub enum ScreenError {
         known: Vec<String>,
     },
     /// A channel that is wanted is not there, or could be several.
-    #[error("{}", channel_mapping(stain, wanted, candidates, available, near.as_deref()))]
+    #[error("{}", channel_mapping(stain.as_str(), wanted, candidates, available, near.as_deref()))]
     ChannelMapping {
         /// The stain that a network or a person wants.
-        stain: String,
+        stain: Stain,
         /// The channel that is to serve as it, by name or stain.
-        wanted: String,
+        wanted: Box<str>,
         /// The channels it could mean.
         candidates: Vec<String>,
         /// The channels of the screen.

@@ -134,8 +134,8 @@ fn unclear(available: &[Channel], choice: &ChannelChoice, found: &[usize]) -> Sc
         .flat_map(|channel| [channel.name.as_str(), channel.stain.as_str()])
         .collect();
     ScreenError::ChannelMapping {
-        stain: choice.stain.to_string(),
-        wanted: choice.source.clone(),
+        stain: choice.stain.clone(),
+        wanted: choice.source.as_str().into(),
         candidates: found
             .iter()
             .map(|&index| shown(&available[index]))
