@@ -146,6 +146,21 @@ impl ParquetFile {
     }
 }
 
+pub(crate) fn missing_column(table: &str, batch: &RecordBatch, name: &str) -> ScreenError {
+    let schema = batch.schema();
+    let available: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    ScreenError::MissingColumn {
+        table: table.to_owned(),
+        column: name.to_owned(),
+        near: suggestion(name, available.iter().map(String::as_str)).map(str::to_owned),
+        available,
+    }
+}
+
 /// A column of a record batch as the type that is needed.
 pub(crate) fn batch_column(
     table: &str,
@@ -153,20 +168,9 @@ pub(crate) fn batch_column(
     name: &str,
     data_type: &DataType,
 ) -> Result<ArrayRef, ScreenError> {
-    let column = batch.column_by_name(name).ok_or_else(|| {
-        let schema = batch.schema();
-        let available: Vec<String> = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
-        ScreenError::MissingColumn {
-            table: table.to_owned(),
-            column: name.to_owned(),
-            near: suggestion(name, available.iter().map(String::as_str)).map(str::to_owned),
-            available,
-        }
-    })?;
+    let column = batch
+        .column_by_name(name)
+        .ok_or_else(|| missing_column(table, batch, name))?;
     cast(column, data_type).map_err(|error| ScreenError::InvalidTable {
         table: table.to_owned(),
         message: format!("column '{name}': {error}"),

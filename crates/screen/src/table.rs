@@ -3,7 +3,7 @@ use std::io::Read;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use csv::{ByteRecord, StringRecord};
 use flate2::read::MultiGzDecoder;
-use morphospace_core::{excerpt, suggestion};
+use morphospace_core::{WellAddress, excerpt, suggestion};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ScreenError;
@@ -165,6 +165,16 @@ impl Table {
             );
             self.invalid(row, column, &message)
         })
+    }
+
+    /// The address of a well.
+    pub(crate) fn well(&self, row: usize, column: ColumnIndex) -> Result<WellAddress, ScreenError> {
+        self.require(row, column)?
+            .parse()
+            .map_err(|source| ScreenError::UnknownWell {
+                place: self.place(row),
+                source,
+            })
     }
 
     /// A dose in micromolar; `None` where there is nothing.

@@ -908,13 +908,7 @@ impl JoinedRows {
             for (key, &column) in joined.keys.iter().zip(&columns) {
                 let text = table.require(row, column)?;
                 let value = match key.as_str() {
-                    "well" => text
-                        .parse::<WellAddress>()
-                        .map_err(|source| ScreenError::UnknownWell {
-                            place: table.place(row),
-                            source,
-                        })?
-                        .to_string(),
+                    "well" => table.well(row, column)?.to_string(),
                     "experiment" => experiment_key(&Experiment::new(text)),
                     "plate" | "layout" => plain_number(text),
                     _ => text.to_owned(),

@@ -292,12 +292,7 @@ impl ListedImages<'_> {
                 |column: Option<ColumnIndex>| column.and_then(|column| table.get(row, column));
             let plate = table.require(row, plate)?;
             let original_address = table.require(row, well)?;
-            let address = original_address
-                .parse()
-                .map_err(|source| ScreenError::UnknownWell {
-                    place: table.place(row),
-                    source,
-                })?;
+            let address = table.well(row, well)?;
             let site = match site {
                 Some(column) => table.number(row, column)?,
                 None => 1,

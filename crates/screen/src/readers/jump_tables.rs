@@ -161,14 +161,7 @@ impl JumpTables {
             if !plates.contains(plate) {
                 continue;
             }
-            let address =
-                table
-                    .require(row, well)?
-                    .parse()
-                    .map_err(|source| ScreenError::UnknownWell {
-                        place: table.place(row),
-                        source,
-                    })?;
+            let address = table.well(row, well)?;
             let source = match names_sources {
                 true => table.require(row, source)?.to_owned(),
                 false => String::new(),

@@ -46,12 +46,7 @@ pub(super) fn read_sites(store: &SharedStore) -> Result<Vec<Site>, ScreenError> 
         for row in 0..table.num_rows() {
             let plate = PlateKey::new(table.require(row, experiment)?, table.require(row, plate)?);
             let original_address = table.require(row, well)?;
-            let address = original_address
-                .parse()
-                .map_err(|source| ScreenError::UnknownWell {
-                    place: table.place(row),
-                    source,
-                })?;
+            let address = table.well(row, well)?;
             let role = match well_type {
                 None => ControlRole::Treatment,
                 Some(column) => table.require(row, column)?.parse().map_err(

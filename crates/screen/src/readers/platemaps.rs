@@ -212,12 +212,7 @@ impl Layout {
         let position = table.column("well_position")?;
         let mut rows = HashMap::new();
         for row in 0..table.num_rows() {
-            let address = table.require(row, position)?.parse().map_err(|source| {
-                ScreenError::UnknownWell {
-                    place: table.place(row),
-                    source,
-                }
-            })?;
+            let address = table.well(row, position)?;
             if rows.insert(address, row).is_some() {
                 return Err(table.invalid(row, position, "the well occurs twice"));
             }

@@ -298,12 +298,7 @@ pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
     for row in 0..table.num_rows() {
         let plate_key = PlateKey::new(table.require(row, experiment)?, table.require(row, plate)?);
         let original_address = table.require(row, well)?;
-        let address = original_address
-            .parse()
-            .map_err(|source| ScreenError::UnknownWell {
-                place: table.place(row),
-                source,
-            })?;
+        let address = table.well(row, well)?;
         let number = table.number(row, site)?;
         let (control_role, perturbations) = labels.read(table, row)?;
         let cell_type = labels

@@ -116,12 +116,7 @@ pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
         let plate_number = table.number(row, plate)?;
         let key = PlateKey::new(table.require(row, experiment)?, plate_number.to_string());
         let original_address = table.require(row, address)?;
-        let address = original_address
-            .parse()
-            .map_err(|source| ScreenError::UnknownWell {
-                place: table.place(row),
-                source,
-            })?;
+        let address = table.well(row, address)?;
         let (control_role, perturbation) = labels.read(table, row)?;
         let described = Well {
             plate: key.clone(),

@@ -8,7 +8,7 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema};
-use morphospace_core::{Provenance, Site, suggestion, write_atomically};
+use morphospace_core::{Provenance, Site, write_atomically};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -19,6 +19,7 @@ use parquet::file::properties::WriterProperties;
 use super::error::SplitError;
 use super::part::Part;
 use crate::ScreenError;
+use crate::parquet_file::missing_column;
 use crate::site_list::site_key_text;
 
 /// Key of the provenance in a Parquet file's metadata.
@@ -248,20 +249,5 @@ impl Columns {
 
     fn fold(&self, row: usize) -> Option<u32> {
         self.folds.is_valid(row).then(|| self.folds.value(row))
-    }
-}
-
-fn missing_column(table: &str, batch: &RecordBatch, name: &str) -> ScreenError {
-    let schema = batch.schema();
-    let available: Vec<String> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
-    ScreenError::MissingColumn {
-        table: table.to_owned(),
-        column: name.to_owned(),
-        near: suggestion(name, available.iter().map(String::as_str)).map(str::to_owned),
-        available,
     }
 }
