@@ -22,6 +22,7 @@ mod rxrx3_core;
 pub(crate) mod screen_description;
 mod selected;
 mod wilds;
+mod zarr_array;
 
 pub use channel_choice::{ChannelChoice, UnknownChannelChoice, choose_channels, with_stains};
 pub use harmony::open_harmony;

@@ -10,19 +10,17 @@ use morphospace_core::{
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
-use zarrs::array::{Array, ArraySubset, CodecOptions, data_type};
 
+use super::zarr_array::{ZarrArray, damaged};
 use crate::decode::{DecodeError, MAX_NUM_PIXELS};
 use crate::error::ImageProblem;
 use crate::manifest::read_manifest_in;
 use crate::pack::packed_notes;
-use crate::screen::{Pixels, Plane, Screen};
+use crate::screen::{Plane, Screen};
 use crate::site_list::{Wells, name_of, sorted_unique};
-use crate::store::{SharedStore, ZarrFiles, joined, open_store};
+use crate::store::{SharedStore, joined, open_store};
 use crate::tiling::Tile;
 use crate::{Manifest, ScreenError};
-
-type ZarrArray = Array<ZarrFiles>;
 
 /// Arrays whose description is kept; opening one reads a small file.
 const MAX_OPEN_ARRAYS: usize = 4_096;
@@ -292,7 +290,7 @@ impl OmeZarrScreen {
         if let Some(array) = lock().get(path) {
             return Ok(Arc::clone(array));
         }
-        let array = Arc::new(open_array(&self.store, path)?);
+        let array = Arc::new(ZarrArray::open(&self.store, path)?);
         let mut arrays = lock();
         if arrays.len() >= MAX_OPEN_ARRAYS {
             arrays.clear();
@@ -333,26 +331,19 @@ impl OmeZarrScreen {
         if !self.has_chunk(&array, &ranges)? {
             return Err(ImageProblem::Missing);
         }
-        retrieve(
-            &array,
-            &ranges,
-            region.map_or((width, height), |t| (t.crop_px, t.crop_px)),
-        )
-        .map_err(ImageProblem::Undecodable)
+        let (width, height) = region.map_or((width, height), |t| (t.crop_px, t.crop_px));
+        let pixels = array.read(&ranges).map_err(ImageProblem::Undecodable)?;
+        Ok(Plane {
+            width,
+            height,
+            pixels,
+        })
     }
 
     /// Whether the first chunk of a region is stored: Zarr leaves out chunks
     /// that hold nothing, and reads lost ones as zeros.
     fn has_chunk(&self, array: &ZarrArray, ranges: &[Range<u64>]) -> Result<bool, ImageProblem> {
-        let starts: Vec<u64> = ranges.iter().map(|range| range.start).collect();
-        let chunk = array
-            .chunk_grid()
-            .chunk_indices(&starts)
-            .ok()
-            .flatten()
-            .ok_or_else(|| ImageProblem::Undecodable(damaged("its chunks have no size")))?;
-        let key = array.chunk_key(&chunk);
-        Ok(self.store.len(key.as_str())?.is_some())
+        Ok(self.store.len(&array.file_of(ranges)?)?.is_some())
     }
 }
 
@@ -453,39 +444,6 @@ impl Screen for OmeZarrScreen {
     }
 }
 
-fn damaged(message: impl Into<String>) -> DecodeError {
-    DecodeError::Damaged {
-        format: "Zarr",
-        message: message.into(),
-    }
-}
-
-fn open_array(store: &SharedStore, path: &str) -> Result<ZarrArray, ImageProblem> {
-    let is_there = ["zarr.json", ".zarray"]
-        .iter()
-        .any(|file| store.is_present(&joined(path, file)));
-    if !is_there {
-        return Err(ImageProblem::Missing);
-    }
-    let files = Arc::new(ZarrFiles(SharedStore::clone(store)));
-    let array = Array::open(files, &format!("/{path}"))
-        .map_err(|error| ImageProblem::Undecodable(damaged(error.to_string())))?;
-    // A forged chunk size would claim memory before a byte is read.
-    let chunk: u64 = array
-        .chunk_shape(&vec![0; array.shape().len()])
-        .map(|shape| {
-            shape
-                .iter()
-                .fold(1u64, |size, side| size.saturating_mul(side.get()))
-        })
-        .map_err(|error| ImageProblem::Undecodable(damaged(error.to_string())))?;
-    if chunk > MAX_NUM_PIXELS as u64 * 8 {
-        let message = format!("its chunks have {chunk} pixels");
-        return Err(ImageProblem::Undecodable(damaged(message)));
-    }
-    Ok(array)
-}
-
 /// Refuses an array that is the image of two sites.
 fn check_unshared<'a>(
     store: &SharedStore,
@@ -515,40 +473,6 @@ fn size(array: &ZarrArray, axes: Axes) -> Result<(usize, usize), ImageProblem> {
         }));
     }
     Ok((width, height))
-}
-
-fn retrieve(
-    array: &ZarrArray,
-    ranges: &[Range<u64>],
-    (width, height): (usize, usize),
-) -> Result<Plane, DecodeError> {
-    let subset = ArraySubset::new_with_ranges(ranges);
-    // Sites are read in parallel; within one there is nothing to gain.
-    let options = CodecOptions::default().with_concurrent_target(1);
-    let failed = |error: zarrs::array::ArrayError| damaged(error.to_string());
-    let pixels = if *array.data_type() == data_type::uint8() {
-        Pixels::U8(
-            array
-                .retrieve_array_subset_opt(&subset, &options)
-                .map_err(failed)?,
-        )
-    } else if *array.data_type() == data_type::uint16() {
-        Pixels::U16(
-            array
-                .retrieve_array_subset_opt(&subset, &options)
-                .map_err(failed)?,
-        )
-    } else {
-        return Err(DecodeError::Unsupported {
-            format: "Zarr",
-            found: format!("values of type {:?}", array.data_type()),
-        });
-    };
-    Ok(Plane {
-        width,
-        height,
-        pixels,
-    })
 }
 
 /// The `ome` attributes of a group: in `zarr.json` (0.5) or `.zattrs` (0.4).
@@ -685,7 +609,7 @@ fn field(
         x: position("x").ok_or_else(|| invalid("it has no axis 'x'".to_owned()))?,
     };
     let path = joined(&group, &level.path);
-    let shape = match open_array(store, &path) {
+    let shape = match ZarrArray::open(store, &path) {
         Ok(array) if array.shape().len() == first.axes.len() => array.shape().to_vec(),
         Ok(array) => {
             return Err(invalid(format!(
