@@ -170,9 +170,9 @@ pub fn embed(
         .collect();
     let wall = started.elapsed().as_secs_f64();
     Ok(Embedded {
-        profiles: means
-            .into_profiles(names)?
-            .with_provenance(provenance(config).with_setting("num_sites_of_16_bit", num_rescaled)),
+        profiles: means.into_profiles(names)?.with_provenance(
+            provenance(screen, config).with_setting("num_sites_of_16_bit", num_rescaled),
+        ),
         skipped,
         filled,
         num_tiles,
@@ -213,8 +213,9 @@ fn check(
         })
 }
 
-fn provenance(config: &EmbedConfig) -> Provenance {
-    Provenance::new("embed")
+fn provenance(screen: &dyn Screen, config: &EmbedConfig) -> Provenance {
+    screen
+        .provenance("embed")
         .with_setting("crop_px", config.tiling.crop_px)
         .with_setting("edge", config.tiling.edge.as_str())
         .with_setting("tiles", config.tiling.selection.as_str())

@@ -28,7 +28,8 @@ pub enum EmbedError {
     #[error(
         "{one} and {other} are different z-planes or time points of one well, whose profile \
          would be their mean\n\
-         hint: let the screen's index or file-name pattern take in a single one"
+         hint: --z max, focus or an index makes one image of a stack, --timepoint 0 takes one time \
+         point"
     )]
     MixedPlanes {
         /// A site.

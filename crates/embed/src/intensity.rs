@@ -1,7 +1,6 @@
-use morphospace_core::Provenance;
 use morphospace_profiles::Profiles;
 use morphospace_screen::{
-    IntensityStatistics, OnIncomplete, ReadSite, Screen, SkippedSite, read_site,
+    IntensityStatistics, OnIncomplete, Plane, ReadSite, Screen, SiteImage, SkippedSite, read_site,
 };
 use rayon::prelude::*;
 
@@ -17,7 +16,9 @@ const CHUNK: usize = 64;
 /// embedding has to beat. Kraus et al. 2023 use "30 intensity features"
 /// without listing them; five statistics of six channels are thirty.
 ///
-/// Features are named `feature_{channel}_{statistic}`.
+/// Features are named `feature_{channel}_{statistic}`. 16-bit pixels are
+/// divided by 257, as networks take them; the provenance says of how many
+/// sites.
 ///
 /// # Errors
 /// As [`embed`](crate::embed); nothing is standardised or cut into tiles.
@@ -30,27 +31,25 @@ pub fn intensity_profiles(
     let mut means = WellMeans::new(channels.len() * IntensityStatistics::NAMES.len());
     let mut skipped = Vec::new();
     let mut num_sites_used = 0;
+    let mut num_sites_of_16_bit = 0;
     let num_sites = screen.sites().len();
     for first in (0..num_sites).step_by(CHUNK) {
         let sites: Vec<_> = (first..(first + CHUNK).min(num_sites))
             .into_par_iter()
             .map(|site_index| {
                 let values = match read_site(screen, site_index, on_incomplete)? {
-                    ReadSite::Image(image) => Ok(image
-                        .planes()
-                        .iter()
-                        .flat_map(|plane| IntensityStatistics::of(&plane.pixels).to_array())
-                        .collect()),
+                    ReadSite::Image(image) => Ok(intensities(&image)),
                     ReadSite::Skipped(site) => Err(site),
                 };
                 Ok((site_index, values))
             })
-            .collect::<Result<Vec<(usize, Result<Vec<f64>, SkippedSite>)>, EmbedError>>()?;
+            .collect::<Result<Vec<(usize, Result<Intensities, SkippedSite>)>, EmbedError>>()?;
         for (site_index, values) in sites {
             match values {
-                Ok(values) => {
+                Ok(Intensities { values, is_deep }) => {
                     means.add(screen, site_index, values);
                     num_sites_used += 1;
+                    num_sites_of_16_bit += usize::from(is_deep);
                 }
                 Err(site) => skipped.push(site),
             }
@@ -72,8 +71,29 @@ pub fn intensity_profiles(
         })
         .collect();
     let profiles = means.into_profiles(names)?;
-    Ok((
-        profiles.with_provenance(Provenance::new("intensity")),
-        skipped,
-    ))
+    let provenance = screen
+        .provenance("intensity")
+        .with_setting("num_sites_of_16_bit", num_sites_of_16_bit);
+    Ok((profiles.with_provenance(provenance), skipped))
+}
+
+/// The statistics of a site, on the scale of 8-bit images.
+struct Intensities {
+    values: Vec<f64>,
+    is_deep: bool,
+}
+
+fn intensities(image: &SiteImage) -> Intensities {
+    let of_plane = |plane: &Plane| {
+        let scale = match plane.is_rescaled_to_8_bit_range() {
+            true => 1.0 / 257.0,
+            false => 1.0,
+        };
+        let statistics = IntensityStatistics::of(&plane.pixels).to_array();
+        statistics.map(|value| value * scale)
+    };
+    Intensities {
+        values: image.planes().iter().flat_map(of_plane).collect(),
+        is_deep: image.is_rescaled_to_8_bit_range(),
+    }
 }

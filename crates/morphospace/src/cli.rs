@@ -7,7 +7,7 @@ use morphospace::device::DeviceChoice;
 use morphospace_map::AlignMethod;
 use morphospace_models::Pooling;
 use morphospace_profiles::Schema;
-use morphospace_screen::split::SplitLevel;
+use morphospace_screen::split::{Part, SplitLevel};
 use morphospace_screen::{
     ChannelChoice, ControlImages, EdgePolicy, IlluminationSource, LoaderOptions,
     NormalisationScheme, OnIncomplete, ScreenFormat, TileSelection, ZSelection,
@@ -125,6 +125,12 @@ pub(crate) struct ScreenArgs {
     /// The time point to use, by index
     #[arg(long, value_name = "INDEX")]
     pub(crate) timepoint: Option<u32>,
+    /// A table of `split`: use only the sites of one of its parts
+    #[arg(long, value_name = "PARQUET", requires = "part")]
+    pub(crate) split: Option<PathBuf>,
+    /// The part of --split: train, validation or test
+    #[arg(long, value_name = "PART", requires = "split")]
+    pub(crate) part: Option<Part>,
 }
 
 #[derive(Debug, Args)]

@@ -20,11 +20,12 @@ mod train;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use morphospace_core::check_writable;
+use morphospace_core::{Provenance, check_writable};
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles, write_profiles};
+use morphospace_screen::split::{Part, read_split};
 use morphospace_screen::{
-    CorrectedScreen, Screen, SelectedScreen, Selection, choose_channels, open_screen,
+    CorrectedScreen, Screen, ScreenFormat, SelectedScreen, Selection, choose_channels, open_screen,
 };
 
 use crate::cli::{Cli, Command, ControlArgs, ScreenArgs, TableArgs};
@@ -66,11 +67,47 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
         z: args.z,
         timepoint: args.timepoint,
         channels,
+        sites: None,
     };
-    if selection.is_all() {
-        return Ok(screen);
+    let screen: Box<dyn Screen> = match selection.is_all() {
+        true => screen,
+        false => Box::new(SelectedScreen::new(screen, &selection)?),
+    };
+    match (&args.split, args.part) {
+        (Some(split), Some(part)) => part_of(screen, split, part),
+        _ => Ok(screen),
     }
+}
+
+/// The sites of one part of a split.
+fn part_of(screen: Box<dyn Screen>, split: &Path, part: Part) -> Result<Box<dyn Screen>> {
+    let parts = read_split(split)?.parts(screen.sites())?;
+    let sites: Vec<usize> = (0..parts.len())
+        .filter(|&site| parts[site] == Some(part))
+        .collect();
+    anyhow::ensure!(
+        !sites.is_empty(),
+        "no site is in part '{part}' of '{}'",
+        split.display()
+    );
+    let selection = Selection {
+        sites: Some(sites),
+        ..Selection::default()
+    };
     Ok(Box::new(SelectedScreen::new(screen, &selection)?))
+}
+
+/// Adds where the screen lies and the file that describes it.
+fn with_screen(provenance: Provenance, args: &ScreenArgs) -> Result<Provenance> {
+    let provenance = provenance.with_setting("screen", args.screen.display());
+    let provenance = match &args.format {
+        Some(ScreenFormat::Described(path)) => provenance.with_input(path)?,
+        _ => provenance,
+    };
+    Ok(match &args.split {
+        Some(path) => provenance.with_input(path)?,
+        None => provenance,
+    })
 }
 
 /// Channels or stains, one after the other.

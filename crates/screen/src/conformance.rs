@@ -123,6 +123,12 @@ fn check_image(screen: &dyn Screen, site: usize, channel: usize) -> Result<(), S
     if is_present && location.is_none() {
         return Err(format!("an image that is present has a location: {what}"));
     }
+    let version = || screen.image_version(site, channel);
+    if version().is_some() != is_present || version() != version() {
+        return Err(format!(
+            "an image that is present has a version, always the same: {what}"
+        ));
+    }
     match (
         screen.read_plane(site, channel),
         screen.read_plane(site, channel),

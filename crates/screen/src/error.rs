@@ -200,6 +200,15 @@ pub enum ScreenError {
         /// The channel that was probably meant.
         near: Option<String>,
     },
+    /// Two channels of one name.
+    #[error(
+        "channel '{name}' is chosen twice\nhint: say what it is to serve as, as in \
+         --channels Actin={name},Golgi={name}"
+    )]
+    RepeatedChannel {
+        /// The name.
+        name: String,
+    },
     /// A threshold of quality control that makes no sense.
     #[error("threshold '{name}' is {value}\nhint: it can be {allowed}")]
     InvalidThreshold {

@@ -1,4 +1,4 @@
-use morphospace_core::{Channel, Site, SiteKey};
+use morphospace_core::{Channel, Provenance, Site, SiteKey};
 
 use crate::ScreenError;
 use crate::error::{ImageError, ImageProblem};
@@ -30,6 +30,12 @@ pub trait Screen: Send + Sync {
 
     /// Whether the image is there, without decoding it.
     fn is_present(&self, site_index: usize, channel_index: usize) -> bool;
+
+    /// A text that changes when the image's pixels do, told without decoding
+    /// it: of its file ([`Store::version`](crate::store::Store::version)),
+    /// and of what the screen makes of the file. `None` where there is no
+    /// image.
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String>;
 
     /// Decodes one image. The same pixels at every call.
     ///
@@ -93,6 +99,19 @@ pub trait Screen: Send + Sync {
         _channel_index: usize,
     ) -> Result<Option<Vec<u8>>, ScreenError> {
         Ok(None)
+    }
+
+    /// Where what comes of this screen comes from: its name, its channels,
+    /// and its [notes](Screen::notes).
+    fn provenance(&self, stage: &str) -> Provenance {
+        let channels: Vec<String> = self.channels().iter().map(ToString::to_string).collect();
+        let provenance = Provenance::new(stage)
+            .with_setting("screen", self.name())
+            .with_setting("channels", channels.join(", "));
+        match self.notes() {
+            [] => provenance,
+            notes => provenance.with_setting("screen_notes", notes.join("; ")),
+        }
     }
 
     /// The error for one image of this screen, with all its names.

@@ -59,14 +59,9 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .unwrap_or_else(|| Provenance::new("embed"));
     let provenance = provenance
         .with_setting("network", &args.network)
-        .with_setting("screen", args.screen.screen.display())
-        .with_setting("channels", super::listed(screen.channels()))
         .with_setting("device", args.device.device)
         .with_seed("untrained network", args.seed);
-    let provenance = match &args.screen.illumination {
-        Some(source) => provenance.with_setting("illumination", source),
-        None => provenance,
-    };
+    let provenance = super::with_screen(provenance, &args.screen).or_stop()?;
     let provenance = args
         .network
         .weights_file()

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let screen = super::open(&args.screen).or_refuse()?;
     let inspected = inspect_under_progress(&*screen, &options)?;
     let inspection = &inspected.inspection;
-    let provenance = provenance(args, &options)?;
+    let provenance = provenance(&*screen, args, &options)?;
     if let Some(path) = &args.manifest {
         let manifest = Manifest {
             quality: Some(inspected.sites.clone()),
@@ -98,11 +98,14 @@ fn inspect_under_progress(
     Ok(inspected)
 }
 
-fn provenance(args: &InspectArgs, options: &InspectOptions) -> Result<Provenance, Failure> {
+fn provenance(
+    screen: &dyn Screen,
+    args: &InspectArgs,
+    options: &InspectOptions,
+) -> Result<Provenance, Failure> {
     let depth = serde_json::to_value(options.depth).or_stop()?;
-    let mut provenance = Provenance::new("inspect")
-        .with_setting("screen", args.screen.screen.display())
-        .with_setting("depth", depth.as_str().unwrap_or_default());
+    let provenance = super::with_screen(screen.provenance("inspect"), &args.screen).or_stop()?;
+    let mut provenance = provenance.with_setting("depth", depth.as_str().unwrap_or_default());
     if options.depth == InspectDepth::Quality {
         let thresholds = serde_json::to_string(&options.thresholds).or_stop()?;
         provenance = provenance.with_setting("thresholds", thresholds);

@@ -29,13 +29,12 @@ pub(crate) fn run(args: &PackArgs) -> Result<Outcome, Failure> {
         report.num_bytes as f64 / 1e6,
         args.output.display()
     ));
-    if report.num_missing_images > 0 {
-        terminal::warn(format!("images missing: {}", report.num_missing_images));
-    }
-    for problem in report.unreadable.iter().chain(&report.empty_sites) {
-        terminal::warn(format!("left out: {problem}"));
-    }
-    let mut is_sound = report.unreadable.is_empty() && report.empty_sites.is_empty();
+    terminal::warn_each("images missing", &report.missing);
+    terminal::warn_each("images left out", &report.unreadable);
+    terminal::warn_each("sites without an image", &report.empty_sites);
+    let mut is_sound = [&report.missing, &report.unreadable, &report.empty_sites]
+        .iter()
+        .all(|left_out| left_out.is_empty());
     if args.verify {
         is_sound &= verify(&*screen, args)?;
     }
@@ -52,8 +51,6 @@ fn verify(screen: &dyn Screen, args: &PackArgs) -> Result<bool, Failure> {
         "{} images are those of the screen",
         verification.num_sound
     ));
-    for damage in &verification.damaged {
-        terminal::warn(damage.clone());
-    }
+    terminal::warn_each("images damaged", &verification.damaged);
     Ok(verification.damaged.is_empty())
 }

@@ -20,7 +20,9 @@ pub(crate) fn run(args: &SplitArgs) -> Result<Outcome, Failure> {
     let mut split = make_split(screen.sites(), &config).or_refuse()?;
     split.provenance = split
         .provenance
-        .map(|provenance| provenance.with_setting("screen", args.screen.screen.display()));
+        .map(|provenance| super::with_screen(provenance, &args.screen))
+        .transpose()
+        .or_stop()?;
     warn_of_assumptions(&config.scheme);
     write_split(&args.output, &split).or_stop()?;
     let parts = split.parts(screen.sites()).or_stop()?;

@@ -62,7 +62,7 @@ fn channels_are_matched_by_stain() {
     .expect_stderr(&[
         "trained on channels DNA, ER, Actin, RNA, Mito, Golgi",
         "no channel 'Actin'",
-        "w3 (Tubulin)",
+        "Tubulin, w4",
         "--channels Actin=NAME",
     ]);
     embed(

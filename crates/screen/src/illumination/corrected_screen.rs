@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use morphospace_core::{Channel, PlateKey, Site};
+use morphospace_core::{Channel, PlateKey, Site, sha256_hex};
 
 use super::{Illumination, IlluminationError};
 use crate::ScreenError;
@@ -68,6 +68,8 @@ pub struct CorrectedScreen {
     folders: HashMap<PlateKey, String>,
     /// Functions by their file, the one used last at the end.
     kept: Mutex<VecDeque<(String, LoadedFunction)>>,
+    /// SHA-256 of functions by their file.
+    versions: Mutex<HashMap<String, Arc<OnceLock<String>>>>,
 }
 
 impl CorrectedScreen {
@@ -93,6 +95,7 @@ impl CorrectedScreen {
             source,
             notes,
             kept: Mutex::default(),
+            versions: Mutex::default(),
         };
         corrected.check()?;
         Ok(corrected)
@@ -164,6 +167,29 @@ impl CorrectedScreen {
         let load = || self.load(&path, site_index, channel_index).map(Arc::new);
         let loaded = function.get_or_init(|| load().map_err(|error| error.to_string()));
         loaded.clone()
+    }
+
+    /// SHA-256 of a function's file, which is read once; empty where it cannot
+    /// be read.
+    fn function_version(&self, site_index: usize, channel_index: usize) -> String {
+        let Some(path) = self.function_path(site_index, channel_index) else {
+            return String::new();
+        };
+        let version = {
+            let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(versions.entry(path.clone()).or_default())
+        };
+        let read = || {
+            let bytes = match self.source {
+                IlluminationSource::Folder(_) => std::fs::read(&path).ok(),
+                IlluminationSource::Screen => {
+                    let read = self.screen.read_illumination(site_index, channel_index);
+                    read.ok().flatten()
+                }
+            };
+            bytes.map_or_else(String::new, |bytes| sha256_hex(&bytes))
+        };
+        version.get_or_init(read).clone()
     }
 
     fn load(
@@ -242,6 +268,12 @@ impl Screen for CorrectedScreen {
 
     fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
         self.screen.is_present(site_index, channel_index)
+    }
+
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let version = self.screen.image_version(site_index, channel_index)?;
+        let function = self.function_version(site_index, channel_index);
+        Some(format!("{version}/{function}"))
     }
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {

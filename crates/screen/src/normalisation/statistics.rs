@@ -85,8 +85,9 @@ pub struct NormalisationStatistics {
     pub skipped: Vec<String>,
     /// Whether 16-bit pixels were divided by 257.
     pub is_rescaled_to_8_bit_range: bool,
-    /// SHA-256 of everything the statistics were computed from but the
-    /// pixels themselves: see [`NormalisationStatistics::content_hash_of`].
+    /// SHA-256 of everything the statistics were computed from, with
+    /// [`Screen::image_version`] for the pixels: see
+    /// [`NormalisationStatistics::content_hash_of`].
     pub content_hash: String,
     /// Where the table comes from.
     pub provenance: Provenance,
@@ -158,8 +159,8 @@ impl NormalisationStatistics {
             .collect();
         groups.refuse_empty(&sums)?;
         let content_hash = Self::content_hash_of(screen, sites, options);
-        let provenance = Provenance::new("normalise")
-            .with_setting("screen", screen.name())
+        let provenance = screen
+            .provenance("normalise")
             .with_setting("scheme", options.scheme)
             .with_setting("controls", options.controls.as_str())
             .with_setting("sites", groups.sites.len());
@@ -175,11 +176,9 @@ impl NormalisationStatistics {
         })
     }
 
-    /// The statistics in a file if they are of the same sites, files, scheme
-    /// and options; else computes them and writes the file.
-    ///
-    /// An image that is replaced under its name is not noticed: remove the
-    /// table then.
+    /// The statistics in a file if they are of the same sites, scheme and
+    /// options and of files that have not changed since
+    /// ([`Screen::image_version`]); else computes them and writes the file.
     ///
     /// # Errors
     /// As [`NormalisationStatistics::of`]; a file that is there but no
@@ -210,8 +209,8 @@ impl NormalisationStatistics {
     }
 
     /// SHA-256, in hexadecimal, of the options, the channels, and of every
-    /// site in sorted order: its key, control role and files, and, where
-    /// incomplete sites are left out, which of the files are there.
+    /// site in sorted order: its key, control role, and the files and
+    /// versions of its images.
     pub fn content_hash_of(
         screen: &dyn Screen,
         sites: &[usize],
@@ -223,7 +222,7 @@ impl NormalisationStatistics {
             hasher.update((text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
         };
-        add("morphospace normalisation 1");
+        add("morphospace normalisation 2");
         add(options.scheme.as_str());
         add(options.controls.as_str());
         add(options.on_incomplete.as_str());
@@ -231,20 +230,25 @@ impl NormalisationStatistics {
             add(&channel.name);
         }
         let sorted: BTreeSet<usize> = sites.iter().copied().collect();
-        for site_index in sorted {
+        let sorted: Vec<usize> = sorted.into_iter().collect();
+        let num_channels = screen.channels().len();
+        let versions: Vec<Option<String>> = sorted
+            .par_iter()
+            .flat_map_iter(|&site_index| {
+                (0..num_channels).map(move |channel| screen.image_version(site_index, channel))
+            })
+            .collect();
+        for (site_index, versions) in sorted.into_iter().zip(versions.chunks(num_channels)) {
             let site = &screen.sites()[site_index];
             add(site.key.plate.source.as_deref().unwrap_or_default());
             add(site.key.plate.experiment.as_str());
             add(&site.key.plate.plate);
             add(&crate::site_list::site_key_text(&site.key));
             add(site.well.control_role.as_str());
-            for channel_index in 0..screen.channels().len() {
+            for (channel_index, version) in versions.iter().enumerate() {
                 let location = screen.plane_location(site_index, channel_index);
                 add(location.as_deref().unwrap_or_default());
-                if options.on_incomplete == OnIncomplete::Skip {
-                    let is_present = screen.is_present(site_index, channel_index);
-                    add(if is_present { "there" } else { "missing" });
-                }
+                add(version.as_deref().unwrap_or("missing"));
             }
         }
         let digest = hasher.finalize();

@@ -53,18 +53,21 @@ fn verify_site(
     source: Option<&dyn Screen>,
 ) -> Vec<Result<(), String>> {
     let key = &pack.sites()[site_index].key;
-    let sums = noted_sums(root, pack, site_index);
+    let folder = root.join(pack.image_group(site_index));
+    let sums = noted_sums(&folder);
+    let again = format!("hint: remove '{}' and pack again", folder.display());
     let source_index = source.and_then(|source| Some((source, source.site_index(key)?)));
     let verify = |channel: usize| {
-        let plane = pack
-            .read_plane(site_index, channel)
-            .map_err(|error| error.to_string())?;
+        let plane = pack.read_plane(site_index, channel).map_err(|error| {
+            let error = error.to_string();
+            let problem = error.lines().next().unwrap_or_default();
+            format!("{problem}\n{again}")
+        })?;
         let sum = pixel_checksum(&plane);
         let name = &pack.channels()[channel];
         if sums.get(channel).is_none_or(|noted| *noted != sum) {
             return Err(format!(
-                "{key} channel {name}: other pixels than were packed\nhint: remove the site's \
-                 folder and pack again"
+                "{key} channel {name}: other pixels than were packed\n{again}"
             ));
         }
         if let Some((source, source_site)) = source_index {
@@ -74,8 +77,7 @@ fn verify_site(
             // An 8-bit channel among 16-bit ones is stored with 16.
             if original.values() != plane.values() {
                 return Err(format!(
-                    "{key} channel {name}: the source has changed since it was packed\nhint: \
-                     remove the site's folder and pack again"
+                    "{key} channel {name}: the source has changed since it was packed\n{again}"
                 ));
             }
         }
@@ -88,9 +90,8 @@ fn verify_site(
 }
 
 /// The sums noted with a site's array.
-fn noted_sums(root: &Path, pack: &OmeZarrScreen, site_index: usize) -> Vec<String> {
-    let group = root.join(pack.image_group(site_index)).join("zarr.json");
-    let group: Value = fs::read(group)
+fn noted_sums(folder: &Path) -> Vec<String> {
+    let group: Value = fs::read(folder.join("zarr.json"))
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();

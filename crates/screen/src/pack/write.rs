@@ -30,8 +30,9 @@ pub struct PackReport {
     pub num_packed: usize,
     /// Sites that were there from a run before.
     pub num_kept: usize,
-    /// Images that are not in the pack because the screen lacks them.
-    pub num_missing_images: usize,
+    /// Images that are not in the pack because the screen lacks them, by
+    /// name; those of [`PackReport::empty_sites`] are not among them.
+    pub missing: Vec<String>,
     /// Images that cannot be decoded and were left out, by name.
     pub unreadable: Vec<String>,
     /// Sites without a single image, by name; they are not in the pack.
@@ -66,15 +67,17 @@ pub(crate) fn packed_notes(store: &SharedStore) -> Vec<String> {
 struct PackedSite {
     /// Whether each channel has an image.
     is_present: Vec<bool>,
+    missing: Vec<String>,
     unreadable: Vec<String>,
     is_new: bool,
     num_bytes: u64,
 }
 
 /// Packs a screen into a folder, sites in parallel. Sites that are there
-/// already are kept if they hold the channels that the screen now has, so
-/// that the same command goes on after a kill; a site's folder appears whole
-/// or not at all. `on_site` is called after each site.
+/// already are kept if their images have not changed since
+/// ([`Screen::image_version`]), so that the same command goes on after a
+/// kill; a site's folder appears whole or not at all. `on_site` is called
+/// after each site.
 ///
 /// # Errors
 /// [`PackError`]: a setting, an image that cannot be decoded (missing ones
@@ -183,13 +186,11 @@ fn pack_site(
     folder: &Path,
     config: &PackConfig,
 ) -> Result<Option<PackedSite>, PackError> {
-    let num_channels = screen.channels().len();
-    let is_present: Vec<bool> = (0..num_channels)
-        .map(|channel| screen.is_present(site_index, channel))
-        .collect();
-    if let Some(num_bytes) = kept(folder, &is_present, config) {
+    let source = Source::of(screen, site_index);
+    if let Some(num_bytes) = kept(folder, &source, config) {
         return Ok(Some(PackedSite {
-            is_present,
+            missing: source.missing(screen, site_index),
+            is_present: source.is_present,
             unreadable: Vec::new(),
             is_new: false,
             num_bytes,
@@ -209,11 +210,15 @@ fn pack_site(
     array
         .write(&partial, config)
         .map_err(|message| cannot_write(&partial, &message))?;
-    let group = image_group(screen.channels(), &array.largest(), array.origin(config));
+    let mut origin = array.origin(config);
+    origin["source_sha256"] = source.sha256.clone().into();
+    origin["num_bytes"] = data_len(&partial).into();
+    let group = image_group(screen.channels(), &array.largest(), origin);
     write_json(&partial.join("zarr.json"), &group)?;
     remove(folder)?;
     fs::rename(&partial, folder).map_err(|error| cannot_write(folder, &error))?;
     Ok(Some(PackedSite {
+        missing: source.missing(screen, site_index),
         is_present,
         unreadable,
         is_new: true,
@@ -221,9 +226,35 @@ fn pack_site(
     }))
 }
 
-/// The bytes of a site that a run before packed, with the same settings and
-/// the same channels.
-fn kept(folder: &Path, is_present: &[bool], config: &PackConfig) -> Option<u64> {
+/// The images that a site is packed from.
+struct Source {
+    is_present: Vec<bool>,
+    /// Of their [`Screen::image_version`]s.
+    sha256: String,
+}
+
+impl Source {
+    fn of(screen: &dyn Screen, site_index: usize) -> Self {
+        let channels = 0..screen.channels().len();
+        let versions: Vec<Option<String>> = channels
+            .map(|channel| screen.image_version(site_index, channel))
+            .collect();
+        Self {
+            is_present: versions.iter().map(Option::is_some).collect(),
+            sha256: sha256_hex(format!("{versions:?}").as_bytes()),
+        }
+    }
+
+    fn missing(&self, screen: &dyn Screen, site_index: usize) -> Vec<String> {
+        let absent = (0..self.is_present.len()).filter(|&channel| !self.is_present[channel]);
+        let error = |channel| screen.image_error(site_index, channel, ImageProblem::Missing);
+        absent.map(|channel| error(channel).to_string()).collect()
+    }
+}
+
+/// The bytes of a site that a run before packed with the same settings from
+/// images that have not changed since, and that is still whole.
+fn kept(folder: &Path, source: &Source, config: &PackConfig) -> Option<u64> {
     let bytes = fs::read(folder.join("zarr.json")).ok()?;
     let group: Value = serde_json::from_slice(&bytes).ok()?;
     let origin = &group["attributes"]["morphospace"];
@@ -232,10 +263,13 @@ fn kept(folder: &Path, is_present: &[bool], config: &PackConfig) -> Option<u64> 
         .iter()
         .map(|sum| sum.as_str().is_some_and(|sum| !sum.is_empty()))
         .collect();
-    let is_same = holds == is_present
+    let num_bytes = data_len(folder);
+    let is_same = holds == source.is_present
+        && origin["source_sha256"] == source.sha256
+        && origin["num_bytes"] == num_bytes
         && origin["chunk_px"] == config.chunk_px
         && origin["compression_level"] == config.compression_level;
-    is_same.then(|| data_len(folder))
+    is_same.then_some(num_bytes)
 }
 
 type PlanesAndProblems = (Vec<Option<Plane>>, Vec<String>);
@@ -245,13 +279,26 @@ fn read_planes(
     site_index: usize,
     config: &PackConfig,
 ) -> Result<PlanesAndProblems, PackError> {
+    let channels = 0..screen.channels().len();
+    let read: Vec<Result<Plane, ScreenError>> = channels
+        .map(|channel| screen.read_plane(site_index, channel))
+        .collect();
+    let usual = usual_image(&read);
     let mut planes: Vec<Option<Plane>> = Vec::new();
     let mut unreadable = Vec::new();
-    for channel in 0..screen.channels().len() {
-        let read = screen.read_plane(site_index, channel).and_then(|plane| {
-            same_size(screen, site_index, channel, &planes, &plane).map(|()| plane)
+    for (channel, read) in read.into_iter().enumerate() {
+        let checked = read.and_then(|plane| match usual {
+            Some((other, size)) if size != (plane.width, plane.height) => {
+                let problem = ImageProblem::WrongSize {
+                    size: (plane.width, plane.height),
+                    other_channel: screen.channels()[other].clone(),
+                    other_size: size,
+                };
+                Err(screen.image_error(site_index, channel, problem))
+            }
+            _ => Ok(plane),
         });
-        match read {
+        match checked {
             Ok(plane) => planes.push(Some(plane)),
             Err(ScreenError::Image(image)) if image.problem.is_missing() => planes.push(None),
             Err(error) if config.skip_unreadable => {
@@ -264,28 +311,23 @@ fn read_planes(
     Ok((planes, unreadable))
 }
 
-fn same_size(
-    screen: &dyn Screen,
-    site_index: usize,
-    channel: usize,
-    before: &[Option<Plane>],
-    plane: &Plane,
-) -> Result<(), ScreenError> {
-    let first = before
+/// The first channel of the size that most of a site's images have, and that
+/// size; the earlier one's where two are as frequent.
+fn usual_image(images: &[Result<Plane, ScreenError>]) -> Option<(usize, (usize, usize))> {
+    let sizes: Vec<(usize, (usize, usize))> = images
         .iter()
         .enumerate()
-        .find_map(|(index, first)| Some((index, first.as_ref()?)));
-    match first {
-        Some((index, first)) if (first.width, first.height) != (plane.width, plane.height) => {
-            let problem = ImageProblem::WrongSize {
-                size: (plane.width, plane.height),
-                other_channel: screen.channels()[index].clone(),
-                other_size: (first.width, first.height),
-            };
-            Err(screen.image_error(site_index, channel, problem))
-        }
-        _ => Ok(()),
-    }
+        .filter_map(|(index, image)| {
+            let image = image.as_ref().ok()?;
+            Some((index, (image.width, image.height)))
+        })
+        .collect();
+    let frequency = |size: (usize, usize)| sizes.iter().filter(|(_, s)| *s == size).count();
+    let most = sizes.iter().map(|&(_, size)| frequency(size)).max()?;
+    sizes
+        .iter()
+        .copied()
+        .find(|&(_, size)| frequency(size) == most)
 }
 
 /// The groups above the fields: plates, rows and wells.
@@ -338,7 +380,7 @@ fn write_pack_manifest(
         sites: Vec::new(),
         paths: Vec::new(),
         quality: None,
-        provenance: Some(Provenance::new("pack").with_setting("screen", screen.name())),
+        provenance: Some(screen.provenance("pack")),
     };
     for (site, packed) in screen.sites().iter().zip(packed) {
         if let Some(packed) = packed {
@@ -363,7 +405,7 @@ fn report(screen: &dyn Screen, num_plates: usize, packed: &[Option<PackedSite>])
         num_plates,
         num_packed: 0,
         num_kept: 0,
-        num_missing_images: 0,
+        missing: Vec::new(),
         unreadable: Vec::new(),
         empty_sites: Vec::new(),
         num_bytes: 0,
@@ -374,12 +416,7 @@ fn report(screen: &dyn Screen, num_plates: usize, packed: &[Option<PackedSite>])
             Some(packed) => {
                 report.num_packed += usize::from(packed.is_new);
                 report.num_kept += usize::from(!packed.is_new);
-                let absent = packed
-                    .is_present
-                    .iter()
-                    .filter(|&&is_there| !is_there)
-                    .count();
-                report.num_missing_images += absent - packed.unreadable.len();
+                report.missing.extend(packed.missing.iter().cloned());
                 report.unreadable.extend(packed.unreadable.iter().cloned());
                 report.num_bytes += packed.num_bytes;
             }

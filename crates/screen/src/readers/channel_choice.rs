@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -62,41 +63,56 @@ impl fmt::Display for ChannelChoice {
 
 /// Finds chosen channels among those of a screen: by stain, else by name.
 /// The result is in the order of the choices; see
-/// [`Selection::channels`](crate::Selection::channels).
+/// [`Selection::channels`](crate::Selection::channels). `Actin=AGP` is called
+/// `Actin` from then on, since AGP may serve twice; `w4` stays what it is.
 ///
 /// # Errors
 /// [`ScreenError::ChannelMapping`] says what was wanted and what the screen
 /// has: no channel, or several, that a choice could mean.
+/// [`ScreenError::RepeatedChannel`]: two choices are one.
 pub fn choose_channels(
     available: &[Channel],
     choices: &[ChannelChoice],
 ) -> Result<Vec<(usize, Channel)>, ScreenError> {
-    choices
-        .iter()
-        .map(|choice| {
-            let stain = Stain::from(choice.source.clone());
-            let by_name = |channel: &Channel| channel.name == choice.source;
-            let by_stain = |channel: &Channel| channel.stain == stain;
-            let positions = |is_meant: &dyn Fn(&Channel) -> bool| -> Vec<usize> {
-                let indexed = available.iter().enumerate();
-                indexed
-                    .filter(|(_, channel)| is_meant(channel))
-                    .map(|(index, _)| index)
-                    .collect()
-            };
-            let mut found = positions(&by_name);
-            if found.is_empty() {
-                found = positions(&by_stain);
-            }
-            match found[..] {
-                [index] => {
-                    let name = available[index].name.clone();
-                    Ok((index, Channel::new(name, choice.stain.clone())))
-                }
-                _ => Err(unclear(available, choice, &found)),
-            }
-        })
-        .collect()
+    let mut names = HashSet::new();
+    let mut chosen = Vec::with_capacity(choices.len());
+    for choice in choices {
+        let (index, channel) = choose_channel(available, choice)?;
+        if !names.insert(channel.name.clone()) {
+            return Err(ScreenError::RepeatedChannel { name: channel.name });
+        }
+        chosen.push((index, channel));
+    }
+    Ok(chosen)
+}
+
+fn choose_channel(
+    available: &[Channel],
+    choice: &ChannelChoice,
+) -> Result<(usize, Channel), ScreenError> {
+    let stain = Stain::from(choice.source.clone());
+    let positions = |is_meant: &dyn Fn(&Channel) -> bool| -> Vec<usize> {
+        let indexed = available.iter().enumerate();
+        indexed
+            .filter(|(_, channel)| is_meant(channel))
+            .map(|(index, _)| index)
+            .collect()
+    };
+    let mut found = positions(&|channel| channel.name == choice.source);
+    if found.is_empty() {
+        found = positions(&|channel| channel.stain == stain);
+    }
+    let [index] = found[..] else {
+        return Err(unclear(available, choice, &found));
+    };
+    let channel = &available[index];
+    let channel = match &choice.stain {
+        // A name, which says nothing of what the channel shows.
+        Stain::Other(_) if choice.stain == stain => channel.clone(),
+        shown if choice.stain == stain => Channel::new(channel.name.clone(), shown.clone()),
+        shown => Channel::new(shown.as_str(), shown.clone()),
+    };
+    Ok((index, channel))
 }
 
 /// The channels of a screen in the order in which a network was trained on
@@ -175,6 +191,22 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("--channels Actin=NAME"), "{text}");
+    }
+
+    #[test]
+    fn channels_keep_their_stain_and_have_names_of_their_own() {
+        let rxrx1 =
+            [("w1", Stain::Dna), ("w2", Stain::Er)].map(|(name, stain)| Channel::new(name, stain));
+        let found = choose_channels(&rxrx1, &choices("w2,DNA")).expect("both are there");
+        let found: Vec<Channel> = found.into_iter().map(|(_, channel)| channel).collect();
+        assert_eq!(found, [rxrx1[1].clone(), rxrx1[0].clone()]);
+        let found = choose_channels(&rxrx1, &choices("Actin=w1,Golgi=w1")).expect("there");
+        assert_eq!([&*found[0].1.name, &*found[1].1.name], ["Actin", "Golgi"]);
+        let twice = choose_channels(&rxrx1, &choices("DNA,w1")).expect_err("one channel twice");
+        assert!(
+            twice.to_string().contains("'w1' is chosen twice"),
+            "{twice}"
+        );
     }
 
     #[test]

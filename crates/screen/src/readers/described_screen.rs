@@ -25,6 +25,7 @@ pub(super) fn open_described(
         z: description.z,
         timepoint: description.timepoint,
         channels: None,
+        sites: None,
     };
     let screen: Box<dyn Screen> = match &description.format {
         None => {
@@ -225,6 +226,11 @@ impl Screen for LabelledScreen {
     fn is_present(&self, site_index: usize, channel_index: usize) -> bool {
         self.screen
             .is_present(self.sources[site_index], channel_index)
+    }
+
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        self.screen
+            .image_version(self.sources[site_index], channel_index)
     }
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {

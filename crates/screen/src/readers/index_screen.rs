@@ -204,6 +204,13 @@ impl Screen for IndexScreen {
         path.is_some_and(|path| self.store.is_present(split_plane(&path).0))
     }
 
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let path = self.images.path(site_index, channel_index)?;
+        let (file, plane) = split_plane(&path);
+        let version = self.store.version(file).ok()??;
+        Some(plane.map_or(version.clone(), |plane| format!("{version}#{plane}")))
+    }
+
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         match self.images.path(site_index, channel_index) {
             Some(path) => match split_plane(&path) {

@@ -22,6 +22,9 @@ use crate::store::{SharedStore, joined, open_store};
 use crate::tiling::Tile;
 use crate::{Manifest, ScreenError};
 
+/// Chunks of a plane that are asked for before it counts as missing.
+const MAX_NUM_CHUNKS: usize = 4_096;
+
 /// Arrays whose description is kept; opening one reads a small file.
 const MAX_OPEN_ARRAYS: usize = 4_096;
 
@@ -168,7 +171,11 @@ impl OmeZarrScreen {
 
     /// Whether a place is a plate or holds one.
     pub(super) fn recognises(store: &SharedStore) -> bool {
-        plates(store).is_ok_and(|plates| !plates.is_empty())
+        match plates(store) {
+            Ok(plates) => !plates.is_empty(),
+            // Opening it says which file is damaged.
+            Err(error) => matches!(error, ScreenError::InvalidTable { .. }),
+        }
     }
 
     /// The group of a site's image: where its attributes stand.
@@ -327,8 +334,10 @@ impl OmeZarrScreen {
                 columns.end, rows.end
             ))));
         }
-        let ranges = place.ranges(array.shape().len(), channel_index as u64, rows, columns);
-        if !self.has_chunk(&array, &ranges)? {
+        let (num_axes, channel) = (array.shape().len(), channel_index as u64);
+        let ranges = place.ranges(num_axes, channel, rows, columns);
+        let whole = place.plane_of(&array, channel_index)?;
+        if !self.has_chunk(&array, &ranges)? && !self.has_chunk(&array, &whole)? {
             return Err(ImageProblem::Missing);
         }
         let (width, height) = region.map_or((width, height), |t| (t.crop_px, t.crop_px));
@@ -340,14 +349,30 @@ impl OmeZarrScreen {
         })
     }
 
-    /// Whether the first chunk of a region is stored: Zarr leaves out chunks
-    /// that hold nothing, and reads lost ones as zeros.
+    /// Whether any chunk of a plane is stored: Zarr leaves out chunks that
+    /// hold nothing, and reads lost ones as such.
     fn has_chunk(&self, array: &ZarrArray, ranges: &[Range<u64>]) -> Result<bool, ImageProblem> {
-        Ok(self.store.len(&array.file_of(ranges)?)?.is_some())
+        for file in array.files_of(ranges)?.take(MAX_NUM_CHUNKS) {
+            if self.store.len(&file)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
 impl PlanePlace {
+    /// All of a channel's plane.
+    fn plane_of(
+        &self,
+        array: &ZarrArray,
+        channel_index: usize,
+    ) -> Result<Vec<Range<u64>>, ImageProblem> {
+        let (width, height) = size(array, self.axes)?;
+        let (rows, columns) = (0..height as u64, 0..width as u64);
+        Ok(self.ranges(array.shape().len(), channel_index as u64, rows, columns))
+    }
+
     fn ranges(
         &self,
         num_axes: usize,
@@ -414,10 +439,25 @@ impl Screen for OmeZarrScreen {
             .is_none_or(|listed| listed[site_index][channel_index]);
         is_listed
             && self.array(&place.path).is_ok_and(|array| {
-                let channel = channel_index as u64;
-                let ranges = place.ranges(array.shape().len(), channel, 0..1, 0..1);
-                self.has_chunk(&array, &ranges).unwrap_or(false)
+                let ranges = place.plane_of(&array, channel_index);
+                ranges.is_ok_and(|ranges| self.has_chunk(&array, &ranges).unwrap_or(false))
             })
+    }
+
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let place = &self.images[site_index];
+        let is_listed = self.is_listed.as_ref();
+        if is_listed.is_some_and(|listed| !listed[site_index][channel_index]) {
+            return None;
+        }
+        let array = self.array(&place.path).ok()?;
+        let ranges = place.plane_of(&array, channel_index).ok()?;
+        let files = array.files_of(&ranges).ok()?.take(MAX_NUM_CHUNKS);
+        let versions: Vec<String> = files
+            .filter_map(|file| self.store.version(&file).ok()?)
+            .collect();
+        let plane = format!("{}.{}.{channel_index}", place.time, place.z);
+        (!versions.is_empty()).then(|| format!("{}#{plane}", versions.join(",")))
     }
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
@@ -517,21 +557,23 @@ fn attribute<T: for<'a> Deserialize<'a>>(
 
 /// Groups of a place that are plates: itself or its folders.
 fn plates(store: &SharedStore) -> Result<Vec<String>, ScreenError> {
-    let is_plate = |group: &str| {
-        attributes(store, group)
-            .is_ok_and(|found| found.is_some_and(|value| value.get("plate").is_some()))
+    let is_plate = |group: &str| -> Result<bool, ScreenError> {
+        let found = attributes(store, group)?;
+        Ok(found.is_some_and(|value| value.get("plate").is_some()))
     };
-    if is_plate("") {
+    if is_plate("")? {
         return Ok(vec![String::new()]);
     }
     let entries = store
         .entries("")
         .map_err(|error| ScreenError::cannot_read(store.location(), &error))?;
-    Ok(entries
-        .into_iter()
-        .filter(|entry| entry.is_folder && entry.name.ends_with(".zarr") && is_plate(&entry.name))
-        .map(|entry| entry.name)
-        .collect())
+    let mut found = Vec::new();
+    for entry in entries {
+        if entry.is_folder && entry.name.ends_with(".zarr") && is_plate(&entry.name)? {
+            found.push(entry.name);
+        }
+    }
+    Ok(found)
 }
 
 fn fields_of(store: &SharedStore, group: &str) -> Result<Vec<Field>, ScreenError> {

@@ -232,6 +232,11 @@ impl Screen for Rxrx1Screen {
             .is_some_and(|path| self.store.is_present(&path))
     }
 
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let path = self.path(site_index, channel_index)?;
+        self.store.version(&path).ok()?
+    }
+
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         let read = match self.path(site_index, channel_index) {
             Some(path) => self.read(&path, channel_index),

@@ -260,6 +260,12 @@ impl Screen for Rxrx3CoreScreen {
         self.place(site_index, channel_index).is_some()
     }
 
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let place = self.place(site_index, channel_index)?;
+        let version = &self.shards[place.shard as usize].version;
+        Some(format!("{version}#{}.{}", place.row_group, place.row))
+    }
+
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         match self.place(site_index, channel_index) {
             Some(place) => self.read(place),
@@ -345,6 +351,8 @@ fn parse_key(text: &str) -> Result<(SiteOfKey<'_>, usize), String> {
 /// One Parquet file of images.
 struct Shard {
     location: String,
+    /// Of its file: [`Store::version`](crate::store::Store::version).
+    version: String,
     file: StoredFile,
     metadata: ArrowReaderMetadata,
     /// The leaf column that holds the images' bytes.
@@ -356,8 +364,9 @@ struct Shard {
 impl Shard {
     fn open(store: &SharedStore, path: &str) -> Result<Self, ScreenError> {
         let location = store.file_location(path);
-        let file = StoredFile::open(store, path)
-            .map_err(|error| ScreenError::cannot_read(location.clone(), &error))?;
+        let cannot_read = |error| ScreenError::cannot_read(location.clone(), &error);
+        let file = StoredFile::open(store, path).map_err(cannot_read)?;
+        let version = store.version(path).map_err(cannot_read)?;
         let invalid = |message: String| ScreenError::InvalidTable {
             table: location.clone(),
             message,
@@ -399,6 +408,7 @@ impl Shard {
             .collect();
         Ok(Self {
             location,
+            version: version.unwrap_or_default(),
             file,
             metadata,
             image_column,

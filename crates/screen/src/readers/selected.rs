@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use morphospace_core::{Channel, Site, SiteKey};
+use morphospace_core::{Channel, PlateKey, Site, SiteKey};
 use serde::{Deserialize, Serialize};
 
 use crate::ScreenError;
@@ -85,6 +85,9 @@ pub struct Selection {
     /// The channels that are used, by position, in the order they are to
     /// have. An entry may repeat one: JUMP's AGP stands for actin and Golgi.
     pub channels: Option<Vec<(usize, Channel)>>,
+    /// The sites that are used, by position and in order, such as those of a
+    /// part of a [`Split`](crate::split::Split).
+    pub sites: Option<Vec<usize>>,
 }
 
 impl Selection {
@@ -105,6 +108,7 @@ pub struct SelectedScreen {
     sites: Vec<Site>,
     /// For each site those of the screen that make it up, by z.
     stacks: Vec<Vec<usize>>,
+    notes: Vec<String>,
 }
 
 impl SelectedScreen {
@@ -114,24 +118,52 @@ impl SelectedScreen {
     /// [`ScreenError::EmptyScreen`]: no site has that time point or plane;
     /// the message says which there are.
     pub fn new(screen: Box<dyn Screen>, selection: &Selection) -> Result<Self, ScreenError> {
+        refuse_unknown(&*screen, selection)?;
         let mut stacks: BTreeMap<SiteKey, Vec<usize>> = BTreeMap::new();
+        let mut wanted = BTreeSet::new();
         for (index, site) in screen.sites().iter().enumerate() {
-            let mut key = site.key.clone();
-            if let Some(timepoint) = selection.timepoint
-                && let Some(found) = key.time_index.take()
-                && found != timepoint
-            {
+            let chosen = selection.sites.as_ref();
+            if chosen.is_some_and(|chosen| chosen.binary_search(&index).is_err()) {
                 continue;
             }
-            match (selection.z, key.z_index) {
-                (Some(ZSelection::Index(wanted)), Some(found)) if found != wanted => continue,
-                (Some(_), _) => key.z_index = None,
-                (None, _) => {}
+            let mut key = site.key.clone();
+            if selection.z.is_some() {
+                key.z_index = None;
             }
-            stacks.entry(key).or_default().push(index);
+            if selection.timepoint.is_some() {
+                key.time_index = None;
+            }
+            let time = site.key.time_index;
+            if selection.timepoint.is_none() || time.is_none() || time == selection.timepoint {
+                stacks.entry(key.clone()).or_default().push(index);
+            }
+            wanted.insert(key);
+        }
+        if let Some(ZSelection::Index(wanted)) = selection.z {
+            stacks.retain(|_, stack| {
+                let z = |&site: &usize| screen.sites()[site].key.z_index;
+                stack.iter().all(|site| z(site).is_none())
+                    || stack.iter().any(|site| z(site) == Some(wanted))
+            });
         }
         if stacks.is_empty() {
             return Err(nothing_selected(&*screen, selection));
+        }
+        wanted.retain(|key| !stacks.contains_key(key));
+        let mut notes = screen.notes().to_vec();
+        if let Some(z) = selection.z {
+            notes.push(format!("z-planes: {z}"));
+        }
+        if let Some(timepoint) = selection.timepoint {
+            notes.push(format!("time point: {timepoint}"));
+        }
+        if let Some(chosen) = &selection.channels {
+            notes.extend(note_of_channels(screen.channels(), chosen));
+        }
+        notes.extend(note_of_left_out(&wanted, selection));
+        if let Some(sites) = &selection.sites {
+            let (chosen, all) = (sites.len(), screen.sites().len());
+            notes.push(format!("chosen sites: {chosen} of {all}"));
         }
         let (sources, channels) = match &selection.channels {
             Some(chosen) => chosen.iter().cloned().unzip(),
@@ -153,6 +185,7 @@ impl SelectedScreen {
             sources,
             sites,
             stacks: members,
+            notes,
         })
     }
 
@@ -166,10 +199,26 @@ impl SelectedScreen {
             .filter(|&site| self.screen.is_present(site, source))
             .partition(|&site| self.screen.sites()[site].key.z_index.is_some());
         match self.z {
-            Some(ZSelection::Focus | ZSelection::Index(_)) if !planes.is_empty() => planes,
+            Some(ZSelection::Focus) if !planes.is_empty() => planes,
+            Some(ZSelection::Index(_)) if !planes.is_empty() => {
+                let plane = self.plane_of_index(site_index);
+                planes
+                    .into_iter()
+                    .filter(|site| plane == Some(*site))
+                    .collect()
+            }
             // In the order of the stack.
             _ => projections.into_iter().chain(planes).collect(),
         }
+    }
+
+    /// The plane of a stack that [`ZSelection::Index`] means.
+    fn plane_of_index(&self, site_index: usize) -> Option<usize> {
+        let Some(ZSelection::Index(wanted)) = self.z else {
+            return None;
+        };
+        let mut stack = self.stacks[site_index].iter().copied();
+        stack.find(|&site| self.screen.sites()[site].key.z_index == Some(wanted))
     }
 
     /// One image of the planes of a stack.
@@ -187,7 +236,9 @@ impl SelectedScreen {
             other => other,
         };
         let Some((&first, rest)) = present.split_first() else {
-            return read(self.stacks[site_index][0], source).map_err(named);
+            let lacking = self.plane_of_index(site_index);
+            let lacking = lacking.unwrap_or(self.stacks[site_index][0]);
+            return read(lacking, source).map_err(named);
         };
         let mut projected = read(first, source).map_err(named)?;
         let mut best_focus = match (self.z, rest.is_empty()) {
@@ -231,15 +282,64 @@ impl SelectedScreen {
     }
 }
 
+/// Refuses an index that no site has.
+fn refuse_unknown(screen: &dyn Screen, selection: &Selection) -> Result<(), ScreenError> {
+    let mut keys = screen.sites().iter().map(|site| &site.key);
+    let is_known = match (selection.z, selection.timepoint) {
+        (Some(ZSelection::Index(z)), Some(time)) => {
+            keys.clone().any(|key| key.z_index == Some(z))
+                && keys.any(|key| key.time_index == Some(time))
+        }
+        (Some(ZSelection::Index(z)), None) => keys.any(|key| key.z_index == Some(z)),
+        (_, Some(time)) => keys.any(|key| key.time_index == Some(time)),
+        _ => true,
+    };
+    if is_known {
+        Ok(())
+    } else {
+        Err(nothing_selected(screen, selection))
+    }
+}
+
+/// Says which channels serve as others.
+fn note_of_channels(available: &[Channel], chosen: &[(usize, Channel)]) -> Option<String> {
+    let renamed = |(index, channel): &(usize, Channel)| {
+        let source = &available[*index];
+        (source != channel).then(|| format!("{channel} is {source}"))
+    };
+    let renamed: Vec<String> = chosen.iter().filter_map(renamed).collect();
+    (!renamed.is_empty()).then(|| format!("channels: {}", renamed.join(", ")))
+}
+
+fn note_of_left_out(left_out: &BTreeSet<SiteKey>, selection: &Selection) -> Option<String> {
+    let first = left_out.first()?;
+    let plates: BTreeSet<&PlateKey> = left_out.iter().map(|key| &key.plate).collect();
+    let (sites, plates) = (left_out.len(), plates.len());
+    let mut lacking = Vec::new();
+    if let Some(ZSelection::Index(z)) = selection.z {
+        lacking.push(format!("z-plane {z}"));
+    }
+    if let Some(timepoint) = selection.timepoint {
+        lacking.push(format!("time point {timepoint}"));
+    }
+    let lacking = lacking.join(" or ");
+    Some(format!(
+        "sites without {lacking} are left out: {sites}, on plates: {plates} (first {first})"
+    ))
+}
+
 fn nothing_selected(screen: &dyn Screen, selection: &Selection) -> ScreenError {
     let found = |index: fn(&SiteKey) -> Option<u32>| {
-        let indices: std::collections::BTreeSet<u32> = screen
+        let indices: BTreeSet<u32> = screen
             .sites()
             .iter()
             .filter_map(|site| index(&site.key))
             .collect();
         let indices: Vec<String> = indices.iter().map(ToString::to_string).collect();
-        indices.join(", ")
+        match indices.is_empty() {
+            true => "not told apart".to_owned(),
+            false => indices.join(", "),
+        }
     };
     let wanted_z = selection.z.map_or("any".to_owned(), |z| z.to_string());
     let wanted_time = selection
@@ -280,6 +380,18 @@ impl Screen for SelectedScreen {
         !self.present(site_index, channel_index).is_empty()
     }
 
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let source = self.sources[channel_index];
+        let planes = self.present(site_index, channel_index);
+        let versions: Option<Vec<String>> = planes
+            .iter()
+            .map(|&site| self.screen.image_version(site, source))
+            .collect();
+        let versions = versions.filter(|versions| !versions.is_empty())?;
+        let z = self.z.map(|z| z.to_string()).unwrap_or_default();
+        Some(format!("{z}({})", versions.join(",")))
+    }
+
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         self.project(site_index, channel_index, |site, source| {
             self.screen.read_plane(site, source)
@@ -310,7 +422,7 @@ impl Screen for SelectedScreen {
     }
 
     fn notes(&self) -> &[String] {
-        self.screen.notes()
+        &self.notes
     }
 
     fn illumination_path(&self, site_index: usize, channel_index: usize) -> Option<String> {

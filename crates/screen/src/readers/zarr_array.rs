@@ -1,11 +1,14 @@
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
 use zarrs::array::codec::CodecChain;
 use zarrs::array::{
-    Array, ArrayMetadata, ArrayShardedExt, ArrayShardedReadableExt, ArrayShardedReadableExtCache,
-    ArraySubset, ChunkGrid, ChunkShape, CodecOptions, ElementOwned, data_type,
+    Array, ArrayBytes, ArrayMetadata, ArrayShardedExt, ArraySubset, ArrayToBytesCodecTraits,
+    BytesRepresentation, ChunkGrid, ChunkShape, CodecOptions, ElementOwned, FillValue, data_type,
 };
 use zarrs::metadata::v3::MetadataV3;
 
@@ -20,19 +23,11 @@ use crate::store::{SharedStore, ZarrFiles, joined};
 /// of whole chunks, and `zarrs` passes over them where it decodes parts.
 #[derive(Debug)]
 pub(super) struct ZarrArray {
+    store: SharedStore,
     array: Array<ZarrFiles>,
     grid: ChunkGrid,
     /// `None` where every chunk is a file of its own.
     shards: Option<Shards>,
-}
-
-/// How the chunks within a shard are stored.
-#[derive(Debug)]
-struct Shards {
-    codecs: CodecChain,
-    chunk_shape: ChunkShape,
-    /// Chunks are blosc frames, maybe with a checksum behind.
-    is_blosc: bool,
 }
 
 impl ZarrArray {
@@ -64,6 +59,7 @@ impl ZarrArray {
             None
         };
         Ok(Self {
+            store: SharedStore::clone(store),
             grid: array.subchunk_grid(),
             array,
             shards,
@@ -74,17 +70,18 @@ impl ZarrArray {
         self.array.shape()
     }
 
-    /// The file that holds the first value of a region: a chunk or a shard.
-    pub(super) fn file_of(&self, ranges: &[Range<u64>]) -> Result<String, ImageProblem> {
-        let starts: Vec<u64> = ranges.iter().map(|range| range.start).collect();
-        let chunk = self
-            .array
-            .chunk_grid()
-            .chunk_indices(&starts)
-            .ok()
-            .flatten()
-            .ok_or_else(|| undecodable("its chunks have no size"))?;
-        Ok(self.array.chunk_key(&chunk).as_str().to_owned())
+    /// The files that hold a region, chunks or shards; they need not be
+    /// there, since Zarr leaves out chunks of the fill value.
+    pub(super) fn files_of(
+        &self,
+        ranges: &[Range<u64>],
+    ) -> Result<impl Iterator<Item = String>, ImageProblem> {
+        let region = ArraySubset::new_with_ranges(ranges);
+        let chunks = self.array.chunk_grid().chunks_in_array_subset(&region);
+        let chunks = chunks.ok().flatten();
+        let chunks = chunks.ok_or_else(|| undecodable("its chunks have no size"))?;
+        let key = |chunk: &[u64]| self.array.chunk_key(chunk).as_str().to_owned();
+        Ok(chunks.indices().into_iter().map(move |chunk| key(&chunk)))
     }
 
     /// The values of a region in the order of the array's axes.
@@ -113,12 +110,12 @@ impl ZarrArray {
             .flatten()
             .ok_or_else(|| damaged("its chunks have no size"))?;
         let mut values = vec![T::default(); region.num_elements_usize()];
-        let shard_indices = ArrayShardedReadableExtCache::new(&self.array);
+        let mut indices = HashMap::new();
         for chunk in &chunks.indices() {
             let place = self.grid.subset(&chunk).ok().flatten();
             let place = place.ok_or_else(|| damaged("its chunks have no size"))?;
             let decoded: Vec<T> = self
-                .chunk(&chunk, &shard_indices)
+                .chunk(&chunk, &mut indices)
                 .map_err(|message| damaged(format!("chunk {chunk:?}: {message}")))?;
             if decoded.len() as u64 != place.num_elements() {
                 return Err(damaged(format!("chunk {chunk:?} has another size")));
@@ -128,26 +125,49 @@ impl ZarrArray {
         Ok(values)
     }
 
-    /// All of a chunk, also what lies beyond the array's edge.
+    /// All of a chunk, also what lies beyond the array's edge. Indices of
+    /// shards are kept for the next chunk.
     fn chunk<T: ElementOwned>(
         &self,
-        indices: &[u64],
-        shard_indices: &ArrayShardedReadableExtCache,
+        chunk: &[u64],
+        indices: &mut HashMap<String, Option<Vec<u64>>>,
     ) -> Result<Vec<T>, String> {
         // Sites are read in parallel; within one there is nothing to gain.
         let options = CodecOptions::default().with_concurrent_target(1);
         let Some(shards) = &self.shards else {
             return self
                 .array
-                .retrieve_chunk_opt(indices, &options)
+                .retrieve_chunk_opt(chunk, &options)
                 .map_err(|error| error.to_string());
         };
-        let encoded = self
-            .array
-            .retrieve_encoded_subchunk(shard_indices, indices)
-            .map_err(|error| error.to_string())?;
+        let (shard, position) = shards.place_of(chunk);
+        let file = self.array.chunk_key(&shard).as_str().to_owned();
+        let index = match indices.entry(file.clone()) {
+            Entry::Occupied(index) => index.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(shards.read_index(&self.store, &file, &options)?)
+            }
+        };
+        let encoded = match index {
+            None => None,
+            Some(index) => read_chunk(&self.store, &file, index, position)?,
+        };
         shards.decode(&self.array, encoded, &options)
     }
+}
+
+/// How chunks are stored within shards. `zarrs` can read them, too, but
+/// panics at an index that was tampered with.
+#[derive(Debug)]
+struct Shards {
+    codecs: CodecChain,
+    index_codecs: CodecChain,
+    is_index_at_start: bool,
+    chunk_shape: ChunkShape,
+    /// Chunks of a shard along each axis.
+    num_chunks: ChunkShape,
+    /// Chunks are blosc frames, maybe with a checksum behind.
+    is_blosc: bool,
 }
 
 impl Shards {
@@ -155,19 +175,96 @@ impl Shards {
         let ArrayMetadata::V3(metadata) = array.metadata() else {
             return Err("shards in an array of version 2".to_owned());
         };
-        let codecs = metadata.codecs.first().and_then(MetadataV3::configuration);
-        let codecs = codecs
-            .and_then(|configuration| configuration.get("codecs"))
-            .ok_or("its shards have no codecs")?;
-        let codecs: Vec<MetadataV3> =
-            serde_json::from_value(codecs.clone()).map_err(|error| error.to_string())?;
-        let names: Vec<&str> = codecs.iter().map(MetadataV3::name).collect();
-        let is_blosc = matches!(names[..], [_, "blosc"] | [_, "blosc", "crc32c"]);
+        let sharding = metadata.codecs.first().and_then(MetadataV3::configuration);
+        let sharding = sharding.ok_or("its shards have no codecs")?;
+        let codecs = |key: &str| -> Result<Vec<MetadataV3>, String> {
+            let codecs = sharding.get(key).cloned().unwrap_or_default();
+            serde_json::from_value(codecs).map_err(|error| format!("{key}: {error}"))
+        };
+        let chain = |codecs: &[MetadataV3]| {
+            CodecChain::from_metadata(codecs).map_err(|error| error.to_string())
+        };
+        let chunk_codecs = codecs("codecs")?;
+        let names: Vec<&str> = chunk_codecs.iter().map(MetadataV3::name).collect();
+        let chunk_shape = array.subchunk_shape().ok_or("its chunks have no size")?;
+        let shard_shape = array
+            .chunk_shape(&vec![0; array.shape().len()])
+            .map_err(|error| error.to_string())?;
+        let along = |(shard, chunk): (&NonZeroU64, &NonZeroU64)| {
+            let is_whole = shard.get() % chunk.get() == 0;
+            NonZeroU64::new(shard.get() / chunk.get()).filter(|_| is_whole)
+        };
+        let num_chunks: Option<Vec<NonZeroU64>> = shard_shape
+            .iter()
+            .zip(chunk_shape.iter())
+            .map(along)
+            .collect();
         Ok(Self {
-            codecs: CodecChain::from_metadata(&codecs).map_err(|error| error.to_string())?,
-            chunk_shape: array.subchunk_shape().ok_or("its chunks have no size")?,
-            is_blosc,
+            is_blosc: matches!(names[..], [_, "blosc"] | [_, "blosc", "crc32c"]),
+            codecs: chain(&chunk_codecs)?,
+            index_codecs: chain(&codecs("index_codecs")?)?,
+            is_index_at_start: sharding.get("index_location").and_then(|at| at.as_str())
+                == Some("start"),
+            num_chunks: num_chunks
+                .ok_or("its shards are no whole number of chunks")?
+                .into(),
+            chunk_shape,
         })
+    }
+
+    /// The shard of a chunk, and the chunk's position in its index.
+    fn place_of(&self, chunk: &[u64]) -> (Vec<u64>, usize) {
+        let mut shard = Vec::with_capacity(chunk.len());
+        let mut position = 0;
+        for (&index, along) in chunk.iter().zip(self.num_chunks.iter()) {
+            shard.push(index / along.get());
+            position = position * along.get() + index % along.get();
+        }
+        (shard, position as usize)
+    }
+
+    /// Offsets and lengths of a shard's chunks, by turns; `None` where there
+    /// is no shard.
+    fn read_index(
+        &self,
+        store: &SharedStore,
+        file: &str,
+        options: &CodecOptions,
+    ) -> Result<Option<Vec<u64>>, String> {
+        let Some(file_len) = store.len(file).map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
+        let mut shape = self.num_chunks.to_vec();
+        shape.push(const { NonZeroU64::new(2).expect("two is not zero") });
+        let (data_type, fill_value) = (data_type::uint64(), FillValue::from(u64::MAX));
+        let size = self
+            .index_codecs
+            .encoded_representation(&shape, &data_type, &fill_value);
+        let Ok(BytesRepresentation::FixedSize(len)) = size else {
+            return Err("the index of its shard has no fixed length".to_owned());
+        };
+        let start = file_len.checked_sub(len);
+        let start = start.ok_or("its shard is shorter than the index")?;
+        let range = match self.is_index_at_start {
+            true => 0..len,
+            false => start..file_len,
+        };
+        let encoded = store
+            .read_range(file, range)
+            .map_err(|error| error.to_string())?;
+        self.index_codecs
+            .decode(
+                Cow::Owned(encoded),
+                &shape,
+                &data_type,
+                &fill_value,
+                options,
+            )
+            .map_err(|error| error.to_string())
+            .and_then(|index| {
+                u64::from_array_bytes(&data_type, index).map_err(|error| error.to_string())
+            })
+            .map(Some)
     }
 
     fn decode<T: ElementOwned>(
@@ -176,8 +273,6 @@ impl Shards {
         encoded: Option<Vec<u8>>,
         options: &CodecOptions,
     ) -> Result<Vec<T>, String> {
-        use zarrs::array::{ArrayBytes, ArrayToBytesCodecTraits};
-
         let (data_type, fill_value) = (array.data_type(), array.fill_value());
         let num_elements: u64 = self.chunk_shape.iter().map(|side| side.get()).product();
         let bytes = match encoded {
@@ -201,6 +296,27 @@ impl Shards {
         };
         T::from_array_bytes(data_type, bytes).map_err(|error| error.to_string())
     }
+}
+
+/// The bytes of a chunk in a shard; `None` where it is left out, since it
+/// holds the fill value alone.
+fn read_chunk(
+    store: &SharedStore,
+    file: &str,
+    index: &[u64],
+    position: usize,
+) -> Result<Option<Vec<u8>>, String> {
+    let &[offset, len] = index
+        .get(2 * position..2 * position + 2)
+        .and_then(|place| place.first_chunk::<2>())
+        .ok_or("the index of its shard is too short")?;
+    if (offset, len) == (u64::MAX, u64::MAX) {
+        return Ok(None);
+    }
+    let end = offset.checked_add(len);
+    let end = end.ok_or("the index of its shard leads out of it")?;
+    let bytes = store.read_range(file, offset..end);
+    bytes.map(Some).map_err(|error| error.to_string())
 }
 
 /// Refuses a frame that says it holds more than a chunk before memory is

@@ -13,7 +13,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    BackoffConfig, ClientOptions, Error as ObjectError, ObjectStore, ObjectStoreExt,
+    BackoffConfig, ClientOptions, Error as ObjectError, ObjectMeta, ObjectStore, ObjectStoreExt,
     ObjectStoreScheme, RetryConfig,
 };
 use reqwest::Url;
@@ -32,10 +32,10 @@ pub(crate) struct BucketStore {
     is_web_server: bool,
 }
 
-/// A folder's files with their lengths, and its folders.
+/// A folder's files, and its folders.
 #[derive(Debug, Default)]
 struct Folder {
-    files: HashMap<String, u64>,
+    files: HashMap<String, ObjectMeta>,
     entries: Vec<Entry>,
 }
 
@@ -200,11 +200,11 @@ impl BucketStore {
         let mut found = Folder::default();
         for object in listing.objects {
             if let Some(name) = object.location.filename() {
-                found.files.insert(name.to_owned(), object.size);
                 found.entries.push(Entry {
                     name: name.to_owned(),
                     is_folder: false,
                 });
+                found.files.insert(name.to_owned(), object);
             }
         }
         for prefix in listing.common_prefixes {
@@ -256,6 +256,22 @@ impl BucketStore {
             Ok(files)
         })?
     }
+
+    /// What the place says about a file. Of a bucket, one listing tells of
+    /// all files of a folder.
+    fn object(&self, path: &str) -> Result<Option<ObjectMeta>, StoreError> {
+        if !self.is_web_server {
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            return Ok(self.folder(folder)?.files.get(name).cloned());
+        }
+        match wait(self.store.head(&self.path(path)?))? {
+            Ok(object) => Ok(Some(object)),
+            Err(error) => match refusal(error) {
+                StoreError::Missing => Ok(None),
+                refused @ StoreError::Refused(_) => Err(refused),
+            },
+        }
+    }
 }
 
 impl Store for BucketStore {
@@ -278,17 +294,16 @@ impl Store for BucketStore {
     }
 
     fn len(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        if !self.is_web_server {
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-            return Ok(self.folder(folder)?.files.get(name).copied());
-        }
-        match wait(self.store.head(&self.path(path)?))? {
-            Ok(object) => Ok(Some(object.size)),
-            Err(error) => match refusal(error) {
-                StoreError::Missing => Ok(None),
-                refused @ StoreError::Refused(_) => Err(refused),
-            },
-        }
+        Ok(self.object(path)?.map(|object| object.size))
+    }
+
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        let version = |object: ObjectMeta| {
+            let tag = object.e_tag;
+            let tag = tag.unwrap_or_else(|| object.last_modified.timestamp_micros().to_string());
+            format!("{}-{tag}", object.size)
+        };
+        Ok(self.object(path)?.map(version))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {

@@ -2,6 +2,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use walkdir::WalkDir;
 
@@ -88,6 +89,23 @@ impl Store for FolderStore {
                 refused @ StoreError::Refused(_) => Err(refused),
             },
         }
+    }
+
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        let metadata = match fs::metadata(self.root.join(path)) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                return match StoreError::from_io(&error) {
+                    StoreError::Missing => Ok(None),
+                    refused @ StoreError::Refused(_) => Err(refused),
+                };
+            }
+        };
+        let modified = metadata.modified().ok();
+        let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let nanoseconds = since.map_or(0, |since| since.as_nanos());
+        let version = || format!("{}-{nanoseconds}", metadata.len());
+        Ok(metadata.is_file().then(version))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {

@@ -108,6 +108,11 @@ impl Store for LinkedStore {
         store.len(&path)
     }
 
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        let (store, path) = self.place(path)?;
+        store.version(&path)
+    }
+
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
         let (store, path) = self.place(path)?;
         store.read(&path)

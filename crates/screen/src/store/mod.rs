@@ -76,6 +76,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError::Refused`]: the place cannot be asked.
     fn len(&self, path: &str) -> Result<Option<u64>, StoreError>;
 
+    /// A text that changes when the file does: its length and, where the
+    /// place knows, its time of change, checksum or entity tag. `None` where
+    /// there is no file.
+    ///
+    /// # Errors
+    /// As [`Store::len`].
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.len(path)?.map(|len| len.to_string()))
+    }
+
     /// Whether a file is there.
     fn is_present(&self, path: &str) -> bool {
         matches!(self.len(path), Ok(Some(_)))

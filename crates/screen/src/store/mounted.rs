@@ -102,6 +102,11 @@ impl Store for MountedStore {
         Ok(None)
     }
 
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        let (store, path) = self.holder(path).unwrap_or((&self.base, path));
+        store.version(path)
+    }
+
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
         let (store, path) = self.holder(path).unwrap_or((&self.base, path));
         store.read(path)

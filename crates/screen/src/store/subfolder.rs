@@ -49,6 +49,10 @@ impl Store for SubfolderStore {
         self.store.len(&self.full(path))
     }
 
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        self.store.version(&self.full(path))
+    }
+
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
         self.store.read(&self.full(path))
     }

@@ -1,6 +1,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::archive::{Contents, PositionedFile};
 use super::{Entry, MAX_FILE_LEN, Store, StoreError};
@@ -14,6 +15,8 @@ const BLOCK_LEN: usize = 512;
 pub struct TarStore {
     file: PositionedFile,
     contents: Contents<Range<u64>>,
+    /// When the archive was changed, where that is known.
+    modified: Option<SystemTime>,
 }
 
 impl TarStore {
@@ -24,6 +27,7 @@ impl TarStore {
     /// damaged or cut off, or a name in it leads out of it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = PositionedFile::open(path).map_err(|error| StoreError::from_io(&error))?;
+        let metadata = std::fs::metadata(path).map_err(|error| StoreError::from_io(&error))?;
         let damaged = |error: &dyn std::fmt::Display| {
             StoreError::Refused(format!(
                 "'{}' is not a whole tar archive ({error})\nhint: fetch it again from its source",
@@ -53,7 +57,11 @@ impl TarStore {
             files.push((name, start..end));
         }
         let contents = Contents::new(path.display().to_string(), files)?;
-        Ok(Self { file, contents })
+        Ok(Self {
+            file,
+            contents,
+            modified: metadata.modified().ok(),
+        })
     }
 }
 
@@ -85,6 +93,14 @@ impl Store for TarStore {
 
     fn len(&self, path: &str) -> Result<Option<u64>, StoreError> {
         Ok(self.contents.get(path).map(|place| place.end - place.start))
+    }
+
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        let modified = self.modified;
+        let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let nanoseconds = since.map_or(0, |since| since.as_nanos());
+        let version = |place: &Range<u64>| format!("{}-{}-{nanoseconds}", place.start, place.end);
+        Ok(self.contents.get(path).map(version))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {

@@ -99,6 +99,17 @@ impl Store for ZipStore {
         Ok(Some(entry.size()))
     }
 
+    fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
+        let Some(&index) = self.contents.get(path) else {
+            return Ok(None);
+        };
+        let entry = self
+            .archive
+            .by_index_data(index)
+            .map_err(StoreError::refused)?;
+        Ok(Some(format!("{}-{:08x}", entry.size(), entry.crc32())))
+    }
+
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
         let index = self.index(path)?;
         // The table of contents is shared, the position in the file is not.

@@ -285,6 +285,7 @@ fn selected(root: &Path, z: Option<ZSelection>, timepoint: Option<u32>) -> Selec
         z,
         timepoint,
         channels: None,
+        sites: None,
     };
     let selected = SelectedScreen::new(screen, &selection).expect("there are some");
     check_screen(&selected).expect("conforms");
@@ -422,6 +423,7 @@ fn real_stacks_and_time_points_become_single_images() {
         timepoint: Some(7),
         z: Some(ZSelection::Index(9)),
         channels: None,
+        sites: None,
     };
     let plate = open_screen(&root.join("9987_Plate_3435"), None).expect("opens");
     let error = message(SelectedScreen::new(plate, &none).map(|_| ()));

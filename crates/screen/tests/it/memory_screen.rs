@@ -92,6 +92,16 @@ impl Screen for MemoryScreen {
         self.planes[site_index][channel_index].is_some()
     }
 
+    fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
+        let plane = self.planes[site_index][channel_index].as_ref()?;
+        let bytes: Vec<u8> = plane
+            .values()
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        Some(morphospace_core::sha256_hex(&bytes))
+    }
+
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
         let plane = self.planes[site_index][channel_index].clone();
         plane.ok_or_else(|| self.image_error(site_index, channel_index, ImageProblem::Missing))

@@ -110,7 +110,7 @@ fn packing_goes_on_where_it_was_killed() {
     let bytes = std::fs::read(&lost).expect("a file");
     std::fs::remove_file(&lost).expect("removes");
     let report = run();
-    assert_eq!((report.num_packed, report.num_missing_images), (1, 1));
+    assert_eq!((report.num_packed, report.missing.len()), (1, 1));
     let pack = OmeZarrScreen::open(output.path()).expect("opens");
     assert!(!pack.is_present(7, 2));
     assert_names(
@@ -122,6 +122,67 @@ fn packing_goes_on_where_it_was_killed() {
     let pack = OmeZarrScreen::open(output.path()).expect("opens");
     assert_same_pixels(&*screen, &pack);
     drop(folder);
+}
+
+#[test]
+fn what_has_changed_is_packed_again() {
+    let (_folder, screen) = simulated();
+    let output = tempfile::tempdir().expect("a folder");
+    let pack_again = || pack(&*screen, output.path(), &PackConfig::default(), &|| {});
+    pack_again().expect("packs");
+    let first = OmeZarrScreen::open(output.path()).expect("opens");
+    // Shards that were lost or emptied, though their site looks whole.
+    std::fs::write(array(&first, 2).join("c/0/0/0"), b"").expect("writes");
+    std::fs::remove_file(array(&first, 3).join("c/0/0/0")).expect("removes");
+    assert_eq!(pack_again().expect("packs").num_packed, 2);
+    // An image of the same length that came later.
+    let image = screen.plane_location(5, 0).expect("a file");
+    let bytes = std::fs::read(&image).expect("a file");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    let file = std::fs::File::create(&image).expect("opens");
+    std::io::Write::write_all(&mut &file, &bytes).expect("writes");
+    file.set_modified(later).expect("sets");
+    assert_eq!(pack_again().expect("packs").num_packed, 1);
+    assert_eq!(pack_again().expect("packs").num_packed, 0);
+    let pack = OmeZarrScreen::open(output.path()).expect("opens");
+    assert_same_pixels(&*screen, &pack);
+}
+
+/// Checksums are of whole chunks, and crops take parts of them.
+#[test]
+fn no_changed_bit_of_a_shard_goes_unnoticed() {
+    let (_folder, screen) = simulated();
+    let output = tempfile::tempdir().expect("a folder");
+    let pack = packed(&*screen, output.path());
+    let shard = array(&pack, 0).join("c/0/0/0");
+    let sound = std::fs::read(&shard).expect("a shard");
+    let region = Tile {
+        top: 5,
+        left: 7,
+        crop_px: 20,
+    };
+    let num_channels = pack.channels().len();
+    for position in (0..sound.len()).step_by(sound.len() / 97) {
+        let mut bytes = sound.clone();
+        bytes[position] ^= 0x10;
+        std::fs::write(&shard, bytes).expect("writes");
+        let reads = |channel| {
+            [
+                pack.read_plane(0, channel),
+                pack.read_region(0, channel, region),
+            ]
+        };
+        let num_refused = (0..num_channels)
+            .flat_map(reads)
+            .filter(Result::is_err)
+            .count();
+        // One chunk, or the index of them all.
+        assert!(
+            num_refused >= 1,
+            "byte {position} of {}: {num_refused}",
+            sound.len()
+        );
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn selected(z: Option<ZSelection>, timepoint: Option<u32>) -> Result<SelectedScr
         z,
         timepoint,
         channels: None,
+        sites: None,
     };
     SelectedScreen::new(stack(), &selection).map_err(|error| error.to_string())
 }
@@ -160,4 +161,111 @@ fn what_is_not_there_is_named_with_what_is() {
         .map(|_| ())
         .expect_err("no such time");
     assert_names(&error, &["time point 5", "time points are 0, 1"]);
+}
+
+/// Two wells: B02 has planes 0 and 1 and a projection, B03 plane 0 and a
+/// projection, each at time points 0 and, for B02, 1.
+fn uneven_stacks() -> Box<MemoryScreen> {
+    let mut screen = MemoryScreen::new(vec![
+        Channel::new("w1", Stain::Dna),
+        Channel::new("w2", Stain::Er),
+    ]);
+    let plate = PlateKey::new("batch-1", "P");
+    let stacks: [(&str, &[Option<u32>], u32); 3] = [
+        ("B02", &[None, Some(0), Some(1)], 0),
+        ("B02", &[None, Some(0), Some(1)], 1),
+        ("B03", &[None, Some(0)], 0),
+    ];
+    for (well, planes, time) in stacks {
+        for &z in planes {
+            let level = z.map_or(200, |z| 10 + z as u8);
+            let image = plane(4, 4, |_, _| level + 100 * time as u8 / 2);
+            // The second channel was not taken at plane 1.
+            let second = (z != Some(1)).then(|| plane(4, 4, |_, _| level + 1));
+            screen.add(
+                &plate,
+                well,
+                1,
+                ControlRole::Untreated,
+                vec![Some(image), second],
+            );
+            let site = screen.sites.last_mut().expect("just added");
+            site.key.z_index = z;
+            site.key.time_index = Some(time);
+        }
+    }
+    Box::new(screen)
+}
+
+#[test]
+fn a_projection_stands_in_for_no_plane_that_is_chosen_by_index() {
+    let choose = |z, timepoint| {
+        let selection = Selection {
+            z: Some(ZSelection::Index(z)),
+            timepoint: Some(timepoint),
+            ..Selection::default()
+        };
+        SelectedScreen::new(uneven_stacks(), &selection)
+    };
+    let chosen = choose(1, 0).expect("B02 has it");
+    check_screen(&chosen).expect("conforms");
+    let wells: Vec<String> = chosen
+        .sites()
+        .iter()
+        .map(|s| s.key.well.to_string())
+        .collect();
+    assert_eq!(wells, ["B02"]);
+    assert_eq!(chosen.read_plane(0, 0).expect("whole").values(), [11; 16]);
+    assert!(!chosen.is_present(0, 1));
+    assert_names(
+        &message(chosen.read_plane(0, 1)),
+        &["well B02", "channel w2", "is missing"],
+    );
+    assert_names(
+        &chosen.notes().join("\n"),
+        &[
+            "z-planes: 1",
+            "time point: 0",
+            "left out: 1, on plates: 1 (first batch-1 plate P well B03",
+        ],
+    );
+    let lacking = choose(0, 1).expect("B02 has it");
+    assert_names(
+        &lacking.notes().join("\n"),
+        &["or time point 1 are left out: 1"],
+    );
+    for (z, timepoint) in [(9, 0), (0, 9)] {
+        let refused = message(choose(z, timepoint).map(|_| ()));
+        assert_names(&refused, &["z-planes are 0, 1; time points are 0, 1"]);
+    }
+}
+
+#[test]
+fn images_change_their_version_with_what_is_made_of_them() {
+    let choose = |z| {
+        let selection = Selection {
+            z: Some(z),
+            timepoint: Some(0),
+            ..Selection::default()
+        };
+        SelectedScreen::new(uneven_stacks(), &selection).expect("there are some")
+    };
+    let versions: std::collections::HashSet<String> =
+        [ZSelection::Max, ZSelection::Focus, ZSelection::Index(0)]
+            .map(|z| choose(z).image_version(0, 0).expect("present"))
+            .into();
+    assert_eq!(versions.len(), 3);
+}
+
+#[test]
+fn chosen_sites_are_those_alone() {
+    let screen = uneven_stacks();
+    let expected = [screen.sites[1].clone(), screen.sites[4].clone()];
+    let selection = Selection {
+        sites: Some(vec![1, 4]),
+        ..Selection::default()
+    };
+    let chosen = SelectedScreen::new(screen, &selection).expect("there are some");
+    assert_eq!(chosen.sites(), expected);
+    assert_names(&chosen.notes().join("\n"), &["chosen sites: 2 of 8"]);
 }
