@@ -134,12 +134,12 @@ fn overview(inspection: &Inspection) -> KeyValueTable {
         );
     let smallest = inspection.counts.smallest_classes();
     if let (Some(first), Some(last)) = (smallest.first(), smallest.last()) {
-        let text = format!(
-            "{}, of {} to {} wells each",
-            smallest.len(),
-            first.num_wells,
-            last.num_wells
-        );
+        let (fewest, most) = (first.num_wells, last.num_wells);
+        let wells = match fewest == most {
+            true => counted(most, "well"),
+            false => format!("{fewest} to {}", counted(most, "well")),
+        };
+        let text = format!("{}, of {wells} each", smallest.len());
         table = table.with("Classes", text);
     }
     if inspection.num_unlabelled_wells > 0 {
@@ -188,7 +188,10 @@ fn holdings(inspection: &Inspection) -> Vec<CountTable> {
         .into_iter()
         .filter(|(_, groups)| !groups.is_empty())
         .map(|(caption, groups)| {
-            let columns = holding_columns(inspection);
+            let mut columns = holding_columns(inspection);
+            if groups.iter().all(|group| group.num_plates == 1) {
+                columns.retain(|(title, _)| title != "plates");
+            }
             let table = CountTable::new(
                 bounded(caption, groups.len()),
                 columns.iter().map(|(title, _)| title.clone()),
