@@ -166,10 +166,7 @@ fn screen_notes(inspection: &Inspection) -> Notes {
             "No negative controls in {named}{more}: these cannot be aligned by their controls."
         ));
     }
-    inspection
-        .notes
-        .iter()
-        .fold(notes, |notes, note| notes.with_note(note))
+    inspection.notes.iter().fold(notes, Notes::with_note)
 }
 
 /// Plates, wells and sites of each experiment, plate, cell type and class.

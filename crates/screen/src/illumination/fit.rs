@@ -145,6 +145,13 @@ struct ChannelImages<'a> {
     on_incomplete: OnIncomplete,
 }
 
+/// The image whose size the others must have.
+struct Reference {
+    site_index: usize,
+    /// Width and height in pixels.
+    size: (usize, usize),
+}
+
 impl ChannelImages<'_> {
     /// The function, and what was left out.
     fn fit(
@@ -152,7 +159,11 @@ impl ChannelImages<'_> {
         options: &IlluminationOptions,
     ) -> Result<(Illumination, Vec<String>), IlluminationError> {
         let channel = || self.screen.channels()[self.channel_index].clone();
-        let Some((first, (width, height))) = self.usual_size()? else {
+        let Some(Reference {
+            site_index: first,
+            size: (width, height),
+        }) = self.reference()?
+        else {
             return Err(IlluminationError::NoImages {
                 plate: self.plate.clone(),
                 channel: channel(),
@@ -203,10 +214,9 @@ impl ChannelImages<'_> {
         Ok((function, left_out))
     }
 
-    /// Width and height of the images, and the position of the first site
-    /// that has them; `None` where no image can be read. Where nothing is
-    /// left out, the first image decides; else most of the first few.
-    fn usual_size(&self) -> Result<Option<(usize, (usize, usize))>, IlluminationError> {
+    /// `None` where no image can be read. Where nothing is left out, the
+    /// first image decides; else most of the first few.
+    fn reference(&self) -> Result<Option<Reference>, IlluminationError> {
         let num_probed = match self.on_incomplete {
             OnIncomplete::Skip => NUM_PROBED,
             OnIncomplete::Fail | OnIncomplete::Fill => 1,
@@ -218,7 +228,10 @@ impl ChannelImages<'_> {
             .filter(|&site_index| self.screen.is_present(site_index, self.channel_index));
         for site_index in present {
             match self.screen.read_plane(site_index, self.channel_index) {
-                Ok(plane) => probed.push((site_index, (plane.width, plane.height))),
+                Ok(plane) => probed.push(Reference {
+                    site_index,
+                    size: (plane.width, plane.height),
+                }),
                 Err(_) if self.on_incomplete == OnIncomplete::Skip => {}
                 Err(error) => return Err(error.into()),
             }
@@ -226,8 +239,8 @@ impl ChannelImages<'_> {
                 break;
             }
         }
-        let usual = most_frequent(probed.iter().map(|(_, size)| *size));
-        Ok(probed.into_iter().find(|(_, size)| Some(*size) == usual))
+        let usual = most_frequent(probed.iter().map(|image| image.size));
+        Ok(probed.into_iter().find(|image| Some(image.size) == usual))
     }
 }
 
