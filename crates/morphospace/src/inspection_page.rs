@@ -296,9 +296,11 @@ fn notes(inspection: &Inspection) -> Notes {
 }
 
 fn findings(inspection: &Inspection) -> Vec<(String, FailureTable)> {
+    let title = |flag: QualityFlag| capitalised(flag.title());
     let lists = [
-        (QualityFlag::Missing, &inspection.missing),
-        (QualityFlag::Unreadable, &inspection.unreadable),
+        (title(QualityFlag::Missing), &inspection.missing),
+        (title(QualityFlag::Unreadable), &inspection.unreadable),
+        (MIXED_SIZES.to_owned(), &inspection.mixed_sizes),
     ];
     let measured = inspection
         .quality
@@ -306,9 +308,7 @@ fn findings(inspection: &Inspection) -> Vec<(String, FailureTable)> {
         .flat_map(|report| &report.findings);
     lists
         .into_iter()
-        .chain(measured.map(|(flag, findings)| (*flag, findings)))
-        .map(|(flag, findings)| (capitalised(flag.title()), findings))
-        .chain([(MIXED_SIZES.to_owned(), &inspection.mixed_sizes)])
+        .chain(measured.map(|(flag, findings)| (title(*flag), findings)))
         .filter(|(_, findings)| !findings.is_empty())
         .map(|(title, findings)| {
             let heading = match findings.len() {

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use morphospace_core::{Perturbation, Stain};
 use rayon::prelude::*;
 
-use assessment::Assessment;
+use assessment::{Assessment, Foreground};
 pub use assessment::{PlateChannel, QualityReport};
 pub use counts::{Counts, GroupCount};
 pub use finding::Finding;
@@ -164,17 +164,12 @@ pub fn inspect_images(
         }
     }
     inspection.counts = Counts::of(screen, &site_flags);
-    let mut wells = Vec::new();
-    for sites in wells_of(screen, 0..screen.sites().len()) {
-        let mut well = WellQuality::unmeasured(screen, sites.clone(), &num_present, &site_flags);
-        if !images.is_empty() {
-            well.channels = well_measures(&images, &usual_bit_depths, sites);
-        }
-        if let Some(found) = of_wells.get(wells.len()) {
-            well.foreground_fraction = found.fraction;
-            well.foreground_ratio = found.ratio;
-        }
-        wells.push(well);
+    let mut wells: Vec<WellQuality> = wells_of(screen, 0..screen.sites().len())
+        .into_iter()
+        .map(|sites| WellQuality::unmeasured(screen, sites, &num_present, &site_flags))
+        .collect();
+    if options.depth == InspectDepth::Quality {
+        add_measures(screen, &mut wells, &images, &usual_bit_depths, of_wells);
     }
     Ok(Inspected {
         inspection,
@@ -185,6 +180,24 @@ pub fn inspect_images(
         images,
         wells,
     })
+}
+
+/// Adds what was measured to wells in the order of sites.
+fn add_measures(
+    screen: &dyn Screen,
+    wells: &mut [WellQuality],
+    images: &[ImageQuality],
+    usual_bit_depths: &[Option<u8>],
+    foreground: Vec<Foreground>,
+) {
+    let sites_of_wells = wells_of(screen, 0..screen.sites().len());
+    for (well, sites) in wells.iter_mut().zip(sites_of_wells) {
+        well.channels = well_measures(images, usual_bit_depths, sites);
+    }
+    for (well, found) in wells.iter_mut().zip(foreground) {
+        well.foreground_fraction = found.fraction;
+        well.foreground_ratio = found.ratio;
+    }
 }
 
 /// Sites are sorted, so those of a plate follow each other.
