@@ -35,6 +35,25 @@ impl PlateKey {
             plate: plate.into(),
         }
     }
+
+    /// The experiment as people and tables name it: after its source, where
+    /// the data set has several. Sources name their experiments each for
+    /// itself, so that a name alone may stand for two.
+    ///
+    /// ```
+    /// use morphospace_core::PlateKey;
+    ///
+    /// let plate = PlateKey::new("Batch1", "BR00116991");
+    /// assert_eq!(plate.experiment_name(), "Batch1");
+    /// let plate = PlateKey { source: Some("source_4".into()), ..plate };
+    /// assert_eq!(plate.experiment_name(), "source_4 Batch1");
+    /// ```
+    pub fn experiment_name(&self) -> String {
+        match &self.source {
+            Some(source) => format!("{source} {}", self.experiment),
+            None => self.experiment.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for PlateKey {

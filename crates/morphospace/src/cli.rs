@@ -308,6 +308,10 @@ pub(crate) struct IlluminationArgs {
     /// smoothing (median or gaussian), smoothing_filter_size_px
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// What to do with images that are missing, unreadable or of another size than the others of
+    /// their plate
+    #[arg(long, default_value = "fail", value_name = "fail|skip")]
+    pub(crate) on_incomplete: OnIncomplete,
     /// Folder to write `{plate}/{plate}_Illum{channel}.npy` into; experiment and plate make {plate}
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,

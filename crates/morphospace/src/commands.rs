@@ -110,6 +110,16 @@ fn with_screen(provenance: Provenance, args: &ScreenArgs) -> Result<Provenance> 
     })
 }
 
+/// For commands to which corrected images mean nothing; `why`.
+fn refuse_illumination(args: &ScreenArgs, why: &str) -> Result<(), Failure> {
+    match &args.illumination {
+        None => Ok(()),
+        Some(source) => Err(Failure::Refused(anyhow::anyhow!(
+            "--illumination {source} makes no sense here: {why}\nhint: leave it out"
+        ))),
+    }
+}
+
 /// Channels or stains, one after the other.
 fn listed(items: &[impl ToString]) -> String {
     let names: Vec<String> = items.iter().map(ToString::to_string).collect();

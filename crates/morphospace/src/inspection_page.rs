@@ -1,5 +1,7 @@
 //! The page about the quality of a screen's images.
 
+use std::collections::BTreeMap;
+
 use morphospace_core::Provenance;
 use morphospace_report::{
     CountTable, Failure, FailureTable, ImagePanel, InspectedPlate, InspectedWell, InspectionPage,
@@ -14,6 +16,13 @@ use crate::run_report::image_panel;
 
 /// Findings of one flag that a page lists; the rest stands in the JSON.
 const MAX_FINDINGS: usize = 300;
+
+/// Groups that a table of counts lists; the rest stands in the JSON.
+const MAX_ROWS: usize = 200;
+/// Heading of images that do not fit the others of their site.
+const MIXED_SIZES: &str = "Of another size than their site";
+/// Experiments that a warning names.
+const MAX_NAMED: usize = 20;
 
 /// Sites of a plate that are looked at for a whole one.
 const MAX_TRIED: usize = 500;
@@ -32,6 +41,8 @@ pub fn inspection_page(
     InspectionPage {
         lead: lead(inspected),
         overview: overview(inspection),
+        screen_notes: screen_notes(inspection),
+        holdings: holdings(inspection),
         previews: previews(screen),
         counts: counts(inspected),
         sections,
@@ -87,80 +98,170 @@ fn overview(inspection: &Inspection) -> KeyValueTable {
         true => "none".to_owned(),
         false => parts.join("\n"),
     };
+    let tally = |counts: &BTreeMap<String, usize>, noun: &str| {
+        let parts = counts.iter();
+        joined(
+            parts
+                .map(|(what, count)| format!("{what}: {}", counted(*count, noun)))
+                .collect(),
+        )
+    };
+    let num_sites = inspection.num_sites;
     let present = inspection.channels.iter().zip(&inspection.num_present);
-    let wells_per_class: Vec<usize> = inspection
-        .counts
-        .classes
-        .iter()
-        .map(|class| class.num_wells)
-        .collect();
+    let present = present.map(|(channel, count)| format!("{channel}: {count} of {num_sites}"));
+    let roles = inspection.control_roles.iter();
+    let roles = roles.map(|(role, count)| format!("{role}: {}", counted(*count, "well")));
     let mut table = KeyValueTable::default()
         .with("Experiments", inspection.num_experiments)
         .with("Plates", inspection.num_plates)
         .with("Wells", inspection.num_wells)
-        .with("Sites", inspection.num_sites)
+        .with("Sites", num_sites)
+        .with("Images that are there", joined(present.collect()))
         .with(
-            "Images that are there",
-            joined(
-                present
-                    .map(|(channel, count)| {
-                        format!("{channel}: {count} of {}", inspection.num_sites)
-                    })
-                    .collect(),
-            ),
+            "Sites that lack a channel",
+            format!("{} of {num_sites}", inspection.num_incomplete_sites),
         )
+        .with("Image sizes", tally(&inspection.image_forms, "image"))
+        .with("Cell types", tally(&inspection.cell_types, "well"))
+        .with("Control roles", joined(roles.collect()))
         .with(
-            "Image sizes",
-            joined(
-                inspection
-                    .image_forms
-                    .iter()
-                    .map(|(form, count)| format!("{form}: {count} images"))
-                    .collect(),
-            ),
-        )
-        .with(
-            "Control roles",
-            joined(
-                inspection
-                    .control_roles
-                    .iter()
-                    .map(|(role, count)| format!("{role}: {count} wells"))
-                    .collect(),
+            "Perturbations",
+            format!(
+                "{} ({})",
+                inspection.num_perturbations,
+                counted(inspection.num_targets, "target")
             ),
         );
-    if let (Some(fewest), Some(most)) = (wells_per_class.iter().min(), wells_per_class.iter().max())
-    {
-        let classes = wells_per_class.len();
-        let text = format!("{classes}, of {fewest} to {most} wells each");
+    let smallest = inspection.counts.smallest_classes();
+    if let (Some(first), Some(last)) = (smallest.first(), smallest.last()) {
+        let (fewest, most) = (first.num_wells, last.num_wells);
+        let wells = match fewest == most {
+            true => counted(most, "well"),
+            false => format!("{fewest} to {}", counted(most, "well")),
+        };
+        let text = format!("{}, of {wells} each", smallest.len());
         table = table.with("Classes", text);
     }
+    if inspection.num_unlabelled_wells > 0 {
+        let wells = counted(inspection.num_unlabelled_wells, "well");
+        table = table.with("Unknown label", wells);
+    }
+    if !inspection.backgrounds.is_empty() {
+        table = table.with("Backgrounds", tally(&inspection.backgrounds, "well"));
+    }
     table
+}
+
+/// What the screen says of itself, and whether it can be aligned.
+fn screen_notes(inspection: &Inspection) -> Notes {
+    let mut notes = Notes::default();
+    let without = &inspection.experiments_without_negative_controls;
+    if !without.is_empty() {
+        let named = without[..without.len().min(MAX_NAMED)].join(", ");
+        let more = match without.len().saturating_sub(MAX_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        notes = notes.with_warning(format!(
+            "No negative controls in {named}{more}: these cannot be aligned by their controls."
+        ));
+    }
+    inspection.notes.iter().fold(notes, Notes::with_note)
+}
+
+/// Plates, wells and sites of each experiment, plate, cell type and class.
+fn holdings(inspection: &Inspection) -> Vec<CountTable> {
+    let counts = &inspection.counts;
+    let tables: [(&str, Vec<&GroupCount>); 4] = [
+        ("By experiment", counts.experiments.iter().collect()),
+        ("By plate", counts.plates.iter().collect()),
+        ("By cell type", counts.cell_types.iter().collect()),
+        (
+            "By class, those of the fewest wells first",
+            counts.smallest_classes(),
+        ),
+    ];
+    tables
+        .into_iter()
+        .filter(|(_, groups)| !groups.is_empty())
+        .map(|(caption, groups)| {
+            let mut columns = holding_columns(inspection);
+            if groups.iter().all(|group| group.num_plates == 1) {
+                columns.retain(|(title, _)| title != "plates");
+            }
+            let table = CountTable::new(
+                bounded(caption, groups.len()),
+                columns.iter().map(|(title, _)| title.clone()),
+            );
+            groups
+                .into_iter()
+                .take(MAX_ROWS)
+                .fold(table, |table, group| {
+                    let row = columns.iter().map(|(_, value)| value(group));
+                    table.with_row(row_name(group), row.collect())
+                })
+        })
+        .collect()
+}
+
+/// A column of a table of groups: its title, and the number for a group.
+type Column = (String, Box<dyn Fn(&GroupCount) -> usize>);
+
+fn holding_columns(inspection: &Inspection) -> Vec<Column> {
+    let mut columns: Vec<Column> = vec![
+        ("plates".to_owned(), Box::new(|group| group.num_plates)),
+        ("wells".to_owned(), Box::new(|group| group.num_wells)),
+        ("sites".to_owned(), Box::new(|group| group.num_sites)),
+    ];
+    for &role in inspection.control_roles.keys() {
+        let title = role.as_str().replace('_', " ");
+        let value = move |group: &GroupCount| group.control_roles.get(&role).copied().unwrap_or(0);
+        columns.push((title, Box::new(value)));
+    }
+    if inspection.num_unlabelled_wells > 0 {
+        let value = |group: &GroupCount| group.num_unlabelled_wells;
+        columns.push(("unknown label".to_owned(), Box::new(value)));
+    }
+    let value = GroupCount::num_incomplete_sites;
+    columns.push(("incomplete sites".to_owned(), Box::new(value)));
+    columns
+}
+
+/// A group's name, with its cell types where the name does not say them.
+fn row_name(group: &GroupCount) -> String {
+    let types: Vec<&str> = group.cell_types.iter().map(String::as_str).collect();
+    match types[..] {
+        [only] if !group.name.contains(only) => format!("{} ({only})", group.name),
+        _ => group.name.clone(),
+    }
+}
+
+/// A caption that says how much of a long table is there.
+fn bounded(caption: &str, num_rows: usize) -> String {
+    match num_rows > MAX_ROWS {
+        true => format!("{caption}: the first {MAX_ROWS} of {num_rows}, all are in the JSON"),
+        false => caption.to_owned(),
+    }
 }
 
 fn counts(inspected: &Inspected) -> Vec<CountTable> {
     let counts = &inspected.inspection.counts;
     let flags: Vec<QualityFlag> = inspected.sites.looked_for.iter().collect();
     let table = |caption: &str, groups: &[GroupCount]| {
-        let columns = ["wells", "sites"]
-            .into_iter()
-            .chain(flags.iter().map(|flag| flag.title()));
-        groups
-            .iter()
-            .fold(CountTable::new(caption, columns), |table, group| {
-                let flagged = flags
-                    .iter()
-                    .map(|flag| group.flagged_sites.get(flag).copied().unwrap_or(0));
-                let row = [group.num_wells, group.num_sites]
-                    .into_iter()
-                    .chain(flagged);
-                table.with_row(&group.name, row.collect())
-            })
+        let columns = std::iter::once("sites").chain(flags.iter().map(|flag| flag.title()));
+        let table = CountTable::new(bounded(caption, groups.len()), columns);
+        groups.iter().take(MAX_ROWS).fold(table, |table, group| {
+            let flagged = flags
+                .iter()
+                .map(|flag| group.flagged_sites.get(flag).copied().unwrap_or(0));
+            let row = std::iter::once(group.num_sites).chain(flagged);
+            table.with_row(&group.name, row.collect())
+        })
     };
     [
         ("Sites with each flag, by experiment", &counts.experiments),
-        ("By plate", &counts.plates),
-        ("By cell type", &counts.cell_types),
+        ("Sites with each flag, by plate", &counts.plates),
+        ("Sites with each flag, by cell type", &counts.cell_types),
     ]
     .into_iter()
     .filter(|(_, groups)| !groups.is_empty())
@@ -180,7 +281,7 @@ fn notes(inspection: &Inspection) -> Notes {
         "Blank: standard deviation below {} grey levels. Saturated: more than {} % of the pixels \
          at the greatest value of the bit depth. Intensity outliers and images out of focus: \
          robust z-score beyond {} among the images of the plate and channel, where there are {} \
-         or more. Few cells: less than {} % of the DNA foreground of the plate's median well, \
+         or more. Odd size, odd bit depth: unlike most images of the screen or the channel. Few cells: less than {} % of the DNA foreground of the plate's median well, \
          above Otsu's threshold of the plate's pooled pixels; no cell was segmented.",
         thresholds.blank_sd,
         100.0 * thresholds.saturated_fraction,
@@ -195,9 +296,11 @@ fn notes(inspection: &Inspection) -> Notes {
 }
 
 fn findings(inspection: &Inspection) -> Vec<(String, FailureTable)> {
+    let title = |flag: QualityFlag| capitalised(flag.title());
     let lists = [
-        (QualityFlag::Missing, &inspection.missing),
-        (QualityFlag::Unreadable, &inspection.unreadable),
+        (title(QualityFlag::Missing), &inspection.missing),
+        (title(QualityFlag::Unreadable), &inspection.unreadable),
+        (MIXED_SIZES.to_owned(), &inspection.mixed_sizes),
     ];
     let measured = inspection
         .quality
@@ -205,10 +308,9 @@ fn findings(inspection: &Inspection) -> Vec<(String, FailureTable)> {
         .flat_map(|report| &report.findings);
     lists
         .into_iter()
-        .chain(measured.map(|(flag, findings)| (*flag, findings)))
+        .chain(measured.map(|(flag, findings)| (title(*flag), findings)))
         .filter(|(_, findings)| !findings.is_empty())
-        .map(|(flag, findings)| {
-            let title = capitalised(flag.title());
+        .map(|(title, findings)| {
             let heading = match findings.len() {
                 len if len > MAX_FINDINGS => {
                     format!("{title}: the first {MAX_FINDINGS} of {len} images")
@@ -295,17 +397,20 @@ impl Panel {
 
 fn panels(inspection: &Inspection) -> Vec<Panel> {
     use QualityFlag::{
-        Blank, Duplicate, FewCells, IntensityOutlier, OddSize, OutOfFocus, Saturated, Unreadable,
+        Blank, Duplicate, FewCells, IntensityOutlier, OddBitDepth, OddSize, OutOfFocus, Saturated,
+        Unreadable,
     };
     let mut panels = vec![Panel {
         section: "Presence",
         intro:
             "Share of a well's images that are there. Frames: an image is unreadable, of another \
-                size, or the same as another."
+                size or bit depth, or the same as another."
                 .to_owned(),
         title: "All channels".to_owned(),
         value_label: "images that are there (%)",
-        marks: [Unreadable, OddSize, Duplicate].into_iter().collect(),
+        marks: [Unreadable, OddSize, OddBitDepth, Duplicate]
+            .into_iter()
+            .collect(),
         source: Source::Presence,
     }];
     let Some(report) = &inspection.quality else {

@@ -45,6 +45,10 @@ pub struct InspectionPage {
     pub lead: String,
     /// What the screen holds.
     pub overview: KeyValueTable,
+    /// What the screen's images lack, and what was left out.
+    pub screen_notes: Notes,
+    /// Plates, wells and sites by experiment, class and so on.
+    pub holdings: Vec<CountTable>,
     /// A few sites, to see that each channel shows what it is said to show.
     pub previews: Vec<ImagePanel>,
     /// How many sites have each flag, by experiment, plate and so on.
@@ -129,6 +133,8 @@ impl InspectionPage {
             title: title.into(),
             lead: String::new(),
             overview: KeyValueTable::default(),
+            screen_notes: Notes::default(),
+            holdings: Vec::new(),
             previews: Vec::new(),
             counts: Vec::new(),
             sections: Vec::new(),
@@ -142,7 +148,14 @@ impl InspectionPage {
     /// The page.
     pub fn to_page(&self) -> Page {
         let mut page = Page::new(&self.title).with_lead(&self.lead);
-        page = page.with_section(Section::new("What the screen holds").with(self.overview.clone()));
+        let mut holdings = Section::new("What the screen holds").with(self.overview.clone());
+        if self.screen_notes != Notes::default() {
+            holdings = holdings.with(self.screen_notes.clone());
+        }
+        for table in &self.holdings {
+            holdings = holdings.with(table.clone());
+        }
+        page = page.with_section(holdings);
         if !self.previews.is_empty() {
             let mut channels = Section::new("Channels").with_intro(
                 "Does each image show what its title says? Nuclei belong to DNA, a network of \

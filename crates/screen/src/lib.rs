@@ -79,8 +79,8 @@ pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image, decode_
 pub use encode::encode_tiff;
 pub use error::{ImageError, ImageProblem, ScreenError};
 pub use illumination::{
-    CorrectedScreen, Illumination, IlluminationError, IlluminationOptions, IlluminationSmoothing,
-    IlluminationSource, fit_illumination,
+    CorrectedScreen, Illumination, IlluminationError, IlluminationFit, IlluminationOptions,
+    IlluminationSmoothing, IlluminationSource, fit_illumination, refuse_missing_images,
 };
 pub use inspect::{
     Counts, Distribution, Finding, GroupCount, ImageMeasures, ImageQuality, InspectDepth,

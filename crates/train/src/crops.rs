@@ -1,7 +1,7 @@
 use morphospace_core::Seed;
 use morphospace_screen::Tile;
+use morphospace_screen::sampler::epoch_order;
 use rand::RngExt;
-use rand::seq::SliceRandom;
 
 /// One training image: where it is cut from a site and how it is turned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,8 +94,7 @@ impl CropSampler {
             .as_ref()
             .is_none_or(|(current, _)| *current != epoch)
         {
-            let mut order = self.site_indices.clone();
-            order.shuffle(&mut self.seed.split("epoch").split_index(epoch).rng());
+            let order = epoch_order(&self.site_indices, self.seed, epoch);
             self.epoch = Some((epoch, order));
         }
         &self.epoch.as_ref().expect("set above").1

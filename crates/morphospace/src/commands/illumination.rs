@@ -1,27 +1,42 @@
 use std::fs;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use morphospace_core::{PlateKey, parse_config};
 use morphospace_screen::{
-    Illumination, IlluminationOptions, NpyFloat, fit_illumination, plate_names,
+    Illumination, IlluminationOptions, NpyFloat, OnIncomplete, fit_illumination, plate_names,
+    refuse_missing_images,
 };
 
 use crate::cli::IlluminationArgs;
 use crate::failure::{Failure, Outcome, Phase};
-use crate::terminal::Progress;
+use crate::terminal::{Progress, warn_each};
 
 pub(crate) fn run(args: &IlluminationArgs) -> Result<Outcome, Failure> {
     let options: IlluminationOptions =
         parse_config("illumination", "", &args.overrides).or_refuse()?;
     options.check().or_refuse()?;
+    super::refuse_illumination(
+        &args.screen,
+        "functions are fitted to images as they were taken",
+    )?;
+    if args.on_incomplete == OnIncomplete::Fill {
+        return Err(Failure::Refused(anyhow!(
+            "--on-incomplete fill makes no sense here: zeros are no light\nhint: give fail or skip"
+        )));
+    }
     let screen = super::open(&args.screen).or_refuse()?;
+    if args.on_incomplete == OnIncomplete::Fail {
+        refuse_missing_images(&*screen).or_refuse()?;
+    }
     let mut plates: Vec<&PlateKey> = screen.sites().iter().map(|site| &site.key.plate).collect();
     plates.dedup();
     let names = plate_names(plates.iter().copied());
     let progress = Progress::new("illumination", "plates", plates.len());
+    let mut left_out = Vec::new();
     for (index, plate) in plates.iter().enumerate() {
-        let functions = fit_illumination(&*screen, plate, &options).or_stop()?;
-        for (function, channel) in functions.iter().zip(screen.channels()) {
+        let fit = fit_illumination(&*screen, plate, &options, args.on_incomplete).or_stop()?;
+        left_out.extend(fit.left_out);
+        for (function, channel) in fit.functions.iter().zip(screen.channels()) {
             let path = args
                 .output
                 .join(Illumination::path_of(&names[plate], channel));
@@ -39,5 +54,6 @@ pub(crate) fn run(args: &IlluminationArgs) -> Result<Outcome, Failure> {
         screen.channels().len(),
         args.output.display()
     ));
-    Ok(Outcome::Done)
+    warn_each("images left out", &left_out);
+    Ok(Outcome::with_failures(!left_out.is_empty()))
 }

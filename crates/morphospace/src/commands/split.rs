@@ -15,6 +15,7 @@ pub(crate) fn run(args: &SplitArgs) -> Result<Outcome, Failure> {
         seed: Seed::new(args.seed),
         only_labelled: args.only_labelled,
     };
+    super::refuse_illumination(&args.screen, "a split looks at no pixels")?;
     super::refuse_unwritable_parquet("a split", &args.output)?;
     let screen = super::open(&args.screen).or_refuse()?;
     let mut split = make_split(screen.sites(), &config).or_refuse()?;

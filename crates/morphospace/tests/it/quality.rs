@@ -40,6 +40,7 @@ fn quality_writes_a_page_tables_and_json() {
     ];
     let run = morphospace(folder, &args).expect_status(1);
     for part in [
+        "experiment  cell type  plates",
         "flagged sites",
         "duplicate          1",
         "missing            1",
@@ -67,12 +68,73 @@ fn quality_writes_a_page_tables_and_json() {
     for part in [
         "Mean intensity",
         "HUVEC-02 plate 1",
+        "By experiment",
+        "By class, those of the fewest wells first",
         "the same pixels as",
         "Focus",
     ] {
         assert!(page.contains(part), "no '{part}' on the page");
     }
     assert!(folder.join("qc.parquet").exists());
+}
+
+/// What the text says of a screen, the page says, too.
+#[test]
+fn the_page_has_the_notes_of_the_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tiny_screen(folder);
+    let metadata = fs::read_to_string(folder.join("screen/metadata.csv")).unwrap();
+    // Untreated wells of the second experiment become treated ones of which
+    // nobody knows with what.
+    let header: Vec<&str> = metadata.lines().next().unwrap().split(',').collect();
+    let unlabelled = |line: &str| {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        for (column, cell) in header.iter().zip(&mut cells) {
+            match *column {
+                "well_type" => *cell = "treatment",
+                "sirna" | "sirna_id" => *cell = "",
+                _ => {}
+            }
+        }
+        cells.join(",")
+    };
+    let lines =
+        metadata.lines().map(
+            |line| match line.contains("HUVEC-02") && line.contains("EMPTY") {
+                true => unlabelled(line),
+                false => line.to_owned(),
+            },
+        );
+    let lines: Vec<String> = lines.collect();
+    fs::write(folder.join("screen/metadata.csv"), lines.join("\n")).unwrap();
+    fs::write(
+        folder.join("screen/images/HUVEC-01/Plate1/X99_s1_w1.png"),
+        b"",
+    )
+    .unwrap();
+    let run = morphospace(folder, &["inspect", "screen", "--page", "inspect.html"]);
+    let run = run.expect_status(0);
+    let page = fs::read_to_string(folder.join("inspect.html")).unwrap();
+    let unlisted = "image files or folders belong to no site";
+    let without = "negative controls in HUVEC-02";
+    for part in [unlisted, without] {
+        assert!(run.stdout.contains(part), "no '{part}' in:\n{}", run.stdout);
+        assert!(page.contains(part), "no '{part}' on the page");
+    }
+    assert!(
+        run.stdout.contains("unknown label  12 wells"),
+        "{}",
+        run.stdout
+    );
+    for part in [
+        "Unknown label",
+        "12 wells",
+        "unknown label",
+        "incomplete sites",
+    ] {
+        assert!(page.contains(part), "no '{part}' on the page");
+    }
 }
 
 #[test]
@@ -187,6 +249,31 @@ fn tables_that_are_parquet_are_not_named_csv() {
 }
 
 #[test]
+fn illumination_names_the_images_it_leaves_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tiny_screen(folder);
+    fs::remove_file(first_image(folder, 2)).unwrap();
+    fs::write(first_image(folder, 4), b"no image").unwrap();
+    let fit = ["illumination", "screen", "--output", "functions"];
+    morphospace(folder, &fit).expect_status(2).expect_stderr(&[
+        "1 images of 68 sites are missing",
+        "channel w2",
+        "hint: leave them out (skip)",
+    ]);
+    assert!(!folder.join("functions").exists());
+    let with = |policy| [&fit[..], &["--on-incomplete", policy]].concat();
+    morphospace(folder, &with("fill"))
+        .expect_status(2)
+        .expect_stderr(&["zeros are no light", "hint:"]);
+    morphospace(folder, &with("skip"))
+        .expect_status(1)
+        .expect_stderr(&["images left out: 2", "channel w2", "channel w4"]);
+    let written = "functions/HUVEC-01_1/HUVEC-01_1_Illumw4.npy";
+    assert!(folder.join(written).is_file());
+}
+
+#[test]
 fn illumination_is_fitted_per_plate_and_divided_out() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -211,6 +298,15 @@ fn illumination_is_fitted_per_plate_and_divided_out() {
         "{}",
         run.stdout
     );
+    for command in [
+        &fit[..],
+        &["split", "screen", "--scheme", "f0", "--output", "s.parquet"],
+    ] {
+        let command = [command, &["--illumination", "functions"]].concat();
+        morphospace(folder, &command)
+            .expect_status(2)
+            .expect_stderr(&["--illumination functions makes no sense here", "hint:"]);
+    }
     fs::remove_dir_all(folder.join("functions/HUVEC-02_1")).unwrap();
     let run = morphospace(folder, &inspect).expect_status(2);
     for part in ["HUVEC-02 plate 1", "w1", "morphospace illumination"] {

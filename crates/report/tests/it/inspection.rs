@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 use morphospace_report::{
-    CountTable, GridPlate, GridWell, InspectedPlate, InspectedWell, InspectionPage, PanelSection,
-    PlateGrid, PlatePanel,
+    CountTable, GridPlate, GridWell, InspectedPlate, InspectedWell, InspectionPage, Notes,
+    PanelSection, PlateGrid, PlatePanel,
 };
 
 use crate::block_html;
@@ -97,6 +97,29 @@ fn of_too_many_plates_those_with_flags_are_drawn() {
         .filter(|index| html.contains(&format!(">plate {index}.<")))
         .collect();
     assert_eq!(drawn, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 39]);
+}
+
+#[test]
+fn the_screens_own_notes_stand_with_what_it_holds() {
+    let table = CountTable::new("By class", ["wells"]).with_row("class <7>", vec![4]);
+    let page = InspectionPage {
+        screen_notes: Notes::default()
+            .with_warning("no negative controls in RPE-01")
+            .with_note("channel 'Brightfield' was left out"),
+        holdings: vec![table],
+        ..page(1, &[])
+    };
+    let html = page.to_page().to_html();
+    check_well_formed(&html);
+    let (holdings, _) = html.split_once("A flag is a hint").expect("two sections");
+    for part in [
+        "controls in RPE-01",
+        "Brightfield",
+        "By class",
+        "class &lt;7&gt;",
+    ] {
+        assert!(holdings.contains(part), "no '{part}'");
+    }
 }
 
 #[test]

@@ -22,6 +22,19 @@ pub enum IlluminationError {
         /// What can be given.
         allowed: &'static str,
     },
+    /// Images are missing.
+    #[error(
+        "{num_missing} images of {num_sites} sites are missing{}\nhint: leave them out (skip), or \
+         fetch the images", listed(first, *num_missing)
+    )]
+    Incomplete {
+        /// How many images are missing.
+        num_missing: usize,
+        /// How many sites there are.
+        num_sites: usize,
+        /// The first of them, with site, channel and file.
+        first: Vec<String>,
+    },
     /// A plate has no image of a channel.
     #[error(
         "{plate} has no image of channel {channel}\nhint: `morphospace inspect` names the images \
@@ -46,7 +59,7 @@ pub enum IlluminationError {
     /// Images of a plate have several sizes.
     #[error(
         "{image} channel {channel}: image is {} x {} pixels but {first} has {} x {}\nhint: one \
-         illumination function needs images of one size", size.0, size.1, first_size.0, first_size.1
+         illumination function needs images of one size; leave the others out (skip)", size.0, size.1, first_size.0, first_size.1
     )]
     SizesDiffer {
         /// The site.
@@ -123,4 +136,16 @@ pub enum IlluminationError {
         /// The value.
         value: f64,
     },
+}
+
+/// Each on a line of its own, and how many more there are.
+fn listed(first: &[String], total: usize) -> String {
+    let mut text = String::new();
+    for one in first {
+        text.push_str(&format!("\n  {one}"));
+    }
+    match total.saturating_sub(first.len()) {
+        0 => text,
+        more => format!("{text}\n  and {more} more"),
+    }
 }

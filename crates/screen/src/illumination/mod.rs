@@ -3,29 +3,23 @@
 mod corrected_screen;
 mod downscale;
 mod error;
+mod fit;
 mod smoothing;
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
-use morphospace_core::{Channel, PlateKey};
-use rayon::prelude::*;
+use morphospace_core::Channel;
 use serde::{Deserialize, Serialize};
 
 pub use corrected_screen::{CorrectedScreen, IlluminationSource};
-use downscale::{BlockSums, upscaled};
 pub use error::IlluminationError;
+pub use fit::{IlluminationFit, fit_illumination, refuse_missing_images};
 pub use smoothing::IlluminationSmoothing;
 
 use crate::npy::{NpyFloat, decode_npy, write_npy};
 use crate::plate_names::safe_in_file_names;
-use crate::screen::{Pixels, Plane, Screen};
+use crate::screen::{Pixels, Plane};
 use crate::tiling::Tile;
-
-/// Share of the darkest pixels below the robust minimum; CellProfiler's
-/// `ROBUST_FACTOR`.
-const ROBUST_SHARE: f64 = 0.02;
 
 /// How an illumination function is fitted: `Regular` of CellProfiler's
 /// CorrectIlluminationCalculate.
@@ -93,127 +87,6 @@ pub struct Illumination {
     pub height: usize,
     /// Factors.
     pub values: Vec<f64>,
-}
-
-/// Fits the illumination functions of a plate, one per channel.
-///
-/// The images of a channel are averaged over the plate's sites, the mean
-/// image is shrunk and smoothed, brought back to full size by linear
-/// interpolation, and divided by its robust minimum: values below the 2nd
-/// percentile of the positive ones are raised to it, and it becomes 1. So
-/// correction darkens and never brightens. Images that are missing are left
-/// out; pixels are summed as whole numbers, so that the result does not
-/// depend on the number of threads.
-///
-/// # Errors
-/// [`IlluminationError`] names the plate and channel without an image, the
-/// image that cannot be read, or the one whose size differs from the first.
-///
-/// # Source
-/// CellProfiler's `correctilluminationcalculate.py`, `Regular`, all images,
-/// rescaled; there the function is rescaled before it is brought back to
-/// full size, which leaves its minimum a little above 1.
-///
-/// ```no_run
-/// use morphospace_core::PlateKey;
-/// use morphospace_screen::{IlluminationOptions, fit_illumination, open_screen};
-///
-/// let screen = open_screen("jump".as_ref(), None)?;
-/// let plate = &screen.sites()[0].key.plate;
-/// let functions = fit_illumination(&*screen, plate, &IlluminationOptions::default())?;
-/// let plane = screen.read_plane(0, 0)?;
-/// let corrected = functions[0].correct(&plane)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn fit_illumination(
-    screen: &dyn Screen,
-    plate: &PlateKey,
-    options: &IlluminationOptions,
-) -> Result<Vec<Illumination>, IlluminationError> {
-    options.check()?;
-    let sites = sites_of(screen, plate);
-    (0..screen.channels().len())
-        .map(|channel_index| fit_channel(screen, plate, sites.clone(), channel_index, options))
-        .collect()
-}
-
-/// Sites are sorted, so those of a plate follow each other.
-fn sites_of(screen: &dyn Screen, plate: &PlateKey) -> Range<usize> {
-    let sites = screen.sites();
-    let start = sites.partition_point(|site| site.key.plate < *plate);
-    let end = sites.partition_point(|site| site.key.plate <= *plate);
-    start..end
-}
-
-fn fit_channel(
-    screen: &dyn Screen,
-    plate: &PlateKey,
-    sites: Range<usize>,
-    channel_index: usize,
-    options: &IlluminationOptions,
-) -> Result<Illumination, IlluminationError> {
-    let present: Vec<usize> = sites
-        .filter(|&site_index| screen.is_present(site_index, channel_index))
-        .collect();
-    let Some(&first) = present.first() else {
-        return Err(IlluminationError::NoImages {
-            plate: plate.clone(),
-            channel: screen.channels()[channel_index].clone(),
-        });
-    };
-    let plane = screen.read_plane(first, channel_index)?;
-    let (width, height) = (plane.width, plane.height);
-    let sums = Mutex::new(BlockSums::new(width, height, options.downscale));
-    present.par_iter().try_for_each(|&site_index| {
-        let plane = screen.read_plane(site_index, channel_index)?;
-        let size = (plane.width, plane.height);
-        if size != (width, height) {
-            return Err(IlluminationError::SizesDiffer {
-                image: Box::new(screen.sites()[site_index].key.clone()),
-                channel: screen.channels()[channel_index].clone(),
-                size,
-                first: Box::new(screen.sites()[first].key.clone()),
-                first_size: (width, height),
-            });
-        }
-        let of_image = BlockSums::of(&plane, options.downscale);
-        let mut sums = sums.lock().expect("no thread panics while it adds");
-        sums.add(&of_image);
-        Ok(())
-    })?;
-    let sums = sums
-        .into_inner()
-        .expect("no thread panicked while it added");
-    let mean = sums.mean(present.len());
-    let smooth = options
-        .smoothing
-        .apply(&mean, sums.width, options.smoothing_filter_size_px);
-    let values = upscaled(&smooth, sums.width, options.downscale, width, height);
-    let values = rescaled(values).ok_or_else(|| IlluminationError::AllDark {
-        plate: plate.clone(),
-        channel: screen.channels()[channel_index].clone(),
-    })?;
-    Ok(Illumination {
-        width,
-        height,
-        values,
-    })
-}
-
-/// Divides by the robust minimum and raises what lies below it; `None` where
-/// nothing is positive.
-fn rescaled(mut values: Vec<f64>) -> Option<Vec<f64>> {
-    let mut positive: Vec<f64> = values.iter().copied().filter(|v| *v > 0.0).collect();
-    if positive.is_empty() {
-        return None;
-    }
-    let rank = (positive.len() as f64 * ROBUST_SHARE) as usize;
-    let (_, minimum, _) = positive.select_nth_unstable_by(rank, f64::total_cmp);
-    let minimum = *minimum;
-    for value in &mut values {
-        *value = value.max(minimum) / minimum;
-    }
-    Some(values)
 }
 
 impl Illumination {

@@ -1,10 +1,11 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::image_quality::{ImageMeasures, ImageQuality};
+use super::most_frequent;
 use super::outlier::{Distribution, median_of, robust_z_scores};
 use super::quality_flag::QualityFlag;
 use super::quality_thresholds::QualityThresholds;
@@ -20,6 +21,9 @@ pub struct QualityReport {
     pub looked_for: Vec<QualityFlag>,
     /// Width and height of most images.
     pub usual_size: Option<(usize, usize)>,
+    /// Of each channel the bit depth of most images.
+    #[serde(default)]
+    pub usual_bit_depths: Vec<Option<u8>>,
     /// Images by flag, in the order of sites and channels. Of images that
     /// are the same each but the first is listed, and names the first.
     pub findings: BTreeMap<QualityFlag, Vec<Finding>>,
@@ -37,7 +41,7 @@ pub struct PlateChannel {
     pub channel: String,
     /// Number of images that were measured and are not blank.
     pub num_images: usize,
-    /// Mean of an image, in grey levels of its bit depth.
+    /// Mean of an image, in grey levels of the channel's usual bit depth.
     pub mean: Option<Distribution>,
     /// Sharpness of an image relative to its squared mean.
     pub relative_focus: Option<Distribution>,
@@ -57,6 +61,8 @@ pub(super) struct Assessment<'a> {
     screen: &'a dyn Screen,
     thresholds: &'a QualityThresholds,
     images: &'a mut [ImageQuality],
+    /// Of each channel the bit depth of most images.
+    usual_bit_depths: Vec<Option<u8>>,
     /// Each with the position of its image.
     findings: BTreeMap<QualityFlag, Vec<(usize, Finding)>>,
 }
@@ -67,9 +73,15 @@ impl<'a> Assessment<'a> {
         thresholds: &'a QualityThresholds,
         images: &'a mut [ImageQuality],
     ) -> Self {
+        let num_channels = screen.channels().len();
+        let depths = |channel_index: usize| {
+            let of_channel = images.iter().skip(channel_index).step_by(num_channels);
+            most_frequent(of_channel.filter_map(|image| Some(image.measures?.bit_depth)))
+        };
         Self {
             screen,
             thresholds,
+            usual_bit_depths: (0..num_channels).map(depths).collect(),
             images,
             findings: BTreeMap::new(),
         }
@@ -82,9 +94,9 @@ impl<'a> Assessment<'a> {
     pub(super) fn report(
         mut self,
         plates: &[Range<usize>],
+        usual_size: Option<(usize, usize)>,
         cells: Option<(usize, &[Option<f64>])>,
     ) -> (QualityReport, Vec<Foreground>) {
-        let usual_size = self.usual_size();
         self.flag_alone(usual_size);
         self.flag_duplicates();
         let mut summaries = Vec::new();
@@ -110,6 +122,7 @@ impl<'a> Assessment<'a> {
             thresholds: *self.thresholds,
             looked_for: looked_for.collect(),
             usual_size,
+            usual_bit_depths: self.usual_bit_depths,
             findings: self
                 .findings
                 .into_iter()
@@ -126,18 +139,6 @@ impl<'a> Assessment<'a> {
         let finding = Finding::new(self.screen, image.site_index, image.channel_index, problem);
         let findings = self.findings.entry(flag).or_default();
         findings.push((position, finding));
-    }
-
-    /// The size that most images have; of equally frequent ones the largest.
-    fn usual_size(&self) -> Option<(usize, usize)> {
-        let mut counts: HashMap<(usize, usize), usize> = HashMap::new();
-        for measures in self.images.iter().filter_map(|image| image.measures) {
-            *counts.entry((measures.width, measures.height)).or_default() += 1;
-        }
-        let most = counts
-            .into_iter()
-            .max_by_key(|&(size, count)| (count, size));
-        most.map(|(size, _)| size)
     }
 
     fn flag_alone(&mut self, usual_size: Option<(usize, usize)>) {
@@ -169,6 +170,14 @@ impl<'a> Assessment<'a> {
                     size.0, size.1, usual.0, usual.1
                 );
                 self.raise(position, QualityFlag::OddSize, problem);
+            }
+            let usual_depth = self.usual_bit_depths[self.images[position].channel_index];
+            if let Some(usual) = usual_depth.filter(|usual| *usual != found.bit_depth) {
+                let problem = format!(
+                    "{} bit, where most images of the channel have {usual}",
+                    found.bit_depth
+                );
+                self.raise(position, QualityFlag::OddBitDepth, problem);
             }
         }
     }
@@ -221,6 +230,8 @@ impl<'a> Assessment<'a> {
             .filter(|&position| !self.images[position].flags.contains(QualityFlag::Blank))
             .filter_map(|position| Some((position, self.images[position].measures?)))
             .collect();
+        let usual_depth = self.usual_bit_depths[channel_index];
+        let mean = |found: &ImageMeasures| Some(found.mean_at(usual_depth?));
         let distribution = |value: &dyn Fn(&ImageMeasures) -> Option<f64>| {
             let values: Vec<f64> = measured.iter().filter_map(|(_, m)| value(m)).collect();
             Distribution::of(&values)
@@ -229,14 +240,14 @@ impl<'a> Assessment<'a> {
             plate: self.screen.sites()[sites.start].key.plate.to_string(),
             channel: self.screen.channels()[channel_index].name.clone(),
             num_images: measured.len(),
-            mean: distribution(&|found| Some(found.mean)),
+            mean: distribution(&mean),
             relative_focus: distribution(&ImageMeasures::relative_focus),
             saturated_fraction: distribution(&|found| Some(found.saturated_fraction)),
         };
         let outliers = |value: &dyn Fn(&ImageMeasures) -> Option<f64>| {
             outliers(&measured, value, self.thresholds)
         };
-        let intensity = outliers(&|found| Some(found.mean));
+        let intensity = outliers(&mean);
         let focus = outliers(&ImageMeasures::relative_focus);
         for Outlier {
             position,

@@ -104,6 +104,16 @@ impl ImageMeasures {
         }
     }
 
+    /// The mean in grey levels of another bit depth, 8 or 16: 16-bit levels
+    /// are 257 times as many, so that white stays white.
+    pub fn mean_at(&self, bit_depth: u8) -> f64 {
+        match (self.bit_depth, bit_depth) {
+            (16, 8) => self.mean / 257.0,
+            (8, 16) => self.mean * 257.0,
+            _ => self.mean,
+        }
+    }
+
     /// [`ImageMeasures::focus`] divided by the squared mean, which makes
     /// bright and dim images comparable; `None` of a black image.
     pub fn relative_focus(&self) -> Option<f64> {

@@ -5,8 +5,9 @@ use morphospace_core::{Channel, ControlRole};
 use serde::{Deserialize, Serialize};
 
 use super::assessment::{PlateChannel, QualityReport};
-use super::counts::Counts;
+use super::counts::{Counts, GroupCount};
 use super::finding::Finding;
+use super::outlier::median_of;
 use super::quality_flag::QualityFlag;
 
 /// How closely images are looked at.
@@ -70,9 +71,12 @@ pub struct Inspection {
     pub num_incomplete_sites: usize,
     /// Images that are not there.
     pub missing: Vec<Finding>,
-    /// Images that are there but cannot be used: damaged, not grey, of
-    /// another size than the other channels of their site.
+    /// Images that are there but cannot be used: damaged, or not grey.
     pub unreadable: Vec<Finding>,
+    /// Images of another size than most channels of their site, which cannot
+    /// be used together.
+    #[serde(default)]
+    pub mixed_sizes: Vec<Finding>,
     /// Experiments without a negative control or untreated well, which
     /// cannot be aligned by their controls.
     pub experiments_without_negative_controls: Vec<String>,
@@ -85,70 +89,33 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Whether no image is missing or unreadable.
+    /// Whether no image is missing or unreadable, and the channels of every
+    /// site are of one size.
     pub fn is_sound(&self) -> bool {
-        self.missing.is_empty() && self.unreadable.is_empty()
+        self.missing.is_empty() && self.unreadable.is_empty() && self.mixed_sizes.is_empty()
     }
 }
 
-/// Findings printed before "and n more".
+/// Findings and plates printed before "and n more".
 const NUM_SHOWN: usize = 40;
+/// Experiments in the table of them.
+const MOST_EXPERIMENT_ROWS: usize = 60;
 /// Experiments named beside a count of sites.
 const MOST_EXPERIMENTS: usize = 6;
+/// Classes named as those of the fewest wells.
+const MOST_CLASSES: usize = 5;
 
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.num_sites;
-        writeln!(f, "screen         {}", self.screen)?;
-        writeln!(
-            f,
-            "holds          {}, {}, {}, {}",
-            counted(self.num_experiments, "experiment"),
-            counted(self.num_plates, "plate"),
-            counted(self.num_wells, "well"),
-            counted(self.num_sites, "site"),
-        )?;
-        writeln!(
-            f,
-            "perturbations  {} ({})",
-            self.num_perturbations,
-            counted(self.num_targets, "target")
-        )?;
-        let roles: Vec<String> = self
-            .control_roles
-            .iter()
-            .map(|(role, count)| format!("{role} {count}"))
-            .collect();
-        writeln!(f, "control roles  {} (wells)", roles.join(", "))?;
-        if self.num_unlabelled_wells > 0 {
-            writeln!(
-                f,
-                "unknown label  {}",
-                counted(self.num_unlabelled_wells, "well")
-            )?;
-        }
-        writeln!(f, "cell types     {}", tally(&self.cell_types))?;
-        if !self.backgrounds.is_empty() {
-            writeln!(f, "backgrounds    {}", tally(&self.backgrounds))?;
-        }
-        let looked = match self.depth {
-            InspectDepth::Presence => "first site of each plate decoded",
-            InspectDepth::Decode => "every image decoded",
-            InspectDepth::Quality => "every image measured",
-        };
-        writeln!(f, "images         {} ({looked})", tally(&self.image_forms))?;
-        for (channel, present) in self.channels.iter().zip(&self.num_present) {
-            writeln!(f, "  {:<12} {present} of {total}", channel.to_string())?;
-        }
-        match self.num_incomplete_sites {
-            0 => writeln!(f, "incomplete     none")?,
-            count => writeln!(f, "incomplete     {count} of {total} sites lack a channel")?,
-        }
+        show_holdings(f, self)?;
+        show_images(f, self)?;
         for note in &self.notes {
             writeln!(f, "note           {note}")?;
         }
+        show_experiments(f, self)?;
         show_findings(f, "missing", &self.missing)?;
         show_findings(f, "unreadable", &self.unreadable)?;
+        show_findings(f, "of another size than their site", &self.mixed_sizes)?;
         if !self.experiments_without_negative_controls.is_empty() {
             writeln!(
                 f,
@@ -162,6 +129,137 @@ impl fmt::Display for Inspection {
             None => Ok(()),
         }
     }
+}
+
+fn show_holdings(f: &mut fmt::Formatter<'_>, inspection: &Inspection) -> fmt::Result {
+    writeln!(f, "screen         {}", inspection.screen)?;
+    writeln!(
+        f,
+        "holds          {}, {}, {}, {}",
+        counted(inspection.num_experiments, "experiment"),
+        counted(inspection.num_plates, "plate"),
+        counted(inspection.num_wells, "well"),
+        counted(inspection.num_sites, "site"),
+    )?;
+    writeln!(
+        f,
+        "perturbations  {} ({})",
+        inspection.num_perturbations,
+        counted(inspection.num_targets, "target")
+    )?;
+    show_classes(f, &inspection.counts)?;
+    let roles: Vec<String> = inspection
+        .control_roles
+        .iter()
+        .map(|(role, count)| format!("{role} {count}"))
+        .collect();
+    writeln!(f, "control roles  {} (wells)", roles.join(", "))?;
+    if inspection.num_unlabelled_wells > 0 {
+        let wells = counted(inspection.num_unlabelled_wells, "well");
+        writeln!(f, "unknown label  {wells}")?;
+    }
+    writeln!(f, "cell types     {}", tally(&inspection.cell_types))?;
+    if !inspection.backgrounds.is_empty() {
+        writeln!(f, "backgrounds    {}", tally(&inspection.backgrounds))?;
+    }
+    Ok(())
+}
+
+/// How many classes there are, how large they are, and which are small.
+fn show_classes(f: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
+    let smallest = counts.smallest_classes();
+    let (Some(first), Some(last)) = (smallest.first(), smallest.last()) else {
+        return Ok(());
+    };
+    let (fewest, most) = (first.num_wells, last.num_wells);
+    write!(f, "classes        {} ", smallest.len())?;
+    if fewest == most {
+        return writeln!(f, "of {} each", counted(fewest, "well"));
+    }
+    let numbers: Vec<f64> = smallest.iter().map(|c| c.num_wells as f64).collect();
+    let named: Vec<String> = smallest
+        .iter()
+        .take(MOST_CLASSES)
+        .map(|class| format!("{} {}", class.name, class.num_wells))
+        .collect();
+    writeln!(
+        f,
+        "of {fewest} to {most} wells each (median {}; fewest: {})",
+        median_of(&numbers),
+        named.join(", ")
+    )
+}
+
+fn show_images(f: &mut fmt::Formatter<'_>, inspection: &Inspection) -> fmt::Result {
+    let total = inspection.num_sites;
+    let looked = match inspection.depth {
+        InspectDepth::Presence => "first site of each plate decoded",
+        InspectDepth::Decode => "every image decoded",
+        InspectDepth::Quality => "every image measured",
+    };
+    let forms = tally(&inspection.image_forms);
+    writeln!(f, "images         {forms} ({looked})")?;
+    for (channel, present) in inspection.channels.iter().zip(&inspection.num_present) {
+        writeln!(f, "  {:<12} {present} of {total}", channel.to_string())?;
+    }
+    match inspection.num_incomplete_sites {
+        0 => writeln!(f, "incomplete     none"),
+        count => writeln!(f, "incomplete     {count} of {total} sites lack a channel"),
+    }
+}
+
+/// One row per experiment: plates, wells by control role, sites.
+fn show_experiments(f: &mut fmt::Formatter<'_>, inspection: &Inspection) -> fmt::Result {
+    let groups = &inspection.counts.experiments;
+    let cell_types = |group: &GroupCount| Vec::from_iter(group.cell_types.clone()).join("/");
+    let mut columns = vec!["plates", "wells", "sites"];
+    columns.extend(inspection.control_roles.keys().map(|role| role.as_str()));
+    if inspection.num_unlabelled_wells > 0 {
+        columns.push("unknown label");
+    }
+    columns.push("incomplete sites");
+    let numbers = |group: &GroupCount| {
+        let mut numbers = vec![group.num_plates, group.num_wells, group.num_sites];
+        let of_role = |role| group.control_roles.get(role).copied().unwrap_or(0);
+        numbers.extend(inspection.control_roles.keys().map(of_role));
+        if inspection.num_unlabelled_wells > 0 {
+            numbers.push(group.num_unlabelled_wells);
+        }
+        numbers.push(group.num_incomplete_sites());
+        numbers
+    };
+    let shown = &groups[..groups.len().min(MOST_EXPERIMENT_ROWS)];
+    let widest = |least: &str, text: &dyn Fn(&GroupCount) -> usize| {
+        shown.iter().map(text).max().unwrap_or(0).max(least.len())
+    };
+    let width = widest("experiment", &|group| group.name.chars().count());
+    let type_width = widest("cell type", &|group| cell_types(group).chars().count());
+    write!(
+        f,
+        "\n{:<width$}  {:<type_width$}",
+        "experiment", "cell type"
+    )?;
+    for column in &columns {
+        write!(f, "  {column:>6}")?;
+    }
+    writeln!(f)?;
+    for group in shown {
+        write!(
+            f,
+            "{:<width$}  {:<type_width$}",
+            group.name,
+            cell_types(group)
+        )?;
+        for (column, number) in columns.iter().zip(numbers(group)) {
+            write!(f, "  {number:>0$}", column.len().max(6))?;
+        }
+        writeln!(f)?;
+    }
+    if groups.len() > shown.len() {
+        let more = groups.len() - shown.len();
+        writeln!(f, "  and {more} more (all of them are in the JSON)")?;
+    }
+    writeln!(f)
 }
 
 fn show_quality(

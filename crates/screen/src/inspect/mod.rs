@@ -12,14 +12,15 @@ mod quality_flag;
 mod quality_thresholds;
 mod well_quality;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use morphospace_core::{Perturbation, Stain};
 use rayon::prelude::*;
 
-use assessment::Assessment;
+use assessment::{Assessment, Foreground};
 pub use assessment::{PlateChannel, QualityReport};
 pub use counts::{Counts, GroupCount};
 pub use finding::Finding;
@@ -129,6 +130,8 @@ pub fn inspect_images(
         .map(|plate| look.at_plate(plate.clone()))
         .collect();
 
+    let sizes = looked_at.iter().flat_map(|plate| &plate.sites);
+    let usual_size = most_frequent(sizes.flat_map(|site| site.sizes.iter().copied().flatten()));
     let mut inspection = count_wells(screen, options.depth);
     let mut site_flags = Vec::with_capacity(screen.sites().len());
     let mut num_present = Vec::with_capacity(screen.sites().len());
@@ -136,7 +139,8 @@ pub fn inspect_images(
     let mut foreground = Vec::new();
     for plate in looked_at {
         foreground.extend(plate.foreground);
-        for found in plate.sites {
+        for mut found in plate.sites {
+            found.compare_sizes(screen, site_flags.len(), usual_size);
             num_present.push(found.is_present.iter().filter(|present| **present).count());
             site_flags.push(found.flags());
             images.extend(inspection.take(found));
@@ -144,13 +148,15 @@ pub fn inspect_images(
     }
 
     let mut of_wells = Vec::new();
+    let mut usual_bit_depths = Vec::new();
     let mut looked_for = looked_for(options.depth);
     if options.depth == InspectDepth::Quality {
         let cells = look.dna_index.map(|index| (index, &foreground[..]));
         let assessment = Assessment::new(screen, &options.thresholds, &mut images);
-        let (report, found) = assessment.report(&plates, cells);
+        let (report, found) = assessment.report(&plates, usual_size, cells);
         of_wells = found;
         looked_for = looked_for.union(report.looked_for.iter().copied().collect());
+        usual_bit_depths.clone_from(&report.usual_bit_depths);
         inspection.quality = Some(report);
         for image in &images {
             let flags = &mut site_flags[image.site_index];
@@ -158,17 +164,12 @@ pub fn inspect_images(
         }
     }
     inspection.counts = Counts::of(screen, &site_flags);
-    let mut wells = Vec::new();
-    for sites in wells_of(screen, 0..screen.sites().len()) {
-        let mut well = WellQuality::unmeasured(screen, sites.clone(), &num_present, &site_flags);
-        if !images.is_empty() {
-            well.channels = well_measures(&images, screen.channels().len(), sites);
-        }
-        if let Some(found) = of_wells.get(wells.len()) {
-            well.foreground_fraction = found.fraction;
-            well.foreground_ratio = found.ratio;
-        }
-        wells.push(well);
+    let mut wells: Vec<WellQuality> = wells_of(screen, 0..screen.sites().len())
+        .into_iter()
+        .map(|sites| WellQuality::unmeasured(screen, sites, &num_present, &site_flags))
+        .collect();
+    if options.depth == InspectDepth::Quality {
+        add_measures(screen, &mut wells, &images, &usual_bit_depths, of_wells);
     }
     Ok(Inspected {
         inspection,
@@ -179,6 +180,24 @@ pub fn inspect_images(
         images,
         wells,
     })
+}
+
+/// Adds what was measured to wells in the order of sites.
+fn add_measures(
+    screen: &dyn Screen,
+    wells: &mut [WellQuality],
+    images: &[ImageQuality],
+    usual_bit_depths: &[Option<u8>],
+    foreground: Vec<Foreground>,
+) {
+    let sites_of_wells = wells_of(screen, 0..screen.sites().len());
+    for (well, sites) in wells.iter_mut().zip(sites_of_wells) {
+        well.channels = well_measures(images, usual_bit_depths, sites);
+    }
+    for (well, found) in wells.iter_mut().zip(foreground) {
+        well.foreground_fraction = found.fraction;
+        well.foreground_ratio = found.ratio;
+    }
 }
 
 /// Sites are sorted, so those of a plate follow each other.
@@ -203,9 +222,11 @@ fn dna_channel(screen: &dyn Screen) -> Option<usize> {
 fn looked_for(depth: InspectDepth) -> QualityFlags {
     let flags: &[QualityFlag] = match depth {
         InspectDepth::Presence => &[QualityFlag::Missing],
-        InspectDepth::Decode | InspectDepth::Quality => {
-            &[QualityFlag::Missing, QualityFlag::Unreadable]
-        }
+        InspectDepth::Decode | InspectDepth::Quality => &[
+            QualityFlag::Missing,
+            QualityFlag::Unreadable,
+            QualityFlag::OddSize,
+        ],
     };
     flags.iter().copied().collect()
 }
@@ -213,7 +234,7 @@ fn looked_for(depth: InspectDepth) -> QualityFlags {
 /// The counts of an inspection; what its images are like is still open.
 fn count_wells(screen: &dyn Screen, depth: InspectDepth) -> Inspection {
     let mut inspection = Inspection::empty(screen, depth);
-    let mut experiments = BTreeMap::new();
+    let mut experiments: BTreeMap<_, (String, usize)> = BTreeMap::new();
     let mut plates = BTreeMap::new();
     let mut perturbations = BTreeSet::new();
     let mut targets = BTreeSet::new();
@@ -221,8 +242,12 @@ fn count_wells(screen: &dyn Screen, depth: InspectDepth) -> Inspection {
         let site = &screen.sites()[sites.start];
         let well = &site.well;
         let is_negative = usize::from(well.control_role.is_negative());
-        *experiments.entry(&site.key.plate.experiment).or_insert(0) += is_negative;
-        *plates.entry(&site.key.plate).or_insert(0) += is_negative;
+        let plate = &site.key.plate;
+        let experiment = experiments
+            .entry((&plate.source, &plate.experiment))
+            .or_insert_with(|| (plate.experiment_name(), 0));
+        experiment.1 += is_negative;
+        *plates.entry(plate).or_insert(0) += is_negative;
         inspection.num_wells += 1;
         *inspection
             .control_roles
@@ -247,9 +272,9 @@ fn count_wells(screen: &dyn Screen, depth: InspectDepth) -> Inspection {
     inspection.num_targets = targets.len();
     inspection.min_negative_controls_per_plate = plates.values().copied().min().unwrap_or(0);
     inspection.experiments_without_negative_controls = experiments
-        .iter()
-        .filter(|(_, num_negative)| **num_negative == 0)
-        .map(|(experiment, _)| experiment.to_string())
+        .into_values()
+        .filter(|(_, num_negative)| *num_negative == 0)
+        .map(|(experiment, _)| experiment)
         .collect();
     inspection
 }
@@ -287,6 +312,7 @@ impl Inspection {
             num_incomplete_sites: 0,
             missing: Vec::new(),
             unreadable: Vec::new(),
+            mixed_sizes: Vec::new(),
             experiments_without_negative_controls: Vec::new(),
             min_negative_controls_per_plate: 0,
             counts: Counts::default(),
@@ -305,6 +331,7 @@ impl Inspection {
         }
         self.missing.extend(found.missing);
         self.unreadable.extend(found.unreadable);
+        self.mixed_sizes.extend(found.mixed_sizes);
         found.images
     }
 }
@@ -321,6 +348,9 @@ struct SiteFindings {
     forms: Vec<String>,
     missing: Vec<Finding>,
     unreadable: Vec<Finding>,
+    mixed_sizes: Vec<Finding>,
+    /// Width and height of each channel's image, where it was decoded.
+    sizes: Vec<Option<(usize, usize)>>,
     /// One per channel if images are measured, else none.
     images: Vec<ImageQuality>,
     dna: Option<LevelHistogram>,
@@ -331,10 +361,61 @@ impl SiteFindings {
         let found = [
             (QualityFlag::Missing, self.missing.is_empty()),
             (QualityFlag::Unreadable, self.unreadable.is_empty()),
+            (QualityFlag::OddSize, self.mixed_sizes.is_empty()),
         ];
         let raised = found.into_iter().filter(|(_, is_empty)| !is_empty);
         raised.map(|(flag, _)| flag).collect()
     }
+}
+
+impl SiteFindings {
+    /// Names the images whose size is not that of most channels of their
+    /// site; of sizes that are equally frequent among them, the screen's
+    /// usual one counts, else the first.
+    fn compare_sizes(
+        &mut self,
+        screen: &dyn Screen,
+        site_index: usize,
+        usual: Option<(usize, usize)>,
+    ) {
+        let sizes = std::mem::take(&mut self.sizes);
+        let num_of = |size| sizes.iter().filter(|found| **found == size).count();
+        let candidates = sizes.iter().enumerate().rev();
+        let most = candidates
+            .filter(|(_, size)| size.is_some())
+            .max_by_key(|(_, size)| (num_of(**size), **size == usual));
+        let Some((other_index, &Some(other_size))) = most else {
+            return;
+        };
+        for (channel_index, size) in sizes.iter().enumerate() {
+            let Some(size) = size.filter(|size| *size != other_size) else {
+                continue;
+            };
+            let problem = ImageProblem::WrongSize {
+                size,
+                other_channel: screen.channels()[other_index].clone(),
+                other_size,
+            };
+            let error = screen.image_error(site_index, channel_index, problem);
+            let finding = Finding::of_error(screen, site_index, channel_index, &error);
+            self.mixed_sizes.push(finding);
+            if let Some(image) = self.images.get_mut(channel_index) {
+                image.flags.insert(QualityFlag::OddSize);
+            }
+        }
+    }
+}
+
+/// The value that occurs most often; of equally frequent ones the greatest.
+pub(crate) fn most_frequent<T: Copy + Ord + Hash>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts: HashMap<T, usize> = HashMap::new();
+    for value in values {
+        *counts.entry(value).or_default() += 1;
+    }
+    let most = counts
+        .into_iter()
+        .max_by_key(|&(value, count)| (count, value));
+    most.map(|(value, _)| value)
 }
 
 /// What it takes to look at a site.
@@ -368,13 +449,13 @@ impl Look<'_> {
     fn at_site(&self, site_index: usize, is_decoded: bool) -> SiteFindings {
         let screen = self.screen;
         let mut found = SiteFindings::default();
-        let mut first: Option<(usize, (usize, usize))> = None;
         for channel_index in 0..screen.channels().len() {
             let is_present = screen.is_present(site_index, channel_index);
             found.is_present.push(is_present);
             if is_present && !is_decoded {
                 continue;
             }
+            found.sizes.resize(channel_index, None);
             // A missing image is asked for as well: the error says why.
             let read = screen.read_plane(site_index, channel_index);
             let mut image = ImageQuality {
@@ -383,36 +464,26 @@ impl Look<'_> {
                 flags: QualityFlags::default(),
                 measures: None,
             };
-            let error = match &read {
+            match read {
                 Ok(plane) => {
-                    found.forms.push(form(plane));
+                    found.forms.push(form(&plane));
+                    found.sizes.push(Some((plane.width, plane.height)));
                     if self.depth == InspectDepth::Quality {
-                        image.measures = Some(ImageMeasures::of(plane));
+                        image.measures = Some(ImageMeasures::of(&plane));
                         if self.dna_index == Some(channel_index) {
-                            found.dna = Some(LevelHistogram::of(plane));
+                            found.dna = Some(LevelHistogram::of(&plane));
                         }
                     }
-                    let size = (plane.width, plane.height);
-                    let (other_index, other_size) = *first.get_or_insert((channel_index, size));
-                    (size != other_size).then(|| {
-                        let problem = ImageProblem::WrongSize {
-                            size,
-                            other_channel: screen.channels()[other_index].clone(),
-                            other_size,
-                        };
-                        screen.image_error(site_index, channel_index, problem)
-                    })
                 }
-                Err(_) => read.err(),
-            };
-            if let Some(error) = error {
-                let finding = Finding::of_error(screen, site_index, channel_index, &error);
-                if is_present {
-                    image.flags.insert(QualityFlag::Unreadable);
-                    found.unreadable.push(finding);
-                } else {
-                    image.flags.insert(QualityFlag::Missing);
-                    found.missing.push(finding);
+                Err(error) => {
+                    let finding = Finding::of_error(screen, site_index, channel_index, &error);
+                    if is_present {
+                        image.flags.insert(QualityFlag::Unreadable);
+                        found.unreadable.push(finding);
+                    } else {
+                        image.flags.insert(QualityFlag::Missing);
+                        found.missing.push(finding);
+                    }
                 }
             }
             if self.depth == InspectDepth::Quality {

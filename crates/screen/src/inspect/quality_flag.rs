@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum QualityFlag {
     /// The image is not there.
     Missing,
-    /// The image is there but cannot be used: damaged, not grey, or of
-    /// another size than the first channel of its site.
+    /// The image is there but cannot be used: damaged, or not grey.
     Unreadable,
     /// All pixels are equal, or nearly so.
     Blank,
@@ -20,8 +19,11 @@ pub enum QualityFlag {
     OutOfFocus,
     /// Far brighter or darker than the images of the same plate and channel.
     IntensityOutlier,
-    /// Of another size than most images of the screen.
+    /// Of another size than most channels of its site, or, where images are
+    /// measured, than most images of the screen.
     OddSize,
+    /// Of another bit depth than most images of the screen's channel.
+    OddBitDepth,
     /// Another image of the screen has exactly the same pixels.
     Duplicate,
     /// The well shows far less DNA than the wells of its plate.
@@ -30,7 +32,7 @@ pub enum QualityFlag {
 
 impl QualityFlag {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Missing,
         Self::Unreadable,
         Self::Blank,
@@ -38,6 +40,7 @@ impl QualityFlag {
         Self::OutOfFocus,
         Self::IntensityOutlier,
         Self::OddSize,
+        Self::OddBitDepth,
         Self::Duplicate,
         Self::FewCells,
     ];
@@ -52,6 +55,7 @@ impl QualityFlag {
             Self::OutOfFocus => "out_of_focus",
             Self::IntensityOutlier => "intensity_outlier",
             Self::OddSize => "odd_size",
+            Self::OddBitDepth => "odd_bit_depth",
             Self::Duplicate => "duplicate",
             Self::FewCells => "few_cells",
         }
@@ -63,6 +67,7 @@ impl QualityFlag {
             Self::OutOfFocus => "out of focus",
             Self::IntensityOutlier => "intensity outlier",
             Self::OddSize => "odd size",
+            Self::OddBitDepth => "odd bit depth",
             Self::FewCells => "few cells",
             other => other.as_str(),
         }

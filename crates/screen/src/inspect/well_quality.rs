@@ -37,7 +37,7 @@ pub struct WellQuality {
 /// measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WellMeasures {
-    /// Mean, in grey levels of the images' bit depth.
+    /// Mean, in grey levels of the channel's usual bit depth.
     pub mean: Option<f64>,
     /// Sharpness relative to the squared mean.
     pub relative_focus: Option<f64>,
@@ -92,20 +92,33 @@ impl WellQuality {
 /// sites and channels.
 pub(super) fn well_measures(
     images: &[ImageQuality],
-    num_channels: usize,
+    usual_bit_depths: &[Option<u8>],
     sites: Range<usize>,
 ) -> Vec<WellMeasures> {
+    let num_channels = usual_bit_depths.len();
     let of_well = &images[sites.start * num_channels..sites.end * num_channels];
-    (0..num_channels)
-        .map(|channel| WellMeasures::of(of_well.iter().skip(channel).step_by(num_channels)))
+    let of_channel = |(channel, depth): (usize, &Option<u8>)| {
+        WellMeasures::of(of_well.iter().skip(channel).step_by(num_channels), *depth)
+    };
+    usual_bit_depths
+        .iter()
+        .enumerate()
+        .map(of_channel)
         .collect()
 }
 
 impl WellMeasures {
-    fn of<'a>(images: impl Iterator<Item = &'a ImageQuality> + Clone) -> Self {
+    fn of<'a>(
+        images: impl Iterator<Item = &'a ImageQuality> + Clone,
+        usual_bit_depth: Option<u8>,
+    ) -> Self {
         let measures = images.clone().filter_map(|image| image.measures);
         Self {
-            mean: mean_of(measures.clone().map(|found| found.mean)),
+            mean: mean_of(
+                measures
+                    .clone()
+                    .filter_map(|found| Some(found.mean_at(usual_bit_depth?))),
+            ),
             relative_focus: mean_of(measures.clone().filter_map(|found| found.relative_focus())),
             saturated_fraction: mean_of(measures.map(|found| found.saturated_fraction)),
             flags: images.fold(QualityFlags::default(), |all, image| all.union(image.flags)),

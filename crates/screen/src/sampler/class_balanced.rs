@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 
 use super::batch::Batch;
 use super::error::SamplerError;
+use super::identity::SamplerIdentity;
 use super::labels::labels_of;
 use super::remainder::Remainder;
 use super::{Sampler, check_sizes};
@@ -24,6 +25,7 @@ pub struct ClassBalanced {
     batch_size: usize,
     remainder: Remainder,
     seed: Seed,
+    identity: SamplerIdentity,
 }
 
 impl ClassBalanced {
@@ -47,12 +49,16 @@ impl ClassBalanced {
         {
             classes.entry(label).or_default().push(index);
         }
+        let settings = serde_json::json!({"batch_size": batch_size, "remainder": remainder});
+        let identity =
+            SamplerIdentity::new("class_balanced", &settings, seed, sites, site_indices, true);
         Ok(Self {
             classes: classes.into_values().collect(),
             num_sites: site_indices.len(),
             batch_size,
             remainder,
             seed,
+            identity,
         })
     }
 }
@@ -81,5 +87,9 @@ impl Sampler for ClassBalanced {
 
     fn uses_labels(&self) -> bool {
         true
+    }
+
+    fn identity(&self) -> &SamplerIdentity {
+        &self.identity
     }
 }

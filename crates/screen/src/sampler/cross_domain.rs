@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::Sampler;
 use super::batch::Batch;
 use super::error::SamplerError;
+use super::identity::SamplerIdentity;
 use super::labels::labels_of;
 use super::remainder::Remainder;
 use super::uniform::Uniform;
 
 /// How [`CrossDomain`] pairs sites.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrossDomainConfig {
     /// Pairs of one step.
     pub batch_size: usize,
@@ -36,7 +37,8 @@ pub enum OnUnpaired {
 }
 
 /// Every site once per epoch, each with a partner: a site of the same
-/// perturbation in another experiment, drawn anew in every epoch. Controls
+/// perturbation in another experiment (of a source, where there are several),
+/// drawn anew in every epoch. Controls
 /// and untreated wells are paired like all others.
 ///
 /// This uses labels: a network trained on such pairs never sees one, and is
@@ -56,6 +58,7 @@ pub struct CrossDomain {
     num_left_out: usize,
     config: CrossDomainConfig,
     seed: Seed,
+    identity: SamplerIdentity,
 }
 
 /// Sites of one perturbation in one experiment and cell type.
@@ -114,12 +117,20 @@ impl CrossDomain {
         anchors.sort_unstable();
         let num_left_out = site_indices.len() - anchors.len();
         Ok(Self {
-            anchors: Uniform::new(anchors, config.batch_size, config.remainder, seed)?,
+            anchors: Uniform::new(sites, &anchors, config.batch_size, config.remainder, seed)?,
             classes,
             place_of,
             num_left_out,
             config,
             seed,
+            identity: SamplerIdentity::new(
+                "cross_domain",
+                &config,
+                seed,
+                sites,
+                site_indices,
+                true,
+            ),
         })
     }
 
@@ -152,13 +163,19 @@ impl CrossDomain {
 /// Sites by label, then by experiment and cell type, all sorted.
 fn grouped(sites: &[Site], site_indices: &[usize]) -> Result<Vec<Vec<Group>>, SamplerError> {
     let labels = labels_of(sites, site_indices)?;
-    let experiment = |index: usize| &sites[index].key.plate.experiment;
+    let experiment = |index: usize| {
+        let plate = &sites[index].key.plate;
+        (&plate.source, &plate.experiment)
+    };
     let cell_type = |index: usize| &sites[index].well.cell_type;
     let experiments = places(site_indices.iter().map(|&index| experiment(index)));
     let cell_types = places(site_indices.iter().map(|&index| cell_type(index)));
     let mut classes: BTreeMap<String, BTreeMap<_, Vec<usize>>> = BTreeMap::new();
     for (label, &index) in labels.into_iter().zip(site_indices) {
-        let domain = (experiments[experiment(index)], cell_types[cell_type(index)]);
+        let domain = (
+            experiments[&experiment(index)],
+            cell_types[&cell_type(index)],
+        );
         let class = classes.entry(label).or_default();
         class.entry(domain).or_default().push(index);
     }
@@ -170,8 +187,8 @@ fn grouped(sites: &[Site], site_indices: &[usize]) -> Result<Vec<Vec<Group>>, Sa
 }
 
 /// The place of each of some things among them, sorted.
-fn places<'a, T: Ord>(things: impl Iterator<Item = &'a T>) -> BTreeMap<&'a T, usize> {
-    let sorted: BTreeSet<&T> = things.collect();
+fn places<T: Ord>(things: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+    let sorted: BTreeSet<T> = things.collect();
     sorted.into_iter().zip(0..).collect()
 }
 
@@ -199,5 +216,9 @@ impl Sampler for CrossDomain {
 
     fn uses_labels(&self) -> bool {
         true
+    }
+
+    fn identity(&self) -> &SamplerIdentity {
+        &self.identity
     }
 }

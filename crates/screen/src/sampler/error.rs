@@ -77,4 +77,17 @@ pub enum SamplerError {
         /// The first of them.
         first: String,
     },
+    /// A run was saved with another sampler.
+    #[error(
+        "the run was saved with a sampler of {what} {saved}, and this one is of {what} {now}\n\
+         hint: go on with the sampler, seed and sites it was started with, or start anew"
+    )]
+    OtherSampler {
+        /// What differs first: kind, settings, seed or sites.
+        what: &'static str,
+        /// As it was saved.
+        saved: String,
+        /// As it is now.
+        now: String,
+    },
 }

@@ -7,16 +7,17 @@
 //! | [`ClassBalanced`] | of every class equally often | used |
 //! | [`CrossDomain`] | of pairs of one perturbation in two experiments | used |
 //!
-//! A plan is a function of the sampler's seed and the epoch alone, so that a
-//! run is resumed from two numbers ([`SamplerPosition`]) and never depends on
-//! what was drawn before.
+//! A plan is a function of the sampler and the epoch alone, so that a run is
+//! resumed from two numbers ([`SamplerPosition`]) and never depends on what
+//! was drawn before. With them goes the sampler's [`SamplerIdentity`], so that
+//! another sampler is refused.
 //!
 //! # Example
 //! ```no_run
 //! use morphospace_core::Seed;
 //! use morphospace_screen::open_screen;
 //! use morphospace_screen::sampler::{
-//!     Batches, Domain, Remainder, SamplerPosition, SingleDomain, SingleDomainConfig,
+//!     Batches, Domain, Remainder, SingleDomain, SingleDomainConfig,
 //! };
 //! use morphospace_screen::split::{Part, read_split};
 //!
@@ -32,7 +33,7 @@
 //!     remainder: Remainder::Drop,
 //! };
 //! let sampler = SingleDomain::new(screen.sites(), &to_train, config, Seed::new(1))?;
-//! for batch in Batches::new(&sampler, SamplerPosition::default()).take(1000) {
+//! for batch in Batches::new(&sampler).take(1000) {
 //!     assert_eq!(batch.site_indices.len(), 512);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,6 +43,7 @@ mod batch;
 mod class_balanced;
 mod cross_domain;
 mod error;
+mod identity;
 mod labels;
 mod position;
 mod remainder;
@@ -52,10 +54,11 @@ pub use batch::Batch;
 pub use class_balanced::ClassBalanced;
 pub use cross_domain::{CrossDomain, CrossDomainConfig, OnUnpaired};
 pub use error::SamplerError;
+pub use identity::SamplerIdentity;
 pub use position::{Batches, SamplerPosition};
 pub use remainder::Remainder;
 pub use single_domain::{Domain, SingleDomain, SingleDomainConfig};
-pub use uniform::Uniform;
+pub use uniform::{Uniform, epoch_order};
 
 /// Decides which sites make up which batch.
 pub trait Sampler: Send + Sync {
@@ -65,6 +68,9 @@ pub trait Sampler: Send + Sync {
     /// Whether the choice depends on labels, which makes whatever is trained
     /// with it weakly supervised.
     fn uses_labels(&self) -> bool;
+
+    /// What the plans depend on.
+    fn identity(&self) -> &SamplerIdentity;
 }
 
 /// Sites and batch size from which at least one batch can be made.

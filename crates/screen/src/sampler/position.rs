@@ -2,54 +2,79 @@ use serde::{Deserialize, Serialize};
 
 use super::Sampler;
 use super::batch::Batch;
+use super::error::SamplerError;
+use super::identity::SamplerIdentity;
 
 /// Where a run stands in its sampler: the batch it takes next. Kept in a
 /// checkpoint, it is all that is needed to go on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamplerPosition {
     /// The epoch, from 0.
     pub epoch: u64,
     /// The step within it, from 0.
     pub step: u64,
+    /// The sampler whose epochs and steps these are.
+    pub sampler: SamplerIdentity,
 }
 
 /// The batches of a sampler, epoch after epoch without end, from any
 /// position on.
 ///
 /// # Example
-/// ```
+/// ```no_run
 /// use morphospace_core::Seed;
-/// use morphospace_screen::sampler::{Batches, Remainder, SamplerPosition, Uniform};
+/// use morphospace_screen::open_screen;
+/// use morphospace_screen::sampler::{Batches, Remainder, Uniform};
 ///
-/// let sampler = Uniform::new((0..10).collect(), 4, Remainder::Drop, Seed::new(1))?;
-/// let mut run = Batches::new(&sampler, SamplerPosition::default());
+/// let screen = open_screen("rxrx1".as_ref(), None)?;
+/// let all: Vec<usize> = (0..screen.sites().len()).collect();
+/// let sampler = Uniform::new(screen.sites(), &all, 4, Remainder::Drop, Seed::new(1))?;
+/// let mut run = Batches::new(&sampler);
 /// run.by_ref().take(3).for_each(drop);
 /// let saved = serde_json::to_string(&run.position())?;
-/// assert_eq!(saved, r#"{"epoch":1,"step":1}"#);
 ///
-/// let mut resumed = Batches::new(&sampler, serde_json::from_str(&saved)?);
+/// let mut resumed = Batches::resume(&sampler, &serde_json::from_str(&saved)?)?;
 /// assert_eq!(resumed.next(), run.next());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Batches<'a> {
     sampler: &'a dyn Sampler,
-    position: SamplerPosition,
+    epoch: u64,
+    step: u64,
     /// What is left of the epoch, the next batch last.
     left: Vec<Batch>,
 }
 
 impl<'a> Batches<'a> {
+    /// Starts at the first epoch.
+    pub fn new(sampler: &'a dyn Sampler) -> Self {
+        Self::from_step(sampler, 0, 0)
+    }
+
     /// Goes on from a position. One past the end of its epoch is the start
     /// of the next.
-    pub fn new(sampler: &'a dyn Sampler, position: SamplerPosition) -> Self {
-        let mut left = sampler.plan(position.epoch);
+    ///
+    /// # Errors
+    /// [`SamplerError::OtherSampler`]: the position belongs to a sampler of
+    /// another kind, other settings, another seed or other sites.
+    pub fn resume(
+        sampler: &'a dyn Sampler,
+        position: &SamplerPosition,
+    ) -> Result<Self, SamplerError> {
+        sampler.identity().check_same(&position.sampler)?;
+        Ok(Self::from_step(sampler, position.epoch, position.step))
+    }
+
+    fn from_step(sampler: &'a dyn Sampler, epoch: u64, step: u64) -> Self {
+        let mut left = sampler.plan(epoch);
         left.reverse();
-        let num_left = (left.len() as u64).saturating_sub(position.step);
+        let num_left = (left.len() as u64).saturating_sub(step);
         left.truncate(num_left as usize);
         let mut batches = Self {
             sampler,
-            position,
+            epoch,
+            step,
             left,
         };
         batches.begin_epoch_if_done();
@@ -58,16 +83,17 @@ impl<'a> Batches<'a> {
 
     /// The position of the batch that comes next.
     pub fn position(&self) -> SamplerPosition {
-        self.position
+        SamplerPosition {
+            epoch: self.epoch,
+            step: self.step,
+            sampler: self.sampler.identity().clone(),
+        }
     }
 
     fn begin_epoch_if_done(&mut self) {
         if self.left.is_empty() {
-            self.position = SamplerPosition {
-                epoch: self.position.epoch.wrapping_add(1),
-                step: 0,
-            };
-            self.left = self.sampler.plan(self.position.epoch);
+            (self.epoch, self.step) = (self.epoch.wrapping_add(1), 0);
+            self.left = self.sampler.plan(self.epoch);
             self.left.reverse();
         }
     }
@@ -80,7 +106,7 @@ impl Iterator for Batches<'_> {
     /// when it is made.
     fn next(&mut self) -> Option<Batch> {
         let batch = self.left.pop();
-        self.position.step += 1;
+        self.step += 1;
         self.begin_epoch_if_done();
         batch
     }

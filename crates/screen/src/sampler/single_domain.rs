@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::Sampler;
 use super::batch::Batch;
 use super::error::SamplerError;
+use super::identity::SamplerIdentity;
 use super::remainder::Remainder;
 
 /// What shares its statistics: the batch whose effect is to be taken out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Domain {
-    /// Experiments, as in Sypetkowski et al. 2023.
+    /// Experiments, of a source where there are several, as in Sypetkowski et al. 2023.
     #[default]
     Experiment,
     /// Plates, as in Kraus et al. 2023.
@@ -21,7 +22,7 @@ pub enum Domain {
 }
 
 /// How [`SingleDomain`] makes its batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SingleDomainConfig {
     /// What shares its statistics.
     pub domain: Domain,
@@ -54,6 +55,7 @@ pub struct SingleDomain {
     domains: Vec<Vec<usize>>,
     config: SingleDomainConfig,
     seed: Seed,
+    identity: SamplerIdentity,
 }
 
 impl SingleDomain {
@@ -88,9 +90,8 @@ impl SingleDomain {
             let domain = match config.domain {
                 Domain::Plate => plate.clone(),
                 Domain::Experiment => PlateKey {
-                    source: None,
-                    experiment: plate.experiment.clone(),
                     plate: String::new(),
+                    ..plate.clone()
                 },
             };
             domains.entry(domain).or_default().push(index);
@@ -102,6 +103,14 @@ impl SingleDomain {
             domains: domains.into_values().collect(),
             config,
             seed,
+            identity: SamplerIdentity::new(
+                "single_domain",
+                &config,
+                seed,
+                sites,
+                site_indices,
+                false,
+            ),
         })
     }
 }
@@ -123,7 +132,7 @@ fn refuse_unfilled(
         return Err(SamplerError::TooSmallDomain {
             domain: match domain {
                 Domain::Plate => plate.to_string(),
-                Domain::Experiment => format!("experiment {}", plate.experiment),
+                Domain::Experiment => format!("experiment {}", plate.experiment_name()),
             },
             num_sites: sites.len(),
             ghost_batch_size,
@@ -171,5 +180,9 @@ impl Sampler for SingleDomain {
 
     fn uses_labels(&self) -> bool {
         false
+    }
+
+    fn identity(&self) -> &SamplerIdentity {
+        &self.identity
     }
 }

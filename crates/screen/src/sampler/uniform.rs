@@ -1,8 +1,9 @@
-use morphospace_core::Seed;
+use morphospace_core::{Seed, Site};
 use rand::seq::SliceRandom;
 
 use super::batch::Batch;
 use super::error::SamplerError;
+use super::identity::SamplerIdentity;
 use super::remainder::Remainder;
 use super::{Sampler, check_sizes};
 
@@ -13,35 +14,54 @@ pub struct Uniform {
     batch_size: usize,
     remainder: Remainder,
     seed: Seed,
+    identity: SamplerIdentity,
 }
 
 impl Uniform {
-    /// Samples from the given sites.
+    /// Samples from the sites at the given positions of `sites`.
     ///
     /// # Errors
     /// [`SamplerError`]: there is no site, or fewer than one batch takes.
     pub fn new(
-        site_indices: Vec<usize>,
+        sites: &[Site],
+        site_indices: &[usize],
         batch_size: usize,
         remainder: Remainder,
         seed: Seed,
     ) -> Result<Self, SamplerError> {
         check_sizes(site_indices.len(), batch_size, remainder)?;
+        let settings = serde_json::json!({"batch_size": batch_size, "remainder": remainder});
+        let identity = SamplerIdentity::new("uniform", &settings, seed, sites, site_indices, false);
         Ok(Self {
-            site_indices,
+            site_indices: site_indices.to_vec(),
             batch_size,
             remainder,
             seed,
+            identity,
         })
     }
 
-    /// All sites in the order of an epoch, for callers that cut batches
-    /// across epochs.
+    /// All sites in the order of an epoch.
     pub fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order = self.site_indices.clone();
-        order.shuffle(&mut self.seed.split("epoch").split_index(epoch).rng());
-        order
+        epoch_order(&self.site_indices, self.seed, epoch)
     }
+}
+
+/// Sites in the order of an epoch, as [`Uniform`] draws it; for callers that
+/// cut batches across epochs.
+///
+/// ```
+/// use morphospace_core::Seed;
+/// use morphospace_screen::sampler::epoch_order;
+///
+/// let mut order = epoch_order(&[5, 6, 7], Seed::new(1), 0);
+/// order.sort();
+/// assert_eq!(order, [5, 6, 7]);
+/// ```
+pub fn epoch_order(site_indices: &[usize], seed: Seed, epoch: u64) -> Vec<usize> {
+    let mut order = site_indices.to_vec();
+    order.shuffle(&mut seed.split("epoch").split_index(epoch).rng());
+    order
 }
 
 impl Sampler for Uniform {
@@ -52,5 +72,9 @@ impl Sampler for Uniform {
 
     fn uses_labels(&self) -> bool {
         false
+    }
+
+    fn identity(&self) -> &SamplerIdentity {
+        &self.identity
     }
 }

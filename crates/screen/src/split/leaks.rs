@@ -14,8 +14,9 @@ pub struct Leaks {
     pub num_shared_wells: usize,
     /// The first of them.
     pub first_shared_well: Option<String>,
-    /// Experiments with sites in several parts, sorted.
-    pub shared_experiments: Vec<Experiment>,
+    /// Experiments with sites in several parts, sorted; with their source
+    /// where the screen has several.
+    pub shared_experiments: Vec<String>,
     /// Pairs of experiments in different parts whose plates hold the same
     /// perturbations in the same wells.
     pub shared_layouts: Vec<(Experiment, Experiment)>,
@@ -35,7 +36,7 @@ impl Leaks {
             shared_experiments: Vec::new(),
             shared_layouts: Vec::new(),
         };
-        let mut by_experiment: BTreeMap<&Experiment, BTreeSet<Part>> = BTreeMap::new();
+        let mut by_experiment: BTreeMap<_, (String, BTreeSet<Part>)> = BTreeMap::new();
         let assigned: Vec<(&Site, Part)> = sites
             .iter()
             .zip(parts)
@@ -45,8 +46,10 @@ impl Leaks {
             (&a.0.key.plate, a.0.key.well) == (&b.0.key.plate, b.0.key.well)
         };
         for well in assigned.chunk_by(of_one_well) {
-            let experiment = &well[0].0.key.plate.experiment;
-            let of_experiment = by_experiment.entry(experiment).or_default();
+            let plate = &well[0].0.key.plate;
+            let (_, of_experiment) = by_experiment
+                .entry((&plate.source, &plate.experiment))
+                .or_insert_with(|| (plate.experiment_name(), BTreeSet::new()));
             of_experiment.extend(well.iter().map(|(_, part)| *part));
             if well.iter().any(|(_, part)| *part != well[0].1) {
                 let key = &well[0].0.key;
@@ -56,16 +59,17 @@ impl Leaks {
             }
         }
         for (first, second) in SAME_LAYOUT.map(|(a, b)| (Experiment::new(a), Experiment::new(b))) {
-            if let (Some(a), Some(b)) = (by_experiment.get(&first), by_experiment.get(&second))
+            let parts_of = |experiment| Some(&by_experiment.get(&(&None, experiment))?.1);
+            if let (Some(a), Some(b)) = (parts_of(&first), parts_of(&second))
                 && (a != b || a.len() > 1)
             {
                 leaks.shared_layouts.push((first, second));
             }
         }
         leaks.shared_experiments = by_experiment
-            .into_iter()
+            .into_values()
             .filter(|(_, parts)| parts.len() > 1)
-            .map(|(experiment, _)| experiment.clone())
+            .map(|(experiment, _)| experiment)
             .collect();
         leaks
     }

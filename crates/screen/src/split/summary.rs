@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use morphospace_core::{Experiment, Site};
+use morphospace_core::Site;
 use serde::{Deserialize, Serialize};
 
 use super::leaks::Leaks;
@@ -32,7 +32,7 @@ pub struct PartSummary {
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitCounts {
-    /// Experiments with a site here.
+    /// Experiments with a site here; those of two sources are two.
     pub num_experiments: usize,
     /// Wells with a site here.
     pub num_wells: usize,
@@ -81,12 +81,13 @@ impl SplitSummary {
 impl SplitCounts {
     fn of<'a>(sites: impl Iterator<Item = &'a Site>) -> Self {
         let mut counts = Self::default();
-        let mut experiments: BTreeSet<&Experiment> = BTreeSet::new();
+        let mut experiments = BTreeSet::new();
         let mut last_well = None;
         for site in sites {
             let well = Some((&site.key.plate, site.key.well));
             if last_well != well {
-                experiments.insert(&site.key.plate.experiment);
+                let plate = &site.key.plate;
+                experiments.insert((&plate.source, &plate.experiment));
                 counts.num_wells += 1;
                 last_well = well;
             }

@@ -2,7 +2,7 @@ use morphospace_core::{Channel, ControlRole, PlateKey, Seed, Stain};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::{
     CorrectedScreen, Illumination, IlluminationOptions, IlluminationSmoothing, IlluminationSource,
-    NpyFloat, Pixels, Plane, Screen, Tile, fit_illumination,
+    NpyFloat, OnIncomplete, Pixels, Plane, Screen, Tile, fit_illumination, refuse_missing_images,
 };
 use rand::RngExt;
 
@@ -42,9 +42,9 @@ fn vignetted_screen(num_wells: usize) -> MemoryScreen {
 
 fn fit(screen: &MemoryScreen, options: &IlluminationOptions) -> Illumination {
     let plate = &screen.sites()[0].key.plate;
-    let mut found = fit_illumination(screen, plate, options).expect("fitted");
-    assert_eq!(found.len(), 1);
-    found.remove(0)
+    let mut found = fit_illumination(screen, plate, options, OnIncomplete::Fail).expect("fitted");
+    assert_eq!((found.functions.len(), found.left_out.len()), (1, 0));
+    found.functions.remove(0)
 }
 
 /// Coefficient of variation over 8 x 8 blocks of an image's mean.
@@ -166,8 +166,14 @@ fn what_cannot_be_fitted_or_applied_is_refused_by_name() {
     let options = IlluminationOptions::default();
     let mut screen = vignetted_screen(3);
     let plate = screen.sites()[0].key.plate.clone();
-    let refused =
-        |screen: &MemoryScreen, options| message(fit_illumination(screen, &plate, options));
+    let refused = |screen: &MemoryScreen, options| {
+        message(fit_illumination(
+            screen,
+            &plate,
+            options,
+            OnIncomplete::Fail,
+        ))
+    };
     let wrong = IlluminationOptions {
         downscale: 0,
         ..options
@@ -190,8 +196,13 @@ fn what_cannot_be_fitted_or_applied_is_refused_by_name() {
         &refused(&screen, &options),
         &["well A03", "4 x 5", "well A01", "64 x 64", "hint:"],
     );
+    let filled = fit_illumination(&screen, &plate, &options, OnIncomplete::Fill);
+    assert_names(&message(filled), &["on_incomplete", "fail or skip"]);
     screen.planes[2][0] = None;
-    assert!(fit_illumination(&screen, &plate, &options).is_ok());
+    assert_names(
+        &refused(&screen, &options),
+        &["well A03", "missing", "hint:"],
+    );
     for site in &mut screen.planes {
         site[0] = Some(Plane::zeros(8, 8));
     }
@@ -203,6 +214,51 @@ fn what_cannot_be_fitted_or_applied_is_refused_by_name() {
         &refused(&screen, &options),
         &["batch plate P1", "DNA", "hint:"],
     );
+}
+
+#[test]
+fn images_that_are_left_out_are_named_and_change_nothing() {
+    let options = IlluminationOptions::default();
+    let mut spoilt = vignetted_screen(8);
+    let plate = spoilt.sites()[0].key.plate.clone();
+    // The first image is the odd one.
+    spoilt.planes[0][0] = Some(Plane::zeros(4, 5));
+    spoilt.planes[7][0] = None;
+    let mut expected = vignetted_screen(8);
+    for place in [7, 0] {
+        expected.sites.remove(place);
+        expected.planes.remove(place);
+    }
+    let skipping = |screen: &MemoryScreen| {
+        fit_illumination(screen, &plate, &options, OnIncomplete::Skip).expect("fitted")
+    };
+    let (found, clean) = (skipping(&spoilt), skipping(&expected));
+    assert_eq!(found.functions, clean.functions);
+    assert!(clean.left_out.is_empty());
+    assert_eq!(found.left_out.len(), 2, "{:?}", found.left_out);
+    assert_names(&found.left_out[0], &["well A01", "DNA", "4 x 5", "64 x 64"]);
+    assert_names(&found.left_out[1], &["well A08", "DNA", "missing"]);
+
+    assert!(refuse_missing_images(&expected).is_ok());
+    assert_names(
+        &message(refuse_missing_images(&spoilt)),
+        &["1 images of 8 sites are missing", "well A08", "hint:"],
+    );
+    for planes in &mut spoilt.planes {
+        planes[0] = None;
+    }
+    let error = message(fit_illumination(
+        &spoilt,
+        &plate,
+        &options,
+        OnIncomplete::Skip,
+    ));
+    assert_names(&error, &["batch plate P1 has no image", "hint:"]);
+    let mut many = vignetted_screen(24);
+    many.planes.iter_mut().for_each(|planes| planes[0] = None);
+    let error = message(refuse_missing_images(&many));
+    assert_names(&error, &["24 images", "well A20", "and 4 more"]);
+    assert!(!error.contains("well A21"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
-use morphospace_core::ControlRole;
+use morphospace_core::{Channel, ControlRole, PlateKey, Stain};
 use morphospace_screen::{InspectDepth, Inspection, Rxrx1Screen, inspect};
 
+use crate::memory_screen::{MemoryScreen, plane};
 use crate::support::{assert_names, png_u8, write, write_rxrx1_site};
 
 fn spoilt_screen() -> (tempfile::TempDir, Rxrx1Screen) {
@@ -56,11 +57,17 @@ fn everything_wrong_is_named_once() {
         &unreadable[0],
         &["well B03 site 1 channel w2: image is unreadable", "empty"],
     );
+    assert_eq!(unreadable.len(), 1);
+    assert_eq!(found.mixed_sizes.len(), 1);
     assert_names(
-        &unreadable[1],
-        &["RPE-01 plate 1 well B04", "4 x 4 pixels", "8 x 8"],
+        &found.mixed_sizes[0].to_string(),
+        &[
+            "RPE-01 plate 1 well B04",
+            "channel w3",
+            "4 x 4 pixels",
+            "8 x 8",
+        ],
     );
-    assert_eq!(unreadable.len(), 2);
     assert_eq!(found.experiments_without_negative_controls, ["RPE-01"]);
     assert_eq!(found.min_negative_controls_per_plate, 0);
     assert!(!found.is_sound());
@@ -74,6 +81,13 @@ fn everything_wrong_is_named_once() {
             "missing: 2 images",
             "HUVEC-01 plate 1 well B03 site 2 channel w5: image is missing",
             "no negative controls in RPE-01",
+            "classes        2 of 1 to 2 wells each (median 1.5; fewest: EMPTY 1, s1 2)",
+            "experiment  cell type  plates   wells   sites  treatment  untreated  unknown label  \
+             incomplete sites",
+            "HUVEC-01    HUVEC           1       2       3          1          1              0  \
+             \u{20}              1",
+            "RPE-01      RPE             1       2       2          2          0              1  \
+             \u{20}              0",
         ],
     );
     let json = serde_json::to_string(&found).expect("serialises");
@@ -81,6 +95,49 @@ fn everything_wrong_is_named_once() {
         serde_json::from_str::<Inspection>(&json).expect("deserialises"),
         found
     );
+}
+
+/// Batch names of two imaging centres may be the same.
+#[test]
+fn experiments_of_two_sources_are_two() {
+    let mut screen = MemoryScreen::new(vec![Channel::new("w1", Stain::Dna)]);
+    for (source, role) in [
+        ("source_1", ControlRole::Untreated),
+        ("source_2", ControlRole::Treatment),
+    ] {
+        let plate = PlateKey {
+            source: Some(source.into()),
+            ..PlateKey::new("Batch1", "P")
+        };
+        screen.add(
+            &plate,
+            "A01",
+            1,
+            role,
+            vec![Some(plane(4, 4, |x, _| x as u8))],
+        );
+    }
+    let found = inspect(&screen, InspectDepth::Decode);
+    assert_eq!(found.num_experiments, 2);
+    assert_eq!(
+        found.experiments_without_negative_controls,
+        ["source_2 Batch1"]
+    );
+    let names = found.counts.experiments.iter().map(|group| &group.name);
+    assert!(names.eq(["source_1 Batch1", "source_2 Batch1"]));
+}
+
+#[test]
+fn the_table_of_experiments_is_bounded() {
+    let mut screen = MemoryScreen::new(vec![Channel::new("w1", Stain::Dna)]);
+    for experiment in 1..=70 {
+        let plate = PlateKey::new(format!("HUVEC-{experiment:02}"), "1");
+        let image = Some(plane(4, 4, |x, _| x as u8));
+        screen.add(&plate, "A01", 1, ControlRole::Untreated, vec![image]);
+    }
+    let text = inspect(&screen, InspectDepth::Presence).to_string();
+    assert_eq!(text.matches("\nHUVEC-").count(), 60);
+    assert_names(&text, &["and 10 more", "classes        1 of 70 wells each"]);
 }
 
 #[test]

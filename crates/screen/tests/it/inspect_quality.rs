@@ -139,16 +139,12 @@ fn a_missing_image_is_flagged() {
 }
 
 #[test]
-fn an_unreadable_image_is_flagged() {
+fn an_image_of_another_size_than_its_site_is_flagged() {
     plant(
         |screen| screen.planes[7][1] = Some(plane(SIDE, 12, |x, y| (9 * x + 7 * y) as u8)),
-        (7, 1, QualityFlag::Unreadable),
+        (7, 1, QualityFlag::OddSize),
         // An image that fits its site in no way.
-        &[
-            QualityFlag::OddSize,
-            QualityFlag::OutOfFocus,
-            QualityFlag::IntensityOutlier,
-        ],
+        &[QualityFlag::OutOfFocus, QualityFlag::IntensityOutlier],
         &["well C03 site 1 channel w2", "24 x 12", "24 x 24"],
     );
 }
@@ -238,6 +234,101 @@ fn an_image_of_odd_size_is_flagged() {
         &[QualityFlag::Missing],
         &["well B05 site 1 channel w2", "24 x 23", "24 x 24"],
     );
+}
+
+#[test]
+fn the_size_of_most_channels_is_that_of_the_site() {
+    let small = || Some(plane(SIDE, 12, |x, y| (9 * x + 7 * y) as u8));
+    // Two channels disagree: the screen's usual size counts.
+    let mut screen = sound_screen();
+    screen.planes[7][0] = small();
+    let inspected = measure(&screen);
+    let flags_of = |inspected: &Inspected, position: usize| {
+        let flags = inspected.images[position].flags;
+        flags.contains(QualityFlag::OddSize)
+    };
+    assert_eq!(
+        (flags_of(&inspected, 14), flags_of(&inspected, 15)),
+        (true, false)
+    );
+    let named = |inspected: &Inspected| -> Vec<String> {
+        let findings = inspected.inspection.mixed_sizes.iter();
+        findings.map(ToString::to_string).collect()
+    };
+    assert_eq!(named(&inspected).len(), 1);
+    assert_names(
+        &named(&inspected)[0],
+        &[
+            "well C03 site 1 channel w1",
+            "24 x 12",
+            "w2 (ER)",
+            "24 x 24",
+        ],
+    );
+    assert!(inspected.inspection.unreadable.is_empty());
+    assert!(!inspected.inspection.is_sound());
+    let text = inspected.inspection.to_string();
+    assert_names(&text, &["of another size than their site: 1 image"]);
+
+    // Of three channels two outvote the screen's usual size.
+    let mut screen = sound_screen();
+    screen.channels.push(Channel::new("w3", Stain::Actin));
+    for (site, planes) in screen.planes.iter_mut().enumerate() {
+        planes.push(Some(cells(300 + site as u64, 1.0)));
+    }
+    screen.planes[7][0] = small();
+    screen.planes[7][2] = small();
+    let options = InspectOptions {
+        depth: InspectDepth::Decode,
+        ..InspectOptions::default()
+    };
+    let inspected = inspect_images(&screen, &options, &|_| ()).expect("valid");
+    assert_names(&named(&inspected).join("; "), &["channel w2", "w1 (DNA)"]);
+    assert_eq!(named(&inspected).len(), 1);
+    let flagged: Vec<usize> = (0..24)
+        .filter(|&site| inspected.sites.flags[site].contains(QualityFlag::OddSize))
+        .collect();
+    assert_eq!(flagged, [7]);
+}
+
+/// The same picture with 16 bit.
+fn widened(plane: &Plane) -> Plane {
+    let values = plane.values().into_iter().map(|value| 257 * value);
+    Plane {
+        pixels: Pixels::U16(values.collect()),
+        ..*plane
+    }
+}
+
+#[test]
+fn an_image_of_another_bit_depth_is_flagged_and_compared_on_one_scale() {
+    plant(
+        |screen| {
+            let image = screen.planes[10][1].take().expect("an image");
+            screen.planes[10][1] = Some(widened(&image));
+        },
+        (10, 1, QualityFlag::OddBitDepth),
+        &[],
+        &[
+            "HUVEC-01 plate 1 well C06 site 1 channel w2",
+            "16 bit, where most images of the channel have 8",
+        ],
+    );
+    // The other way round, and its mean stays on the channel's scale.
+    let mut screen = sound_screen();
+    let of_8_bit = measure(&screen);
+    for planes in &mut screen.planes {
+        planes[1] = planes[1].as_ref().map(widened);
+    }
+    screen.planes[10][1] = Some(cells(21, 1.0));
+    let inspected = measure(&screen);
+    let report = inspected.inspection.quality.as_ref().expect("measured");
+    assert_eq!(report.usual_bit_depths, [Some(8), Some(16)]);
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    assert_eq!(report.findings[&QualityFlag::OddBitDepth].len(), 1);
+    let mean = |found: &Inspected| found.wells[10].channels[1].mean.expect("measured");
+    let ratio = mean(&inspected) / mean(&of_8_bit);
+    assert!((200.0..320.0).contains(&ratio), "{ratio}");
 }
 
 #[test]
@@ -388,7 +479,24 @@ fn counts_are_of_wells_sites_and_flags() {
         counts.experiments[1].flagged_sites[&QualityFlag::Missing],
         2
     );
+    assert_eq!(counts.experiments[1].num_incomplete_sites(), 2);
+    assert_eq!(counts.experiments[0].num_plates, 1);
+    let roles = &counts.experiments[0].control_roles;
+    assert_eq!(
+        (
+            roles[&ControlRole::Treatment],
+            roles[&ControlRole::Untreated]
+        ),
+        (23, 1)
+    );
+    assert!(counts.plates[1].cell_types.iter().eq(["RPE"]));
     assert_eq!(counts.classes.len(), 25);
+    let smallest = counts.smallest_classes();
+    assert!(
+        smallest
+            .windows(2)
+            .all(|pair| pair[0].num_wells <= pair[1].num_wells)
+    );
     let class = |name: &str| counts.classes.iter().find(|class| class.name == name);
     assert_eq!(class("EMPTY").expect("untreated").num_wells, 1);
     assert_eq!(class("sB02").expect("treated").num_sites, 2);
@@ -438,6 +546,7 @@ fn flags_are_columns_of_the_manifest() {
         ("qc_out_of_focus", 0, 0),
         ("qc_intensity_outlier", 9, 1),
         ("qc_odd_size", 0, 0),
+        ("qc_odd_bit_depth", 0, 0),
         ("qc_duplicate", 11, 2),
         ("qc_few_cells", 0, 0),
     ] {

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use morphospace_core::{ControlRole, Experiment, PlateKey, Seed, Site};
 use morphospace_screen::sampler::{
-    Batches, CrossDomain, CrossDomainConfig, Domain, OnUnpaired, Remainder, SamplerPosition,
-    SingleDomain, SingleDomainConfig,
+    Batches, CrossDomain, CrossDomainConfig, Domain, OnUnpaired, Remainder, SingleDomain,
+    SingleDomainConfig,
 };
 use morphospace_screen::split::{
     Part, Split, SplitConfig, SplitLevel, SplitScheme, SplitSummary, WildsTest, make_split,
@@ -393,14 +393,15 @@ fn an_epoch_of_the_training_set_is_planned() {
     let sampler = SingleDomain::new(sites, &train, config, Seed::new(1)).expect("valid");
     // 38 ghost batches of 64 from each of 33 experiments, 8 per step.
     let start = Instant::now();
-    let mut run = Batches::new(&sampler, SamplerPosition::default());
+    let mut run = Batches::new(&sampler);
     let num_sites: usize = run
         .by_ref()
         .take(156)
         .map(|batch| batch.site_indices.len())
         .sum();
     assert_eq!(num_sites, 156 * 512);
-    assert_eq!(run.position(), SamplerPosition { epoch: 1, step: 0 });
+    let position = run.position();
+    assert_eq!((position.epoch, position.step), (1, 0));
     eprintln!(
         "an epoch of ghost batches planned in {:?}",
         start.elapsed() / 2
@@ -414,7 +415,7 @@ fn an_epoch_of_the_training_set_is_planned() {
     };
     let start = Instant::now();
     let sampler = CrossDomain::new(sites, &train, config, Seed::new(1)).expect("all have partners");
-    let mut run = Batches::new(&sampler, SamplerPosition::default());
+    let mut run = Batches::new(&sampler);
     let batch = run.next().expect("never ends");
     eprintln!("an epoch of pairs planned in {:?}", start.elapsed());
     assert_eq!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use morphospace_core::{Seed, Site};
 use morphospace_screen::sampler::{
     Batch, Batches, ClassBalanced, CrossDomain, CrossDomainConfig, Domain, OnUnpaired, Remainder,
-    Sampler, SamplerPosition, SingleDomain, SingleDomainConfig, Uniform,
+    Sampler, SamplerPosition, SingleDomain, SingleDomainConfig, Uniform, epoch_order,
 };
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
@@ -51,7 +51,7 @@ fn samplers(sites: &[Site], remainder: Remainder, seed: Seed) -> Vec<Box<dyn Sam
     let single =
         |domain| SingleDomain::new(sites, &indices, single_domain(domain, remainder), seed);
     vec![
-        Box::new(Uniform::new(indices.clone(), 7, remainder, seed).expect("valid")),
+        Box::new(Uniform::new(sites, &indices, 7, remainder, seed).expect("valid")),
         Box::new(single(Domain::Plate).expect("valid")),
         Box::new(single(Domain::Experiment).expect("valid")),
         Box::new(ClassBalanced::new(sites, &indices, 7, remainder, seed).expect("valid")),
@@ -70,9 +70,10 @@ fn used(batches: &[Batch]) -> Vec<usize> {
 
 #[test]
 fn uniform_takes_every_site_once() {
-    let sites: Vec<usize> = (100..110).collect();
+    let screen = screen();
+    let sites: Vec<usize> = (40..50).collect();
     let seed = Seed::new(5);
-    let dropping = Uniform::new(sites.clone(), 5, Remainder::Drop, seed).expect("valid");
+    let dropping = Uniform::new(&screen, &sites, 5, Remainder::Drop, seed).expect("valid");
     assert_eq!(used(&dropping.plan(0)), sites);
     assert_ne!(dropping.plan(0), dropping.plan(1));
     assert!(!dropping.uses_labels());
@@ -80,15 +81,16 @@ fn uniform_takes_every_site_once() {
     let mut order = sites.clone();
     order.shuffle(&mut seed.split("epoch").split_index(3).rng());
     assert_eq!(dropping.order(3), order);
+    assert_eq!(epoch_order(&sites, seed, 3), order);
 
-    let dropping = Uniform::new(sites.clone(), 4, Remainder::Drop, seed).expect("valid");
+    let dropping = Uniform::new(&screen, &sites, 4, Remainder::Drop, seed).expect("valid");
     let plan = dropping.plan(3);
     assert_eq!(
         [&plan[0].site_indices[..], &plan[1].site_indices].concat(),
         order[..8]
     );
     assert_eq!(plan.len(), 2);
-    let wrapping = Uniform::new(sites, 4, Remainder::Wrap, seed).expect("valid");
+    let wrapping = Uniform::new(&screen, &sites, 4, Remainder::Wrap, seed).expect("valid");
     let plan = wrapping.plan(3);
     assert_eq!(plan[2].site_indices, [&order[8..], &order[..2]].concat());
 }
@@ -287,7 +289,7 @@ fn impossible_batches_are_refused_with_the_numbers() {
         (vec![1, 2], 3, ["2 sites do not fill a batch of 3", "hint:"]),
     ] {
         assert_names(
-            &message(Uniform::new(indices.clone(), batch_size, drop, seed)),
+            &message(Uniform::new(&sites, &indices, batch_size, drop, seed)),
             &parts,
         );
         let balanced = ClassBalanced::new(&sites, &indices, batch_size, drop, seed);
@@ -320,25 +322,140 @@ fn impossible_batches_are_refused_with_the_numbers() {
         13,
         &["12 ghost batches", "a step of 13", "hint:"],
     );
-    let wrapping = Uniform::new(vec![1, 2], 5, Remainder::Wrap, seed).expect("wraps around");
+    let wrapping = Uniform::new(&sites, &[1, 2], 5, Remainder::Wrap, seed).expect("wraps around");
     assert_eq!(wrapping.plan(0)[0].site_indices.len(), 5);
 }
 
 #[test]
 fn a_position_past_the_end_is_the_next_epoch() {
-    let sampler = Uniform::new((0..6).collect(), 3, Remainder::Drop, Seed::new(1)).expect("valid");
-    for step in [2, u64::MAX] {
-        let run = Batches::new(&sampler, SamplerPosition { epoch: 4, step });
-        assert_eq!(run.position(), SamplerPosition { epoch: 5, step: 0 });
-    }
-    let last = SamplerPosition {
-        epoch: u64::MAX,
-        step: 7,
+    let sites = screen();
+    let indices: Vec<usize> = (0..6).collect();
+    let sampler = Uniform::new(&sites, &indices, 3, Remainder::Drop, Seed::new(1)).expect("valid");
+    let resume = |epoch, step| {
+        let position = SamplerPosition {
+            epoch,
+            step,
+            sampler: sampler.identity().clone(),
+        };
+        Batches::resume(&sampler, &position).expect("of this sampler")
     };
+    for step in [2, u64::MAX] {
+        let position = resume(4, step).position();
+        assert_eq!((position.epoch, position.step), (5, 0));
+    }
     assert_eq!(
-        Batches::new(&sampler, last).next(),
+        resume(u64::MAX, 7).next(),
         sampler.plan(0).into_iter().next()
     );
+}
+
+#[test]
+fn a_position_of_another_sampler_is_refused() {
+    let sites = screen();
+    let saved_by = |sampler: &dyn Sampler| Batches::new(sampler).position();
+    let uniform = |sites: &[Site], indices: &[usize], batch_size, seed| {
+        let seed = Seed::new(seed);
+        Uniform::new(sites, indices, batch_size, Remainder::Drop, seed).expect("valid")
+    };
+    let run = uniform(&sites, &all(&sites), 7, 1);
+    let refused = |position: &SamplerPosition, parts: &[&str]| {
+        assert_names(&message(Batches::resume(&run, position).map(|_| ())), parts);
+    };
+    let other = samplers(&sites, Remainder::Drop, Seed::new(1)).remove(3);
+    refused(
+        &saved_by(&*other),
+        &["kind class_balanced", "uniform", "hint:"],
+    );
+    let other = uniform(&sites, &all(&sites), 8, 1);
+    refused(
+        &saved_by(&other),
+        &["settings", "\"batch_size\":8", "\"batch_size\":7"],
+    );
+    refused(
+        &saved_by(&uniform(&sites, &all(&sites), 7, 2)),
+        &["seed 2", "seed 1"],
+    );
+    refused(
+        &saved_by(&uniform(&sites, &all(&sites)[1..], 7, 1)),
+        &["sites 59 sites", "60 sites"],
+    );
+    let mut renamed = sites.clone();
+    renamed[0].key.site = 9;
+    let position = saved_by(&uniform(&renamed, &all(&sites), 7, 1));
+    refused(&position, &["sites 60 sites (SHA-256 "]);
+
+    // Labels count where the plan depends on them, and only there.
+    let relabelled = {
+        let names = ["HUVEC-01", "HUVEC-02", "RPE-01"].map(str::to_owned);
+        designed_sites(&names, 2, 4, 0)
+    };
+    let same_keys = |sites: &[Site]| {
+        sites
+            .iter()
+            .map(|site| site.key.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(same_keys(&relabelled), same_keys(&sites));
+    let of_relabelled = uniform(&relabelled, &all(&sites), 7, 1);
+    Batches::resume(&run, &saved_by(&of_relabelled)).expect("the same plan");
+    let balanced = |sites: &[Site]| {
+        ClassBalanced::new(sites, &all(sites), 7, Remainder::Drop, Seed::new(1)).expect("valid")
+    };
+    let (one, two) = (balanced(&sites), balanced(&relabelled));
+    let error = message(Batches::resume(&one, &saved_by(&two)).map(|_| ()));
+    assert_names(&error, &["sites 60 sites (SHA-256 "]);
+}
+
+/// Two imaging centres of three experiments each, named alike: 60 sites each.
+fn two_sources() -> Vec<Site> {
+    let mut sites = Vec::new();
+    for source in ["source_1", "source_2"] {
+        sites.extend(screen().into_iter().map(|mut site| {
+            site.key.plate.source = Some(source.into());
+            site
+        }));
+    }
+    sites
+}
+
+#[test]
+fn experiments_of_two_sources_are_two_domains() {
+    let sites = two_sources();
+    let domain_of = |index: usize| sites[index].key.plate.experiment_name();
+    let config = single_domain(Domain::Experiment, Remainder::Drop);
+    let sampler = SingleDomain::new(&sites, &all(&sites), config, Seed::new(1)).expect("valid");
+    for batch in sampler.plan(0) {
+        for ghost in batch.site_indices.chunks(3) {
+            let domains: BTreeSet<String> = ghost.iter().map(|&site| domain_of(site)).collect();
+            assert_eq!(domains.len(), 1, "{domains:?}");
+        }
+    }
+    let config = SingleDomainConfig {
+        ghost_batch_size: 21,
+        ..config
+    };
+    let error = message(SingleDomain::new(
+        &sites,
+        &all(&sites),
+        config,
+        Seed::new(1),
+    ));
+    assert_names(&error, &["experiment source_1 HUVEC-01 has 20 sites"]);
+
+    // One experiment name of each source, and partners in the other source.
+    let of_one_name: Vec<usize> = (0..sites.len())
+        .filter(|&index| sites[index].key.plate.experiment.as_str() == "HUVEC-01")
+        .collect();
+    let config = cross_domain(false, OnUnpaired::Refuse);
+    let sampler = CrossDomain::new(&sites, &of_one_name, config, Seed::new(1)).expect("paired");
+    for batch in sampler.plan(0) {
+        for (&site, &partner) in batch.site_indices.iter().zip(&batch.partner_indices) {
+            assert_ne!(
+                sites[site].key.plate.source,
+                sites[partner].key.plate.source
+            );
+        }
+    }
 }
 
 proptest! {
@@ -351,12 +468,15 @@ proptest! {
         let sites = screen();
         let remainder = if wraps { Remainder::Wrap } else { Remainder::Drop };
         for sampler in samplers(&sites, remainder, Seed::new(seed)) {
-            let mut unbroken = Batches::new(&*sampler, SamplerPosition::default());
+            let mut unbroken = Batches::new(&*sampler);
             unbroken.by_ref().take(num_before).for_each(drop);
             let saved = serde_json::to_string(&unbroken.position()).expect("serialises");
             let position: SamplerPosition = serde_json::from_str(&saved).expect("deserialises");
             let after: Vec<Batch> = unbroken.take(25).collect();
-            let resumed: Vec<Batch> = Batches::new(&*sampler, position).take(25).collect();
+            let resumed: Vec<Batch> = Batches::resume(&*sampler, &position)
+                .expect("of this sampler")
+                .take(25)
+                .collect();
             prop_assert_eq!(resumed, after);
         }
     }

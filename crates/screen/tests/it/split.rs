@@ -524,13 +524,39 @@ fn unknown_labels_are_counted_and_can_be_left_out() {
 }
 
 #[test]
+fn experiments_of_one_name_in_two_sources_are_not_shared() {
+    let mut sites = Vec::new();
+    for source in ["source_1", "source_2"] {
+        let of_source = designed_sites(&["Batch1".into()], 1, 1, 0).into_iter();
+        sites.extend(of_source.map(|mut site| {
+            site.key.plate.source = Some(source.into());
+            site
+        }));
+    }
+    let (train, test) = (Some(Part::Train), Some(Part::Test));
+    let num_of_source = sites.len() / 2;
+    let apart: Vec<Option<Part>> = (0..sites.len())
+        .map(|index| if index < num_of_source { train } else { test })
+        .collect();
+    let summary = SplitSummary::of(&sites, &apart);
+    assert!(summary.leaks.shared_experiments.is_empty());
+    assert_eq!(summary.parts[&Part::Train].total.num_experiments, 1);
+    let mut together = apart;
+    together[num_of_source] = train;
+    together[num_of_source + 1] = train;
+    let summary = SplitSummary::of(&sites, &together);
+    assert_eq!(summary.leaks.shared_experiments, ["source_2 Batch1"]);
+    assert_eq!(summary.parts[&Part::Train].total.num_experiments, 2);
+}
+
+#[test]
 fn what_parts_share_is_said() {
     let mut sites = designed_sites(&["HUVEC-18".into()], 1, 1, 0);
     sites.extend(designed_sites(&["RPE-03".into()], 1, 1, 0));
     let (train, test) = (Some(Part::Train), Some(Part::Test));
     let leaks = Leaks::of(&sites, &[train, test, train, train, None, test, test, test]);
     assert_eq!(leaks.num_shared_wells, 1);
-    assert_eq!(leaks.shared_experiments, named(&["HUVEC-18"]));
+    assert_eq!(leaks.shared_experiments, ["HUVEC-18"]);
     assert_eq!(leaks.shared_layouts.len(), 1);
     assert_names(
         &leaks.to_string(),
