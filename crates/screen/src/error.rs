@@ -42,7 +42,7 @@ pub enum ScreenError {
         known: String,
     },
     /// A file or folder cannot be read.
-    #[error("cannot read '{}': {source}", path.display())]
+    #[error("cannot read '{}': {source}{}", path.display(), reading_hint(source))]
     CannotRead {
         /// The file or folder.
         path: PathBuf,
@@ -158,7 +158,7 @@ pub enum ScreenError {
     },
     /// Two rows disagree on what was done to a well.
     #[error(
-        "{plate} well {well} is described in two ways: {first} in one row, {second} in {place}\n\
+        "{plate} well {well} is described in two ways: {first} in {first_place}, {second} in {place}\n\
          hint: all sites of a well share its perturbations, control role and cell type"
     )]
     ConflictingWell {
@@ -168,6 +168,8 @@ pub enum ScreenError {
         well: String,
         /// What the first row said.
         first: String,
+        /// Where the first row is.
+        first_place: String,
         /// What the other row says.
         second: String,
         /// Where the other row is.
@@ -240,6 +242,17 @@ pub enum ScreenError {
         /// A key as the table gives it.
         rows: String,
     },
+}
+
+/// A line with what to do, unless the error says so itself.
+fn reading_hint(error: &std::io::Error) -> &'static str {
+    if error.to_string().contains("\nhint: ") {
+        ""
+    } else if error.kind() == std::io::ErrorKind::NotFound {
+        "\nhint: check the path, or fetch what is missing"
+    } else {
+        "\nhint: check its permissions and the disk"
+    }
 }
 
 fn meant(near: Option<&str>) -> String {
@@ -336,14 +349,17 @@ impl ImageProblem {
     }
 
     /// What a person can do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::NotListed => "add its path to the screen's table",
             Self::Missing => "fetch the file, or skip or fill incomplete sites",
             Self::UnknownExperimentFolder { .. } => {
                 "fetch the experiment's images, or remove its rows from the metadata"
             }
-            Self::CannotRead(_) => "check the file's permissions and the disk",
+            Self::CannotRead(message) => match message.split_once("\nhint: ") {
+                Some((_, hint)) => hint,
+                None => "check the file's permissions and the disk",
+            },
             Self::Undecodable(error) => error.hint(),
             Self::WrongSize { .. } => "all channels of a site must have the same size",
             Self::Illumination(_) => "take the plate's own function, or read the screen without",
@@ -367,7 +383,10 @@ impl fmt::Display for ImageProblem {
                     found.join(", ")
                 )
             }
-            Self::CannotRead(message) => write!(f, "image cannot be read: {message}"),
+            Self::CannotRead(message) => {
+                let what = message.split("\nhint: ").next().unwrap_or_default();
+                write!(f, "image cannot be read: {what}")
+            }
             Self::Undecodable(error) => write!(f, "image is unreadable: {error}"),
             Self::WrongSize {
                 size,

@@ -73,6 +73,7 @@ pub mod split;
 mod standardise;
 pub mod store;
 mod table;
+mod table_rows;
 mod tiling;
 
 pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image, decode_planes};

@@ -426,11 +426,11 @@ impl Rows<'_> {
                 plate: require(&plate, "plate")?,
             };
             let address_text = require(&well, "well")?;
-            let place = || format!("'{}' row {}", self.table, self.first_row + row + 1);
+            let place = |row: usize| format!("'{}' row {}", self.table, row + 1);
             let address = address_text
                 .parse()
                 .map_err(|source| ScreenError::UnknownWell {
-                    place: place(),
+                    place: place(self.first_row + row),
                     source,
                 })?;
             let control_role = require(&role, "control_role")?
@@ -445,7 +445,7 @@ impl Rows<'_> {
                 control_role,
                 cell_type: value(&cell_type, row),
             };
-            let shared = wells.share(described, place)?;
+            let shared = wells.share(described, self.first_row + row, place)?;
             if site.is_null(row) {
                 return Err(missing("site"));
             }

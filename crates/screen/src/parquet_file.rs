@@ -2,19 +2,27 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::cast;
-use arrow_schema::{ArrowError, DataType, Schema};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use morphospace_core::{Provenance, suggestion, write_atomically};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::ChunkReader;
 
 use crate::ScreenError;
 use crate::store::{FolderStore, SharedStore, StoredFile};
+use crate::table_rows::{
+    MAX_CELL_LEN, MAX_NUM_CELLS, MAX_NUM_ROWS, MAX_TEXT_LEN, too_long_cell, too_many,
+};
 
 /// Key of the provenance in a Parquet file's metadata.
 const PROVENANCE_KEY: &str = "morphospace";
@@ -75,6 +83,109 @@ pub(crate) fn write_parquet(
     })
 }
 
+/// A reader of a table's record batches, once its footer says that the table
+/// is within the bounds of [`TableRows`](crate::table_rows::TableRows). Text
+/// and bytes come as views: a value that is stored once for many rows takes
+/// its memory once.
+///
+/// # Errors
+/// What is wrong with the file and what to do about it, in words.
+pub(crate) fn bounded_reader<R: ChunkReader + 'static>(
+    file: R,
+) -> Result<ParquetRecordBatchReaderBuilder<R>, String> {
+    let metadata = metadata_with_views(&file)?;
+    check_size(metadata.metadata())?;
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(
+        file, metadata,
+    ))
+}
+
+/// A file's metadata, with views in place of text and bytes.
+pub(crate) fn metadata_with_views(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, String> {
+    let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::default())
+        .map_err(|error| damaged(&error))?;
+    let schema = Schema::new(fields_with_views(metadata.schema().fields()));
+    let options = ArrowReaderOptions::default().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
+        .map_err(|error| damaged(&error))
+}
+
+/// What a reader of Parquet said, and what to do about it.
+pub(crate) fn damaged(error: &dyn std::fmt::Display) -> String {
+    format!("{error}\nhint: the file is damaged or cut off; fetch or write it again")
+}
+
+fn fields_with_views(fields: &Fields) -> Fields {
+    fields.iter().map(field_with_views).collect()
+}
+
+fn field_with_views(field: &Arc<Field>) -> Arc<Field> {
+    let data_type = with_views(field.data_type());
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
+fn with_views(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, value) => with_views(value),
+        DataType::List(item) => DataType::List(field_with_views(item)),
+        DataType::LargeList(item) => DataType::LargeList(field_with_views(item)),
+        DataType::Struct(fields) => DataType::Struct(fields_with_views(fields)),
+        other => other.clone(),
+    }
+}
+
+/// Refuses what the footer says is too much.
+fn check_size(metadata: &ParquetMetaData) -> Result<(), String> {
+    let groups = || metadata.row_groups().iter();
+    let columns = || groups().flat_map(|group| group.columns());
+    let sum = |values: &mut dyn Iterator<Item = i64>| {
+        values.fold(0_u64, |sum, value| sum.saturating_add(value.max(0) as u64))
+    };
+    let num_rows = sum(&mut groups().map(|group| group.num_rows()));
+    let num_cells = sum(&mut columns().map(|column| column.num_values()));
+    let len = sum(&mut columns().map(|column| column.uncompressed_size()));
+    for (found, max, what) in [
+        (num_rows, MAX_NUM_ROWS, "rows"),
+        (num_cells, MAX_NUM_CELLS, "values"),
+        (len, MAX_TEXT_LEN, "bytes, decompressed"),
+    ] {
+        if found > max as u64 {
+            return Err(too_many(what, max));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses values that are too long.
+pub(crate) fn check_lengths(batch: &RecordBatch) -> Result<(), String> {
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if longest_value(column) > MAX_CELL_LEN {
+            return Err(format!("column '{}': {}", field.name(), too_long_cell()));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the longest text in a column, also of those within lists and
+/// structs.
+fn longest_value(column: &ArrayRef) -> usize {
+    // The length of a view stands in its low 32 bits.
+    let longest = |views: &[u128]| views.iter().map(|&view| view as u32).max().unwrap_or(0);
+    match column.data_type() {
+        DataType::Utf8View => longest(column.as_string_view().views()) as usize,
+        DataType::BinaryView => longest(column.as_binary_view().views()) as usize,
+        DataType::List(_) => longest_value(column.as_list::<i32>().values()),
+        DataType::LargeList(_) => longest_value(column.as_list::<i64>().values()),
+        DataType::Struct(_) => {
+            let columns = column.as_struct().columns().iter();
+            columns.map(longest_value).max().unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
 /// An opened Parquet file: its metadata, and its record batches to come.
 pub(crate) struct ParquetFile {
     /// The file's name in messages.
@@ -102,8 +213,7 @@ impl ParquetFile {
             table: table.clone(),
             message,
         };
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|error| invalid(error.to_string()))?;
+        let builder = bounded_reader(file).map_err(invalid)?;
         let pairs: HashMap<String, String> = builder
             .metadata()
             .file_metadata()
@@ -118,9 +228,7 @@ impl ParquetFile {
             .transpose()
             .map_err(|error| invalid(format!("metadata '{PROVENANCE_KEY}': {error}")))?;
         let schema = Arc::clone(builder.schema());
-        let batches = builder
-            .build()
-            .map_err(|error| invalid(error.to_string()))?;
+        let batches = builder.build().map_err(|error| invalid(damaged(&error)))?;
         Ok(Self {
             schema,
             provenance,
@@ -132,10 +240,12 @@ impl ParquetFile {
 
     /// The next rows; `None` at the end.
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>, ScreenError> {
-        self.batches
-            .next()
-            .transpose()
-            .map_err(|error| self.invalid(error.to_string()))
+        let Some(batch) = self.batches.next() else {
+            return Ok(None);
+        };
+        let batch = batch.map_err(|error| self.invalid(damaged(&error)))?;
+        check_lengths(&batch).map_err(|message| self.invalid(message))?;
+        Ok(Some(batch))
     }
 
     pub(crate) fn invalid(&self, message: String) -> ScreenError {

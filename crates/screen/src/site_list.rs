@@ -9,42 +9,58 @@ use crate::ScreenError;
 /// Wells seen so far, each held once however many sites it has.
 #[derive(Default)]
 pub(crate) struct Wells {
-    seen: HashMap<(PlateKey, WellAddress), Arc<Well>>,
+    seen: HashMap<(PlateKey, WellAddress), SeenWell>,
     /// The well of the last row: most tables list the sites of a well one
     /// after the other.
-    last: Option<Arc<Well>>,
+    last: Option<SeenWell>,
+}
+
+/// A well, and the row that described it first.
+#[derive(Clone)]
+struct SeenWell {
+    well: Arc<Well>,
+    row: usize,
 }
 
 impl Wells {
-    /// The shared well, after checking that rows agree on it.
+    /// The shared well, after checking that rows agree on it. `place` says
+    /// where a row stands, this one or one before it.
     pub(crate) fn share(
         &mut self,
         well: Well,
-        place: impl FnOnce() -> String,
+        row: usize,
+        place: impl Fn(usize) -> String,
     ) -> Result<Arc<Well>, ScreenError> {
-        let is_last = |last: &&Arc<Well>| last.address == well.address && last.plate == well.plate;
-        let shared = match self.last.as_ref().filter(is_last) {
-            Some(last) => Arc::clone(last),
+        let is_last =
+            |last: &&SeenWell| last.well.address == well.address && last.well.plate == well.plate;
+        let first = match self.last.as_ref().filter(is_last) {
+            Some(last) => last.clone(),
             None => match self.seen.entry((well.plate.clone(), well.address)) {
-                Entry::Occupied(first) => Arc::clone(first.get()),
+                Entry::Occupied(first) => first.get().clone(),
                 Entry::Vacant(place) => {
                     let well = Arc::new(well);
-                    place.insert(Arc::clone(&well));
-                    self.last = Some(Arc::clone(&well));
+                    let seen = SeenWell {
+                        well: Arc::clone(&well),
+                        row,
+                    };
+                    place.insert(seen.clone());
+                    self.last = Some(seen);
                     return Ok(well);
                 }
             },
         };
-        if !agree(&shared, &well) {
+        if !agree(&first.well, &well) {
             return Err(ScreenError::ConflictingWell {
                 plate: well.plate.to_string(),
                 well: well.address.to_string(),
-                first: description(&shared),
+                first: description(&first.well),
+                first_place: place(first.row),
                 second: description(&well),
-                place: place(),
+                place: place(row),
             });
         }
-        self.last = Some(Arc::clone(&shared));
+        let shared = Arc::clone(&first.well);
+        self.last = Some(first);
         Ok(shared)
     }
 }

@@ -1,19 +1,21 @@
-use std::io::Read;
+use std::cell::Cell;
+use std::io::{self, Read};
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use csv::{ByteRecord, StringRecord};
+use csv::ByteRecord;
 use flate2::read::MultiGzDecoder;
 use morphospace_core::{WellAddress, excerpt, suggestion};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ScreenError;
+use crate::parquet_file::{bounded_reader, damaged};
 use crate::store::{MAX_FILE_LEN, SharedStore, StoredFile};
+use crate::table_rows::{CellText, MAX_CELL_LEN, TableRows, too_long_cell};
 
 /// A table of text read from CSV, TSV (each also gzipped) or Parquet.
 pub(crate) struct Table {
     name: String,
     columns: Vec<String>,
-    rows: Vec<StringRecord>,
+    rows: TableRows,
     /// Values that mean "nothing here".
     missing: Vec<String>,
 }
@@ -26,7 +28,8 @@ impl Table {
     /// Reads a table; `.parquet` as such, anything else as delimited text
     /// (`delimiter`, else a tab for `.tsv` and `.txt` and a comma for the
     /// rest), gunzipped if it ends in `.gz`. Empty cells and those equal to
-    /// one of `missing` hold nothing.
+    /// one of `missing` hold nothing. A table beyond the bounds of
+    /// [`TableRows`] is refused before it takes up memory.
     pub(crate) fn read(
         store: &SharedStore,
         path: &str,
@@ -102,9 +105,7 @@ impl Table {
 
     /// The line of a row in the file, 1 being the header.
     pub(crate) fn line(&self, row: usize) -> usize {
-        self.rows[row]
-            .position()
-            .map_or(row + 2, |position| position.line() as usize)
+        self.rows.line(row)
     }
 
     /// `'metadata.csv' line 3`.
@@ -142,7 +143,7 @@ impl Table {
 
     /// A value without surrounding blanks; `None` where there is nothing.
     pub(crate) fn get(&self, row: usize, column: ColumnIndex) -> Option<&str> {
-        let text = self.rows[row].get(column.0)?.trim();
+        let text = self.rows.get(row, column.0).trim();
         (!text.is_empty() && !self.missing.iter().any(|word| word == text)).then_some(text)
     }
 
@@ -156,8 +157,7 @@ impl Table {
     /// through floating point.
     pub(crate) fn number(&self, row: usize, column: ColumnIndex) -> Result<u32, ScreenError> {
         let text = self.require(row, column)?;
-        let digits = text.strip_suffix(".0").unwrap_or(text);
-        digits.parse().map_err(|_| {
+        without_zero_fraction(text).parse().map_err(|_| {
             let message = format!(
                 "'{}' is not a whole number from 0 to {}",
                 excerpt(text),
@@ -206,10 +206,23 @@ impl Table {
     }
 }
 
+/// A whole number as it was before it went through floating point: `1.0` is
+/// `1`. Other text stays as it is.
+pub(crate) fn without_zero_fraction(text: &str) -> &str {
+    match text.strip_suffix(".0") {
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits,
+        _ => text,
+    }
+}
+
 /// Bytes within which a table's first line ends.
 const HEADER_LEN: u64 = 1 << 16;
 
-type HeaderAndRows = (Vec<String>, Vec<StringRecord>);
+/// Longest row of a delimited table, in bytes, and most columns of any.
+const MAX_ROW_LEN: u64 = 16 << 20;
+const MAX_NUM_COLUMNS: usize = 1 << 16;
+
+type HeaderAndRows = (Vec<String>, TableRows);
 
 fn checked_delimiter(name: &str, delimiter: char) -> Result<u8, ScreenError> {
     let is_valid = delimiter == '\t' || matches!(delimiter, ' '..='~') && delimiter != '"';
@@ -254,62 +267,136 @@ const END_ROW: &[u8] = b"\n\0";
 /// What some programs put before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The text of a table on its way to the CSV reader, which would hold a row
+/// of any length.
+struct RowGuard<R> {
+    text: R,
+    num_read: u64,
+    /// Where the last row ended.
+    row_end: Cell<u64>,
+}
+
+impl<R: Read> Read for RowGuard<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.num_read.saturating_sub(self.row_end.get()) > MAX_ROW_LEN {
+            return Err(io::Error::other(format!(
+                "a row has more than {MAX_ROW_LEN} bytes\nhint: check that the file is a table, \
+                 and that every quote is closed"
+            )));
+        }
+        let read = self.text.read(buffer)?;
+        self.num_read += read as u64;
+        Ok(read)
+    }
+}
+
 fn read_delimited(name: &str, delimiter: u8, text: &[u8]) -> Result<HeaderAndRows, ScreenError> {
-    let invalid = |message: String| ScreenError::InvalidTable {
-        table: name.to_owned(),
-        message,
-    };
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
-        .from_reader(text.chain(END_ROW));
-    let columns: Vec<String> = reader
-        .headers()
-        .map_err(|error| match error.kind() {
-            csv::ErrorKind::Utf8 { err, .. } => invalid(format!(
+        .from_reader(RowGuard {
+            text: text.chain(END_ROW),
+            num_read: 0,
+            row_end: Cell::new(0),
+        });
+    let columns = read_header(name, &mut reader)?;
+    let mut rows = TableRows::new(columns.len());
+    let mut lines = LineCounter {
+        text,
+        at: 0,
+        line: 1,
+    };
+    // A row is entered when there is another: the last is the one that was
+    // added.
+    let (mut row, mut next) = (ByteRecord::new(), ByteRecord::new());
+    let mut is_first = true;
+    loop {
+        let row_end = reader.position().byte();
+        reader.get_ref().row_end.set(row_end);
+        let is_read = reader
+            .read_byte_record(&mut next)
+            .map_err(|error| match error.kind() {
+                csv::ErrorKind::Io(error) => {
+                    let line = lines.line_after(row_end);
+                    invalid(name, format!("line {line}: {error}"))
+                }
+                _ => invalid(name, error.to_string()),
+            })?;
+        if !is_read {
+            break;
+        }
+        lines.number(&mut next);
+        if !is_first {
+            push_row(name, &columns, &row, &mut rows)?;
+        }
+        is_first = false;
+        std::mem::swap(&mut row, &mut next);
+    }
+    if &row != [b"\0"].as_slice() {
+        let message = "a quote is opened and never closed\nhint: close it, or write a quote that \
+                       is part of the value twice";
+        let field = row.len().saturating_sub(1);
+        return Err(of_cell(name, &columns, row.position(), field, message));
+    }
+    Ok((columns, rows))
+}
+
+fn invalid(name: &str, message: String) -> ScreenError {
+    ScreenError::InvalidTable {
+        table: name.to_owned(),
+        message,
+    }
+}
+
+/// The names of the columns.
+fn read_header(
+    name: &str,
+    reader: &mut csv::Reader<impl Read>,
+) -> Result<Vec<String>, ScreenError> {
+    let header = reader.headers().map_err(|error| match error.kind() {
+        csv::ErrorKind::Utf8 { err, .. } => invalid(
+            name,
+            format!(
                 "the name of column {} is not UTF-8\nhint: save the table as UTF-8",
                 err.field() + 1
-            )),
-            _ => invalid(error.to_string()),
-        })?
-        .iter()
-        .map(|column| column.trim().to_owned())
-        .collect();
-    if columns == ["\0"] {
+            ),
+        ),
+        csv::ErrorKind::Io(error) => invalid(name, error.to_string()),
+        _ => invalid(name, error.to_string()),
+    })?;
+    if header.len() > MAX_NUM_COLUMNS {
         return Err(invalid(
+            name,
+            format!(
+                "it has more than {MAX_NUM_COLUMNS} columns\nhint: check that the file is a table \
+                 with a header"
+            ),
+        ));
+    }
+    if header == ["\0"].as_slice() {
+        return Err(invalid(
+            name,
             "the file is empty\nhint: the first line names the columns".to_owned(),
         ));
     }
-    if columns.iter().any(|column| column.contains('\0')) {
+    if header.iter().any(|column| column.contains('\0')) {
         return Err(invalid(
+            name,
             "the header has a NUL character or a quote that is never closed\nhint: save the table \
              as UTF-8, and close every quote"
                 .to_owned(),
         ));
     }
-    let mut records = reader
-        .into_byte_records()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| invalid(error.to_string()))?;
-    number_lines(text, &mut records);
-    let last = records.pop().expect("the row that was added is read");
-    if &last != [b"\0"].as_slice() {
-        let message = "a quote is opened and never closed\nhint: close it, or write a quote that \
-                       is part of the value twice";
-        return Err(of_cell(
-            name,
-            &columns,
-            last.position(),
-            last.len() - 1,
-            message,
-        ));
+    let long = header.iter().position(|column| column.len() > MAX_CELL_LEN);
+    if let Some(column) = long {
+        let message = format!("the name of column {}: {}", column + 1, too_long_cell());
+        return Err(invalid(name, message));
     }
-    let mut rows = Vec::with_capacity(records.len());
-    for record in records {
-        rows.push(checked_row(name, &columns, record)?);
-    }
-    Ok((columns, rows))
+    Ok(header
+        .iter()
+        .map(|column| column.trim().to_owned())
+        .collect())
 }
 
 fn of_cell(
@@ -336,23 +423,31 @@ fn column_name(columns: &[String], field: usize) -> String {
 /// Numbers the line on which each record starts. The reader's own numbers are
 /// those of where the record before it ended, and know no line that ends in a
 /// carriage return.
-fn number_lines(text: &[u8], records: &mut [ByteRecord]) {
-    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    let (mut at, mut line) = (0, 1);
-    for record in records {
-        let Some(mut position) = record.position().cloned() else {
-            continue;
-        };
-        let before = (position.byte() as usize).clamp(at, text.len());
-        let num_ends = text[before..]
-            .iter()
-            .take_while(|byte| is_end(byte))
-            .count();
-        let start = before + num_ends;
-        line += num_lines(&text[at..start]);
-        at = start;
-        position.set_line(line);
-        record.set_position(Some(position));
+struct LineCounter<'a> {
+    text: &'a [u8],
+    /// Up to where lines were counted, and which line that is.
+    at: usize,
+    line: u64,
+}
+
+impl LineCounter<'_> {
+    fn number(&mut self, record: &mut ByteRecord) {
+        if let Some(mut position) = record.position().cloned() {
+            position.set_line(self.line_after(position.byte()));
+            record.set_position(Some(position));
+        }
+    }
+
+    /// The line of the record that follows where another ended. Ends must be
+    /// asked for in order.
+    fn line_after(&mut self, end: u64) -> u64 {
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let before = (end as usize).clamp(self.at, self.text.len());
+        let ends = self.text[before..].iter().take_while(|byte| is_end(byte));
+        let start = before + ends.count();
+        self.line += num_lines(&self.text[self.at..start]);
+        self.at = start;
+        self.line
     }
 }
 
@@ -367,61 +462,52 @@ fn num_lines(text: &[u8]) -> u64 {
     (feeds + returns - both) as u64
 }
 
-fn checked_row(
+fn push_row(
     name: &str,
     columns: &[String],
-    record: ByteRecord,
-) -> Result<StringRecord, ScreenError> {
+    record: &ByteRecord,
+    rows: &mut TableRows,
+) -> Result<(), ScreenError> {
+    let line = record.position().map_or(0, csv::Position::line);
     if record.len() != columns.len() {
-        let line = record.position().map_or(0, csv::Position::line);
-        return Err(ScreenError::InvalidTable {
-            table: name.to_owned(),
-            message: format!(
+        return Err(invalid(
+            name,
+            format!(
                 "line {line} has {} values, the header names {} columns\nhint: every row has as \
                  many values as the header; a value that holds the delimiter stands in quotes",
                 record.len(),
                 columns.len()
             ),
-        });
-    }
-    if record.as_slice().contains(&0) {
-        let field = record.iter().position(|value| value.contains(&0));
-        let message = "the value has a NUL character\nhint: save the table as UTF-8";
-        return Err(of_cell(
-            name,
-            columns,
-            record.position(),
-            field.unwrap_or(0),
-            message,
         ));
     }
-    StringRecord::from_byte_record(record).map_err(|error| {
-        let (record, field) = (error.clone().into_byte_record(), error.utf8_error().field());
-        let message = "the value is not UTF-8\nhint: save the table as UTF-8";
-        of_cell(name, columns, record.position(), field, message)
-    })
+    for (field, value) in record.iter().enumerate() {
+        let pushed = match std::str::from_utf8(value) {
+            Err(_) => Err("the value is not UTF-8\nhint: save the table as UTF-8".to_owned()),
+            Ok(_) if value.contains(&0) => {
+                Err("the value has a NUL character\nhint: save the table as UTF-8".to_owned())
+            }
+            Ok(text) => rows.push_cell(text),
+        };
+        pushed.map_err(|message| of_cell(name, columns, record.position(), field, &message))?;
+    }
+    rows.end_row(Some(line))
+        .map_err(|message| invalid(name, message))
 }
 
 fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenError> {
-    let invalid = |message: String| ScreenError::InvalidTable {
-        table: name.to_owned(),
-        message,
-    };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|error| invalid(error.to_string()))?;
+    let invalid = |message: String| invalid(name, message);
+    let builder = bounded_reader(file).map_err(invalid)?;
     let columns: Vec<String> = builder
         .schema()
         .fields()
         .iter()
         .map(|field| field.name().clone())
         .collect();
-    let mut rows = Vec::new();
+    let mut rows = TableRows::new(columns.len());
+    let mut cell = CellText::default();
     let options = FormatOptions::default().with_display_error(false);
-    for batch in builder
-        .build()
-        .map_err(|error| invalid(error.to_string()))?
-    {
-        let batch = batch.map_err(|error| invalid(error.to_string()))?;
+    for batch in builder.build().map_err(|error| invalid(damaged(&error)))? {
+        let batch = batch.map_err(|error| invalid(damaged(&error)))?;
         let formatters = batch
             .columns()
             .iter()
@@ -429,15 +515,20 @@ fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenErr
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| invalid(error.to_string()))?;
         for row in 0..batch.num_rows() {
-            let mut record = StringRecord::new();
-            for formatter in &formatters {
-                let text = formatter
-                    .value(row)
-                    .try_to_string()
-                    .map_err(|error| invalid(error.to_string()))?;
-                record.push_field(&text);
+            for (column, formatter) in columns.iter().zip(&formatters) {
+                cell.clear();
+                let written = formatter.value(row).write(&mut cell);
+                let pushed = match written {
+                    _ if cell.is_too_long => Err(too_long_cell()),
+                    Err(error) => Err(error.to_string()),
+                    Ok(()) => rows.push_cell(&cell.text),
+                };
+                pushed.map_err(|message| {
+                    let row = rows.len() + 1;
+                    invalid(format!("row {row}, column '{column}': {message}"))
+                })?;
             }
-            rows.push(record);
+            rows.end_row(None).map_err(invalid)?;
         }
     }
     Ok((columns, rows))

@@ -13,7 +13,7 @@ pub(super) fn is_jpeg2000(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0\0\0\x0cjP  ") || bytes.starts_with(b"\xff\x4f\xff\x51")
 }
 
-/// Decodes a grey JPEG 2000 of up to 16 bits per pixel, lossless or not.
+/// Decodes a grey JPEG 2000 of 8 or 16 bits per pixel, lossless or not.
 pub(super) fn decode_jpeg2000(bytes: &[u8]) -> Result<Plane, DecodeError> {
     let damaged = |message: String| DecodeError::Damaged {
         format: "JPEG 2000",
@@ -28,7 +28,12 @@ pub(super) fn decode_jpeg2000(bytes: &[u8]) -> Result<Plane, DecodeError> {
     let image = Image::new(bytes, &settings).map_err(|error| damaged(error.to_string()))?;
     let (width, height) = checked_size(image.width() as usize, image.height() as usize)?;
     if width * height > MAX_NUM_PIXELS {
-        return Err(DecodeError::TooLarge { width, height });
+        return Err(DecodeError::TooLargeForFormat {
+            format: "JPEG 2000",
+            width,
+            height,
+            max_num_pixels: MAX_NUM_PIXELS,
+        });
     }
     if image.color_space().num_channels() != 1 || image.has_alpha() {
         return Err(DecodeError::NotGrey {
@@ -36,7 +41,8 @@ pub(super) fn decode_jpeg2000(bytes: &[u8]) -> Result<Plane, DecodeError> {
         });
     }
     let bits = image.original_bit_depth();
-    if !(1..=16).contains(&bits) {
+    // Another depth would read as one of these, and never be saturated.
+    if !matches!(bits, 8 | 16) {
         return Err(DecodeError::UnsupportedDepth { bits });
     }
     let mut context = DecoderContext::default();
@@ -53,7 +59,7 @@ pub(super) fn decode_jpeg2000(bytes: &[u8]) -> Result<Plane, DecodeError> {
     // it also drops the fraction.
     let largest = ((1u32 << bits) - 1) as f32;
     let rounded = |&sample: &f32| (sample + 0.5).clamp(0.0, largest);
-    let pixels = if bits <= 8 {
+    let pixels = if bits == 8 {
         Pixels::U8(samples.iter().map(|sample| rounded(sample) as u8).collect())
     } else {
         Pixels::U16(

@@ -84,12 +84,30 @@ pub enum DecodeError {
         count: usize,
     },
     /// The header claims an image larger than the bounds.
-    #[error("the header claims {width} x {height} pixels, more than {MAX_NUM_PIXELS} are not read")]
+    #[error(
+        "the header claims {width} x {height} pixels; more than {MAX_NUM_PIXELS}, or \
+         {MAX_SIDE_PX} a side, are not read"
+    )]
     TooLarge {
         /// Claimed width.
         width: usize,
         /// Claimed height.
         height: usize,
+    },
+    /// The header claims an image larger than its format's own bound.
+    #[error(
+        "the header claims {width} x {height} pixels; of {format}, more than {max_num_pixels} are \
+         not read"
+    )]
+    TooLargeForFormat {
+        /// As of [`DecodeError::Damaged`].
+        format: &'static str,
+        /// Claimed width.
+        width: usize,
+        /// Claimed height.
+        height: usize,
+        /// The bound.
+        max_num_pixels: usize,
     },
 }
 
@@ -114,7 +132,9 @@ impl DecodeError {
             }
             Self::Npy(error) => error.hint(),
             Self::UnsupportedDepth { .. } => "save it with 8 or 16 bits per pixel",
-            Self::TooLarge { .. } => "check the file, or cut the image into fields of view",
+            Self::TooLarge { .. } | Self::TooLargeForFormat { .. } => {
+                "check the file, or cut the image into fields of view"
+            }
         }
     }
 }

@@ -138,7 +138,13 @@ impl LabelledScreen {
         for (source, found) in found.into_iter().enumerate() {
             let known = &screen.sites()[source].well;
             let well = labelled_well(&found, known, &labels, description)?;
-            let well = wells.share(well, || found.place.clone())?;
+            let place = |index: usize| {
+                let earlier: Option<&(Site, (usize, String))> = items.get(index);
+                earlier
+                    .map_or(&found.place, |(_, (_, place))| place)
+                    .clone()
+            };
+            let well = wells.share(well, items.len(), place)?;
             items.push((
                 Site {
                     key: found.key,

@@ -116,7 +116,11 @@ impl IndexScreen {
         let mut wells = Wells::default();
         let mut items = Vec::with_capacity(found.len());
         for site in found {
-            let well = wells.share(describe(&site)?, || site.place.clone())?;
+            let place = |index: usize| {
+                let earlier: Option<&(Site, FoundSite)> = items.get(index);
+                earlier.map_or(&site, |(_, earlier)| earlier).place.clone()
+            };
+            let well = wells.share(describe(&site)?, items.len(), place)?;
             let key = site.key.clone();
             items.push((Site { key, well }, site));
         }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use morphospace_core::{Channel, Experiment, PlateKey, SiteKey, Stain};
@@ -8,7 +8,7 @@ use crate::readers::IndexScreen;
 use crate::readers::found_site::FoundSite;
 use crate::readers::jump_tables::JumpTables;
 use crate::readers::listed_folders::ListedFolders;
-use crate::readers::platemaps::Platemaps;
+use crate::readers::platemaps::{Platemaps, metadata_folder};
 use crate::site_list::name_of;
 use crate::store::{LinkedStore, SharedStore, is_url, joined};
 use crate::table::{ColumnIndex, Table};
@@ -82,7 +82,8 @@ pub(crate) const CHANNEL_ORDER: [Stain; 5] =
 ///   are named by their JCP2022 number.
 /// - `workspace/metadata/platemaps/{batch}/barcode_platemap.csv` and
 ///   `platemap/{name}.txt`, with `external_metadata.tsv` (genes and kinds of
-///   controls by `broad_sample`).
+///   controls by `broad_sample`). Those of a source apply to its own plates,
+///   those of the root to all that no other describes.
 ///
 /// Wells in neither have an unknown label.
 ///
@@ -114,6 +115,7 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
         channels: Vec::new(),
         left_out: BTreeSet::new(),
         sites: Vec::new(),
+        metadata_folders: HashMap::new(),
     };
     for path in &paths {
         let table = Table::read(&store, path, None, &[])?;
@@ -136,6 +138,7 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
         });
     }
     let mut notes = images.notes();
+    let metadata_folders = std::mem::take(&mut images.metadata_folders);
     let (channels, sites) = images.in_channel_order();
     let labels = tables.read_wells(&sites)?;
     let platemaps = Platemaps::read(&store, &paths)?;
@@ -144,7 +147,8 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
     let screen = IndexScreen::from_found(name, store, channels, sites, |site| {
         let mut well = site.unlabelled_well();
         if !labels.describe(&mut well)? {
-            platemaps.describe(&mut well)?;
+            let own = metadata_folders.get(&well.plate).map(String::as_str);
+            platemaps.describe(&mut well, own)?;
         }
         Ok(well)
     })?;
@@ -223,6 +227,8 @@ struct ListedImages<'a> {
     /// Brightfield channels.
     left_out: BTreeSet<String>,
     sites: Vec<FoundSite>,
+    /// Where the metadata of each plate's source lie.
+    metadata_folders: HashMap<PlateKey, String>,
 }
 
 /// Where a table has the images of one channel.
@@ -287,6 +293,7 @@ impl ListedImages<'_> {
         let batch = table.optional_column("Metadata_Batch")?;
         let source = table.optional_column("Metadata_Source")?;
         let (source_folder, batch_folder) = source_and_batch(path);
+        let metadata_folder = metadata_folder(path);
         for row in 0..table.num_rows() {
             let get =
                 |column: Option<ColumnIndex>| column.and_then(|column| table.get(row, column));
@@ -307,6 +314,11 @@ impl ListedImages<'_> {
                 experiment: Experiment::new(batch),
                 plate: plate.to_owned(),
             };
+            if let Some(folder) = &metadata_folder
+                && !self.metadata_folders.contains_key(&key)
+            {
+                self.metadata_folders.insert(key.clone(), folder.clone());
+            }
             let mut found = FoundSite {
                 key: SiteKey::new(key, address, site),
                 original_address: original_address.to_owned(),

@@ -9,7 +9,7 @@ use super::rxrx1::UNTREATED_CLASS;
 use crate::ScreenError;
 use crate::site_list::{Wells, sorted_unique};
 use crate::store::SharedStore;
-use crate::table::Table;
+use crate::table::{Table, without_zero_fraction};
 
 /// Each with whether its wells are controls.
 const TABLES: [(&str, bool); 4] = [
@@ -44,7 +44,8 @@ pub(super) fn read_sites(store: &SharedStore) -> Result<Vec<Site>, ScreenError> 
         let sirna = table.optional_column("sirna")?;
         let well_type = is_control.then(|| table.column("well_type")).transpose()?;
         for row in 0..table.num_rows() {
-            let plate = PlateKey::new(table.require(row, experiment)?, table.require(row, plate)?);
+            let plate = without_zero_fraction(table.require(row, plate)?);
+            let plate = PlateKey::new(table.require(row, experiment)?, plate);
             let original_address = table.require(row, well)?;
             let address = table.well(row, well)?;
             let role = match well_type {
@@ -56,6 +57,7 @@ pub(super) fn read_sites(store: &SharedStore) -> Result<Vec<Site>, ScreenError> 
                 )?,
             };
             let id = sirna.and_then(|column| table.get(row, column));
+            let id = id.map(without_zero_fraction);
             let (control_role, perturbations) = label(role, id, &names);
             let described = Well {
                 plate: plate.clone(),
@@ -66,7 +68,11 @@ pub(super) fn read_sites(store: &SharedStore) -> Result<Vec<Site>, ScreenError> 
                 control_role,
                 cell_type: Some(plate.experiment.series().to_owned()),
             };
-            let shared = wells.share(described, || table.place(row))?;
+            let place = |index: usize| {
+                let earlier: Option<&(Site, String)> = sites.get(index);
+                earlier.map_or_else(|| table.place(row), |(_, place)| place.clone())
+            };
+            let shared = wells.share(described, sites.len(), place)?;
             for site in SITES {
                 let key = SiteKey::new(plate.clone(), address, site);
                 let well = std::sync::Arc::clone(&shared);

@@ -214,7 +214,7 @@ impl OmeZarrScreen {
                 control_role: ControlRole::Treatment,
                 cell_type: None,
             };
-            let well = wells.share(described, || field.group.clone())?;
+            let well = wells.share(described, 0, |_| field.group.clone())?;
             for time in 0..field.num_times {
                 for z in 0..field.num_z {
                     let mut key = SiteKey::new(field.plate.clone(), field.well, field.site);

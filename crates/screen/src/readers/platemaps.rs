@@ -1,6 +1,6 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use morphospace_core::{ControlRole, Experiment, Perturbation, Well, WellAddress};
+use morphospace_core::{ControlRole, Experiment, Perturbation, Well, WellAddress, excerpt};
 
 use crate::ScreenError;
 use crate::store::{SharedStore, joined};
@@ -16,10 +16,27 @@ use crate::table::{ColumnIndex, Table};
 /// `broad_sample`.
 #[derive(Default)]
 pub(super) struct Platemaps {
-    /// Index of the layout by batch and barcode.
-    layouts: HashMap<(Experiment, String), usize>,
-    tables: Vec<Layout>,
+    /// By folder: that of a source beside its LoadData tables, those of the
+    /// root for plates of any source.
+    folders: BTreeMap<String, MetadataFolder>,
+}
+
+/// The platemaps and reagents of one folder `metadata`.
+#[derive(Default)]
+struct MetadataFolder {
+    plates: HashMap<(Experiment, String), PlateLayout>,
+    layouts: Vec<Layout>,
     external: Option<ExternalMetadata>,
+}
+
+/// Which layout a plate has.
+struct PlateLayout {
+    /// Index of the layout.
+    layout: usize,
+    /// The layout's name.
+    name: String,
+    /// Where that is said.
+    place: String,
 }
 
 /// A platemap.
@@ -34,6 +51,20 @@ struct ExternalMetadata {
     rows: HashMap<String, usize>,
 }
 
+/// Folders of the root that hold metadata of plates of any source.
+const SHARED_FOLDERS: [&str; 3] = ["workspace/metadata", "metadata", ""];
+
+/// What is read of reagents.
+const REAGENT_COLUMNS: [&str; 4] = ["pert_type", "control_type", "gene", "cell_type"];
+
+/// The folder of the metadata that belong to a LoadData table:
+/// `{source}/workspace/metadata` to one below
+/// `{source}/workspace/load_data_csv`.
+pub(super) fn metadata_folder(load_data: &str) -> Option<String> {
+    let (above, _) = load_data.split_once("load_data_csv/")?;
+    Some(joined(above.trim_end_matches('/'), "metadata"))
+}
+
 impl Platemaps {
     /// Reads the platemaps that lie beside the LoadData tables, or in the
     /// root. None is no error.
@@ -41,99 +72,49 @@ impl Platemaps {
     /// # Errors
     /// [`ScreenError`] names the table with line and column.
     pub(super) fn read(store: &SharedStore, load_data: &[String]) -> Result<Self, ScreenError> {
-        let mut folders: BTreeSet<String> = load_data
-            .iter()
-            .filter_map(|path| path.split_once("load_data_csv/"))
-            .map(|(above, _)| joined(above.trim_end_matches('/'), "metadata"))
-            .collect();
-        folders.extend(["workspace/metadata", "metadata", ""].map(str::to_owned));
-        let mut platemaps = Self::default();
-        let mut read: HashMap<String, usize> = HashMap::new();
-        for folder in folders {
-            platemaps.read_external(store, &folder)?;
-            let batches = joined(&folder, "platemaps");
-            let entries = store
-                .entries(&batches)
-                .map_err(|error| ScreenError::cannot_read(store.file_location(&batches), &error))?;
-            for batch in entries.into_iter().filter(|entry| entry.is_folder) {
-                let folder = joined(&batches, &batch.name);
-                platemaps.read_batch(store, &folder, &batch.name, &mut read)?;
-            }
+        let own = load_data.iter().filter_map(|path| metadata_folder(path));
+        let shared = SHARED_FOLDERS.map(str::to_owned);
+        let names: BTreeSet<String> = own.chain(shared).collect();
+        let mut folders = BTreeMap::new();
+        for name in names {
+            let folder = MetadataFolder::read(store, &name)?;
+            folders.insert(name, folder);
         }
-        Ok(platemaps)
+        Ok(Self { folders })
     }
 
-    fn read_batch(
-        &mut self,
-        store: &SharedStore,
-        folder: &str,
-        batch: &str,
-        read: &mut HashMap<String, usize>,
-    ) -> Result<(), ScreenError> {
-        let path = joined(folder, "barcode_platemap.csv");
-        if !store.is_present(&path) {
-            return Ok(());
-        }
-        let table = Table::read(store, &path, None, &[])?;
-        let barcode = table.column("Assay_Plate_Barcode")?;
-        let name = table.column("Plate_Map_Name")?;
-        for row in 0..table.num_rows() {
-            let file = format!("platemap/{}.txt", table.require(row, name)?);
-            let path = joined(folder, &file);
-            let layout = match read.get(&path) {
-                Some(&layout) => layout,
-                None => {
-                    self.tables.push(Layout::read(store, &path)?);
-                    read.insert(path, self.tables.len() - 1);
-                    self.tables.len() - 1
-                }
-            };
-            let barcode = table.require(row, barcode)?.to_owned();
-            let key = (Experiment::new(batch), barcode);
-            self.layouts.insert(key, layout);
-        }
-        Ok(())
-    }
-
-    fn read_external(&mut self, store: &SharedStore, folder: &str) -> Result<(), ScreenError> {
-        let path = joined(folder, "external_metadata.tsv");
-        let below = joined(folder, "external_metadata/external_metadata.tsv");
-        let Some(path) = [path, below]
+    /// The folders that may describe a plate, its own first.
+    fn folders_of(&self, own: Option<&str>) -> impl Iterator<Item = &MetadataFolder> + Clone {
+        let shared = SHARED_FOLDERS.into_iter();
+        let names = own
             .into_iter()
-            .find(|path| store.is_present(path))
-        else {
-            return Ok(());
-        };
-        let table = Table::read(store, &path, None, &[])?;
-        let sample =
-            column(&table, "broad_sample")?.map_or_else(|| table.column("broad_sample"), Ok)?;
-        let rows = (0..table.num_rows())
-            .filter_map(|row| Some((table.get(row, sample)?.to_owned(), row)))
-            .collect();
-        self.external = Some(ExternalMetadata { table, rows });
-        Ok(())
+            .chain(shared.filter(move |name| Some(*name) != own));
+        names.filter_map(|name| self.folders.get(name))
     }
 
-    /// Fills in what is known of a well; whether anything is.
+    /// Fills in what is known of a well, above all by the metadata of its
+    /// plate's own folder ([`metadata_folder`]); whether anything is.
     ///
     /// # Errors
     /// [`ScreenError`] names the table with line and column.
-    pub(super) fn describe(&self, well: &mut Well) -> Result<bool, ScreenError> {
+    pub(super) fn describe(&self, well: &mut Well, own: Option<&str>) -> Result<bool, ScreenError> {
+        let folders = self.folders_of(own);
         let key = (well.plate.experiment.clone(), well.plate.plate.clone());
-        let Some(layout) = self.layouts.get(&key).map(|&index| &self.tables[index]) else {
+        let mut layouts = folders.clone().filter_map(|folder| folder.layout(&key));
+        let Some(layout) = layouts.next() else {
             return Ok(false);
         };
         let Some(&row) = layout.rows.get(&well.address) else {
             return Ok(false);
         };
         let sample = layout.get(row, "broad_sample")?;
-        let external = self.external.as_ref();
-        let get = |name: &str| match layout.get(row, name)? {
-            Some(value) => Ok(Some(value)),
-            None => match external.zip(sample) {
-                Some((external, sample)) => external.get(sample, name),
-                None => Ok(None),
-            },
+        let reagent = sample.and_then(|sample| {
+            let mut tables = folders.filter_map(|folder| folder.external.as_ref());
+            tables.find_map(|table| Some((table, *table.rows.get(sample)?)))
+        });
+        let get = |name: &str| match (layout.get(row, name)?, reagent) {
+            (None, Some((external, row))) => external.get(row, name),
+            (value, _) => Ok(value),
         };
         well.cell_type = get("cell_type")?.map(str::to_owned);
         well.control_role = control_role(sample, get("pert_type")?, get("control_type")?)
@@ -156,6 +137,91 @@ impl Platemaps {
         };
         well.perturbations = vec![perturbation(name, gene, millimolar)];
         Ok(true)
+    }
+}
+
+impl MetadataFolder {
+    fn read(store: &SharedStore, folder: &str) -> Result<Self, ScreenError> {
+        let mut metadata = Self {
+            external: ExternalMetadata::read(store, folder)?,
+            ..Self::default()
+        };
+        let batches = joined(folder, "platemaps");
+        let entries = store
+            .entries(&batches)
+            .map_err(|error| ScreenError::cannot_read(store.file_location(&batches), &error))?;
+        for batch in entries.into_iter().filter(|entry| entry.is_folder) {
+            let path = joined(&batches, &batch.name);
+            metadata.read_batch(store, &path, &batch.name)?;
+        }
+        Ok(metadata)
+    }
+
+    fn read_batch(
+        &mut self,
+        store: &SharedStore,
+        folder: &str,
+        batch: &str,
+    ) -> Result<(), ScreenError> {
+        let path = joined(folder, "barcode_platemap.csv");
+        if !store.is_present(&path) {
+            return Ok(());
+        }
+        let table = Table::read(store, &path, None, &[])?;
+        let barcode_column = table.column("Assay_Plate_Barcode")?;
+        let name_column = table.column("Plate_Map_Name")?;
+        let mut read: HashMap<String, usize> = HashMap::new();
+        for row in 0..table.num_rows() {
+            let barcode = table.require(row, barcode_column)?;
+            let name = table.require(row, name_column)?;
+            let key = (Experiment::new(batch), barcode.to_owned());
+            if let Some(first) = self.plates.get(&key) {
+                if first.name == name {
+                    continue;
+                }
+                let message = format!(
+                    "plate {barcode} has the platemap '{}' here and '{}' in {}\nhint: keep the \
+                     row that is right",
+                    excerpt(name),
+                    excerpt(&first.name),
+                    first.place
+                );
+                return Err(table.invalid(row, name_column, &message));
+            }
+            let layout = match read.get(name) {
+                Some(&layout) => layout,
+                None => {
+                    let file = format!("platemap/{name}.txt");
+                    let path = joined(folder, &file);
+                    if !store.is_present(&path) {
+                        let message = format!(
+                            "plate {barcode} has the platemap '{}', and there is no '{}' beside this \
+                             table\nhint: put it there, or remove the row",
+                            excerpt(name),
+                            excerpt(&file)
+                        );
+                        return Err(table.invalid(row, name_column, &message));
+                    }
+                    self.layouts.push(Layout::read(store, &path)?);
+                    read.insert(name.to_owned(), self.layouts.len() - 1);
+                    self.layouts.len() - 1
+                }
+            };
+            let (name, place) = (name.to_owned(), table.place(row));
+            let plate = PlateLayout {
+                layout,
+                name,
+                place,
+            };
+            self.plates.insert(key, plate);
+        }
+        Ok(())
+    }
+
+    fn layout(&self, key: &(Experiment, String)) -> Option<&Layout> {
+        self.plates
+            .get(key)
+            .map(|plate| &self.layouts[plate.layout])
     }
 }
 
@@ -234,10 +300,51 @@ impl Layout {
 }
 
 impl ExternalMetadata {
-    fn get(&self, sample: &str, name: &str) -> Result<Option<&str>, ScreenError> {
+    fn read(store: &SharedStore, folder: &str) -> Result<Option<Self>, ScreenError> {
+        let path = joined(folder, "external_metadata.tsv");
+        let below = joined(folder, "external_metadata/external_metadata.tsv");
+        let Some(path) = [path, below]
+            .into_iter()
+            .find(|path| store.is_present(path))
+        else {
+            return Ok(None);
+        };
+        let table = Table::read(store, &path, None, &[])?;
+        let sample =
+            column(&table, "broad_sample")?.map_or_else(|| table.column("broad_sample"), Ok)?;
+        let mut read_columns = Vec::new();
+        for name in REAGENT_COLUMNS {
+            read_columns.extend(column(&table, name)?);
+        }
+        let mut rows: HashMap<String, usize> = HashMap::new();
+        for row in 0..table.num_rows() {
+            let Some(name) = table.get(row, sample) else {
+                continue;
+            };
+            let Some(&first) = rows.get(name) else {
+                rows.insert(name.to_owned(), row);
+                continue;
+            };
+            let differs =
+                |column: &&ColumnIndex| table.get(first, **column) != table.get(row, **column);
+            if let Some(&column) = read_columns.iter().find(differs) {
+                let shown = |row| excerpt(table.get(row, column).unwrap_or_default());
+                let message = format!(
+                    "'{}' has '{}' here and '{}' in line {}\nhint: keep the row that is right",
+                    excerpt(name),
+                    shown(row),
+                    shown(first),
+                    table.line(first)
+                );
+                return Err(table.invalid(row, column, &message));
+            }
+        }
+        Ok(Some(Self { table, rows }))
+    }
+
+    fn get(&self, row: usize, name: &str) -> Result<Option<&str>, ScreenError> {
         let found = column(&self.table, name)?;
-        let row = self.rows.get(sample).copied();
-        Ok(row.and_then(|row| self.table.get(row, found?)))
+        Ok(found.and_then(|column| self.table.get(row, column)))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arrow_array::{Array, BinaryArray};
+use arrow_array::{Array, BinaryViewArray};
 
 /// Blocks that are kept: with 16 MiB each, a quarter of a gibibyte.
 const NUM_KEPT: usize = 16;
@@ -9,11 +9,11 @@ const NUM_KEPT: usize = 16;
 /// Rows that were decompressed together.
 #[derive(Debug, Default)]
 pub(super) struct ImageBlock {
-    parts: Vec<BinaryArray>,
+    parts: Vec<BinaryViewArray>,
 }
 
 impl ImageBlock {
-    pub(super) fn push(&mut self, rows: BinaryArray) {
+    pub(super) fn push(&mut self, rows: BinaryViewArray) {
         self.parts.push(rows);
     }
 
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn rows_are_found_in_any_part() {
         let mut block = ImageBlock::default();
-        block.push(BinaryArray::from(vec![Some(&b"a"[..]), None]));
-        block.push(BinaryArray::from(vec![&b"b"[..]]));
+        block.push(BinaryViewArray::from(vec![Some(&b"a"[..]), None]));
+        block.push(BinaryViewArray::from(vec![&b"b"[..]]));
         assert_eq!(block.num_rows(), 3);
         let values: Vec<&[u8]> = (0..3).map(|row| block.value(row)).collect();
         assert_eq!(values, [&b"a"[..], b"", b"b"]);

@@ -13,7 +13,7 @@ use crate::readers::{kaggle, wilds};
 use crate::screen::{Plane, Screen};
 use crate::site_list::{Wells, name_of, sorted_unique};
 use crate::store::{SharedStore, joined, open_store};
-use crate::table::{ColumnIndex, Table};
+use crate::table::{ColumnIndex, Table, without_zero_fraction};
 
 /// A screen in RxRx1's layout: six-channel sites as one PNG per channel and
 /// a `metadata.csv` (or `metadata.csv.gz`) with a row per site; in a folder,
@@ -42,7 +42,8 @@ use crate::table::{ColumnIndex, Table};
 /// `sirna_id_map.csv` (`sirna_kaggle, sirna_official`) beside them gives the
 /// reagents their official names.
 ///
-/// Others are ignored. A row whose images are not there is no error here:
+/// Numbers of plates and classes may have been through floating point: `1.0`
+/// is plate 1. Other columns are ignored. A row whose images are not there is no error here:
 /// the images count as missing. The source of names and classes is
 /// Recursion's `rxrx-datasets/rxrx1/README.md`.
 pub struct Rxrx1Screen {
@@ -301,7 +302,8 @@ pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
     let mut wells = Wells::default();
     let mut sites = Vec::with_capacity(table.num_rows());
     for row in 0..table.num_rows() {
-        let plate_key = PlateKey::new(table.require(row, experiment)?, table.require(row, plate)?);
+        let plate = without_zero_fraction(table.require(row, plate)?);
+        let plate_key = PlateKey::new(table.require(row, experiment)?, plate);
         let original_address = table.require(row, well)?;
         let address = table.well(row, well)?;
         let number = table.number(row, site)?;
@@ -320,7 +322,7 @@ pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
             control_role,
             cell_type: Some(cell_type),
         };
-        let shared = wells.share(described, || table.place(row))?;
+        let shared = wells.share(described, row, |row| table.place(row))?;
         sites.push((
             Site {
                 key: SiteKey::new(plate_key, address, number),
@@ -357,7 +359,9 @@ impl LabelColumns {
         )?;
         let sirna = get(self.sirna);
         let mut ids = self.ids.iter();
-        let id = ids.find_map(|&(column, numbering)| Some((get(column)?, numbering)));
+        let id = ids.find_map(|&(column, numbering)| {
+            Some((without_zero_fraction(get(column)?), numbering))
+        });
         let says_empty = sirna.is_some_and(|name| {
             matches!(name.to_ascii_uppercase().as_str(), "EMPTY" | "UNTREATED")
         });

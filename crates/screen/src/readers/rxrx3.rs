@@ -129,7 +129,7 @@ pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
                 .and_then(|column| table.get(row, column))
                 .map(str::to_owned),
         };
-        let well = wells.share(described, || table.place(row))?;
+        let well = wells.share(described, row, |row| table.place(row))?;
         let key = SiteKey::new(key, address, SITE);
         sites.push((Site { key, well }, row));
     }

@@ -7,14 +7,14 @@ use arrow_schema::DataType;
 use morphospace_core::{Channel, PlateKey, Site, SiteKey};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-    RowSelector,
+    ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use regex::Regex;
 
 use crate::ScreenError;
 use crate::decode::decode_image;
 use crate::error::ImageProblem;
+use crate::parquet_file::{check_lengths, damaged, metadata_with_views};
 use crate::readers::row_blocks::{BlockPlace, ImageBlock, RowBlocks};
 use crate::readers::rxrx3;
 use crate::screen::{Plane, Screen};
@@ -37,6 +37,9 @@ const NUM_CHANNELS: usize = 6;
 /// Bytes of images that are decompressed together. Row groups that hold more
 /// are read in parts.
 const BLOCK_LEN: usize = 16 << 20;
+
+/// Longest file of an image: a 512 x 512 JPEG 2000 has a tenth of a megabyte.
+const MAX_IMAGE_LEN: usize = 64 << 20;
 
 /// RxRx3-core: the 735 unblinded genes and 1,674 compounds of RxRx3, cut to
 /// 512 x 512 pixels, as JPEG 2000 in the shards of a Parquet table.
@@ -167,18 +170,18 @@ impl Rxrx3CoreScreen {
             };
             let image = &mut self.images[site_index * NUM_CHANNELS + channel_index];
             if let Some(first) = image.replace(place) {
-                twice.get_or_insert((site_index, channel_index, first));
+                twice.get_or_insert((site_index, channel_index, first, place));
             }
             Ok(())
         })?;
-        let Some((site_index, channel_index, first)) = twice else {
+        let Some((site_index, channel_index, first, second)) = twice else {
             return Ok(());
         };
         Err(ScreenError::DuplicateImage {
             site: Box::new(self.sites[site_index].key.clone()),
             channel: self.channels[channel_index].clone(),
-            first: self.shards[first.shard as usize].location.clone(),
-            second: shard.location.clone(),
+            first: self.shards[first.shard as usize].row_location(first),
+            second: shard.row_location(second),
         })
     }
 
@@ -225,7 +228,15 @@ impl Rxrx3CoreScreen {
             .blocks
             .get(block_place, || shard.read_images(row_group, rows))
             .map_err(ImageProblem::CannotRead)?;
-        decode_image(block.value(offset)).map_err(ImageProblem::Undecodable)
+        let bytes = block.value(offset);
+        if bytes.len() > MAX_IMAGE_LEN {
+            return Err(ImageProblem::CannotRead(format!(
+                "it has {} bytes, more than {MAX_IMAGE_LEN} are not read\nhint: fetch the shard \
+                 again from its source",
+                bytes.len()
+            )));
+        }
+        decode_image(bytes).map_err(ImageProblem::Undecodable)
     }
 }
 
@@ -371,8 +382,7 @@ impl Shard {
             table: location.clone(),
             message,
         };
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
-            .map_err(|error| invalid(damaged(&error)))?;
+        let metadata = metadata_with_views(&file).map_err(invalid)?;
         let schema = metadata.schema();
         let column = |name: &str| {
             schema
@@ -395,7 +405,8 @@ impl Shard {
             .metadata()
             .row_groups()
             .iter()
-            .map(|group| {
+            .enumerate()
+            .map(|(index, group)| {
                 let columns = group.columns().iter();
                 let len: i64 = columns
                     .filter(|column| column.column_path().string() == image_column)
@@ -403,9 +414,16 @@ impl Shard {
                     .sum();
                 let num_rows = group.num_rows().max(1) as usize;
                 let row_len = (len.max(0) as usize / num_rows).max(1);
-                (BLOCK_LEN / row_len).clamp(1, num_rows)
+                if row_len > MAX_IMAGE_LEN {
+                    return Err(invalid(format!(
+                        "row group {}: its images have {row_len} bytes each, more than \
+                         {MAX_IMAGE_LEN} are not read\nhint: fetch the shard again from its source",
+                        index + 1
+                    )));
+                }
+                Ok((BLOCK_LEN / row_len).clamp(1, num_rows))
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             location,
             version: version.unwrap_or_default(),
@@ -419,6 +437,13 @@ impl Shard {
     fn num_rows(&self, row_group: usize) -> Option<usize> {
         let group = self.metadata.metadata().row_groups().get(row_group)?;
         usize::try_from(group.num_rows()).ok()
+    }
+
+    /// A row as it should stand in messages, counted from 1.
+    fn row_location(&self, place: ImagePlace) -> String {
+        let groups = 0..place.row_group as usize;
+        let before: usize = groups.filter_map(|group| self.num_rows(group)).sum();
+        format!("{} row {}", self.location, before + place.row as usize + 1)
     }
 
     /// The rows of a group that are read with one of them.
@@ -451,6 +476,7 @@ impl Shard {
         let mut num_rows = 0;
         for batch in reader.map_err(|error| invalid(damaged(&error)))? {
             let batch = batch.map_err(|error| invalid(damaged(&error)))?;
+            check_lengths(&batch).map_err(invalid)?;
             let keys = cast(batch.column(0), &DataType::Utf8)
                 .map_err(|error| invalid(format!("column '{KEY_COLUMN}': {error}")))?;
             for key in keys.as_string::<i32>() {
@@ -486,8 +512,7 @@ impl Shard {
                 DataType::Struct(_) => column.as_struct().column(0),
                 _ => column,
             };
-            let bytes = cast(bytes, &DataType::Binary).map_err(|error| error.to_string())?;
-            block.push(bytes.as_binary::<i32>().clone());
+            block.push(bytes.as_binary_view().clone());
         }
         match block.num_rows() == rows.len() {
             true => Ok(block),
@@ -500,18 +525,9 @@ impl Shard {
     }
 }
 
-fn damaged(error: &dyn std::fmt::Display) -> String {
-    format!("{error}\nhint: the shard is damaged or cut off; fetch it again from its source")
-}
-
 /// The column of an image's bytes within `jp2`.
 fn image_leaf(data_type: &DataType) -> Option<String> {
-    let is_bytes = |data_type: &DataType| {
-        matches!(
-            data_type,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
-        )
-    };
+    let is_bytes = |data_type: &DataType| *data_type == DataType::BinaryView;
     match data_type {
         DataType::Struct(fields) => {
             let bytes = fields.iter().find(|field| field.name() == "bytes")?;

@@ -10,7 +10,6 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema};
 use morphospace_core::{Provenance, Site, write_atomically};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -19,7 +18,7 @@ use parquet::file::properties::WriterProperties;
 use super::error::SplitError;
 use super::part::Part;
 use crate::ScreenError;
-use crate::parquet_file::missing_column;
+use crate::parquet_file::{bounded_reader, check_lengths, damaged, missing_column};
 use crate::site_list::site_key_text;
 
 /// Key of the provenance in a Parquet file's metadata.
@@ -144,8 +143,7 @@ pub fn read_split(path: &Path) -> Result<Split, ScreenError> {
         path: path.to_owned(),
         source,
     })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|error| invalid(error.to_string()))?;
+    let builder = bounded_reader(file).map_err(invalid)?;
     let provenance = builder
         .metadata()
         .file_metadata()
@@ -161,11 +159,9 @@ pub fn read_split(path: &Path) -> Result<Split, ScreenError> {
     let mut rows: Vec<(String, Part)> = Vec::new();
     let mut seen = HashSet::new();
     let mut fold = None;
-    for batch in builder
-        .build()
-        .map_err(|error| invalid(error.to_string()))?
-    {
-        let batch = batch.map_err(|error| invalid(error.to_string()))?;
+    for batch in builder.build().map_err(|error| invalid(damaged(&error)))? {
+        let batch = batch.map_err(|error| invalid(damaged(&error)))?;
+        check_lengths(&batch).map_err(invalid)?;
         let columns = Columns::of(&table, &batch)?;
         for row in 0..batch.num_rows() {
             let place = format!("row {}", rows.len() + 1);

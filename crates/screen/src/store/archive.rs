@@ -1,11 +1,12 @@
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::folder::NO_REGULAR_FILE;
 use super::{Entry, SharedStore, StoreError, joined};
 
 /// Bytes that are asked of a server at once: archives are read in pieces of
@@ -38,8 +39,11 @@ enum Source {
 
 impl PositionedFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let len = file.metadata()?.len();
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::other(NO_REGULAR_FILE));
+        }
+        let (file, len) = (File::open(path)?, metadata.len());
         Ok(Self {
             source: Source::Disk(Arc::new(file)),
             len,

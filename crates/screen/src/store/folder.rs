@@ -8,6 +8,10 @@ use walkdir::WalkDir;
 
 use super::{Entry, MAX_FILE_LEN, Store, StoreError};
 
+/// What is said of pipes, sockets and devices.
+pub(super) const NO_REGULAR_FILE: &str = "it is a pipe, socket or device, not a regular file\n\
+                                          hint: put the file itself there";
+
 /// A folder on disk. A path that is absolute is taken as it is, since tables
 /// of images often list such.
 #[derive(Debug)]
@@ -22,14 +26,17 @@ impl FolderStore {
     }
 
     fn open(&self, path: &str) -> Result<(File, u64), StoreError> {
-        let file = File::open(self.root.join(path)).map_err(|error| StoreError::from_io(&error))?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| StoreError::from_io(&error))?;
+        let path = self.root.join(path);
+        let failed = |error| StoreError::from_io(&error);
+        // Asked before it is opened: to open a pipe waits for its writer.
+        let metadata = fs::metadata(&path).map_err(failed)?;
         if metadata.is_dir() {
             return Err(StoreError::Missing);
         }
-        Ok((file, metadata.len()))
+        if !metadata.is_file() {
+            return Err(StoreError::Refused(NO_REGULAR_FILE.to_owned()));
+        }
+        Ok((File::open(&path).map_err(failed)?, metadata.len()))
     }
 }
 
@@ -114,7 +121,7 @@ impl Store for FolderStore {
             return Err(StoreError::too_long(len));
         }
         let mut bytes = Vec::with_capacity(len as usize);
-        // A file may grow while it is read, or be a pipe that never ends.
+        // A file may grow while it is read.
         file.take(MAX_FILE_LEN)
             .read_to_end(&mut bytes)
             .map_err(StoreError::refused)?;

@@ -5,8 +5,13 @@ use super::mounted::MountedStore;
 use super::{FolderStore, SharedStore, StoreError, TarStore, ZipStore, joined};
 
 /// How deep below a folder archives are looked for: RxRx3's plates lie at
-/// `{experiment}/Plate{plate}.tar`.
-const ARCHIVE_DEPTH: usize = 2;
+/// `{experiment}/Plate{plate}.tar`, often below `images` and one folder more.
+const ARCHIVE_DEPTH: usize = 4;
+
+/// Entries of a folder after which it is one of images, if none of them is a
+/// folder or an archive. What lies directly in the root is always looked at,
+/// and in its folders.
+const NUM_PEEKED: usize = 64;
 
 /// Whether a path names a bucket or web server.
 ///
@@ -26,8 +31,8 @@ pub fn is_url(path: &str) -> bool {
 
 /// Opens a folder, a `.zip` or `.tar` archive, or a URL (`s3://`, `gs://`,
 /// `az://`, `https://`) as [`open_bucket`] does with the environment for
-/// settings. Archives that lie in a folder, or in a folder of it, read as if
-/// they were unpacked where they lie.
+/// settings. Archives that lie in a folder, or up to three folders below it,
+/// read as if they were unpacked where they lie.
 ///
 /// # Errors
 /// [`StoreError`]: there is nothing, the archive is damaged, or the server
@@ -44,7 +49,8 @@ pub fn open_store(location: &Path) -> Result<SharedStore, StoreError> {
     }
     let base: SharedStore = Arc::new(FolderStore::new(location));
     let mut archives = Vec::new();
-    find_archives(&base, "", ARCHIVE_DEPTH, &mut archives)?;
+    find_archives(location, "", 1, &mut archives)?;
+    archives.sort();
     if archives.is_empty() {
         return Ok(base);
     }
@@ -161,21 +167,55 @@ fn open_archive(path: &Path) -> Result<SharedStore, StoreError> {
     }
 }
 
+/// Finds archives in a folder of the root and below. Folders of images,
+/// which may hold thousands, are left after a few entries.
 fn find_archives(
-    store: &SharedStore,
+    root: &Path,
     folder: &str,
     depth: usize,
     found: &mut Vec<String>,
 ) -> Result<(), StoreError> {
-    for entry in store.entries(folder)? {
-        let path = joined(folder, &entry.name);
-        if !entry.is_folder && has_extension(&path, &[".zip", ".tar"]) {
+    let cannot_list = |error: std::io::Error| {
+        let folder = root.join(folder);
+        StoreError::Refused(format!("folder '{}': {error}", folder.display()))
+    };
+    let mut has_more_than_files = depth <= 2;
+    let mut below = Vec::new();
+    let listing = std::fs::read_dir(root.join(folder)).map_err(cannot_list)?;
+    for (num_seen, entry) in listing.enumerate() {
+        if num_seen >= NUM_PEEKED && !has_more_than_files {
+            break;
+        }
+        let entry = entry.map_err(cannot_list)?;
+        let kind = entry.file_type().map_err(cannot_list)?;
+        let path = joined(folder, &entry.file_name().to_string_lossy());
+        // Screens are often assembled from links.
+        let is_folder = kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
+        has_more_than_files |= is_folder;
+        if !is_folder && has_extension(&path, &[".zip", ".tar"]) {
+            has_more_than_files = true;
             found.push(path);
-        } else if entry.is_folder && depth > 1 && !has_extension(&path, &[".zarr"]) {
-            find_archives(store, &path, depth - 1, found)?;
+        } else if is_folder && !(kind.is_symlink() && leads_up(&entry.path())) {
+            below.push(path);
+        }
+    }
+    if depth < ARCHIVE_DEPTH {
+        for path in below {
+            if !has_extension(&path, &[".zarr"]) {
+                find_archives(root, &path, depth + 1, found)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a link leads to a folder above itself.
+fn leads_up(link: &Path) -> bool {
+    let folder = link.parent().and_then(|folder| folder.canonicalize().ok());
+    match (folder, link.canonicalize()) {
+        (Some(folder), Ok(target)) => folder.starts_with(target),
+        _ => true,
+    }
 }
 
 /// Where an archive appears. `gene-001/Plate1.tar` may hold bare images, a

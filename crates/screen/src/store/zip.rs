@@ -2,6 +2,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
+use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::archive::{Contents, PositionedFile};
@@ -75,6 +76,17 @@ impl ZipStore {
     }
 }
 
+/// Why an entry cannot be opened, and what to do about it.
+fn unreadable(error: ZipError) -> StoreError {
+    let hint = match &error {
+        ZipError::UnsupportedArchive(_) | ZipError::InvalidPassword => {
+            "pack the archive again with deflate or without compression, and without a password"
+        }
+        _ => "the archive is damaged; fetch it again from its source",
+    };
+    StoreError::Refused(format!("{error}\nhint: {hint}"))
+}
+
 impl Store for ZipStore {
     fn location(&self) -> String {
         self.contents.location()
@@ -114,7 +126,7 @@ impl Store for ZipStore {
         let index = self.index(path)?;
         // The table of contents is shared, the position in the file is not.
         let mut archive = self.archive.clone();
-        let mut entry = archive.by_index(index).map_err(StoreError::refused)?;
+        let mut entry = archive.by_index(index).map_err(unreadable)?;
         let (len, compressed) = (entry.size(), entry.compressed_size());
         if len > MAX_FILE_LEN {
             return Err(StoreError::too_long(len));

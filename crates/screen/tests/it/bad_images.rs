@@ -135,6 +135,16 @@ fn absurd_sizes_are_refused_before_memory_is_claimed() {
             "{width} x {height}"
         );
     }
+    // A codestream that claims its tile is as large as the image.
+    let mut blank = fixture("images/codestream_8.j2k");
+    for at in [8, 24] {
+        blank[at..at + 4].copy_from_slice(&11_500_u32.to_be_bytes());
+        blank[at + 4..at + 8].copy_from_slice(&11_500_u32.to_be_bytes());
+    }
+    refused(
+        &blank,
+        &["claims 11500 x 11500 pixels", "JPEG 2000", "67108864"],
+    );
     let mut big = fixture("images/bigtiff_8.tif");
     let width = big
         .windows(4)
@@ -256,4 +266,16 @@ fn half_an_image_is_never_returned() {
         decode_image(&emptied),
         Err(DecodeError::Damaged { .. })
     ));
+}
+
+#[test]
+fn jpeg_2000_of_odd_depths_is_refused() {
+    let mut bytes = fixture("images/codestream_8.j2k");
+    // Ssiz, the depth less one, behind the sizes of image and tiles.
+    let depth = 42;
+    assert_eq!((&bytes[2..4], bytes[depth]), (&b"\xff\x51"[..], 7));
+    for bits in [1, 4, 7, 9, 12, 15] {
+        bytes[depth] = bits - 1;
+        refused(&bytes, &[&format!("{bits} bits per pixel, not 8 or 16")]);
+    }
 }

@@ -1,13 +1,22 @@
 //! Tables as people and programs leave them, and folders that do not match
 //! them.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, BooleanArray, DictionaryArray, RecordBatch, StringArray};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use morphospace_screen::conformance::check_screen;
+use morphospace_screen::split::read_split;
 use morphospace_screen::{
     IndexScreen, InspectDepth, Manifest, Screen, ScreenDescription, inspect, open_screen,
     read_manifest, write_manifest,
 };
+use parquet::arrow::ArrowWriter;
 
 use crate::support::{assert_names, message, write, write_rxrx1_site};
 
@@ -429,5 +438,167 @@ fn names_that_are_not_utf_8_stop_nothing() {
     assert_names(
         &message(screen.read_plane(0, 0)),
         &["well B02 site 1", "missing", "hint"],
+    );
+}
+
+/// A `metadata.csv.gz` of a header, and of other text so many times.
+fn gzipped(text: &str, times: usize) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = File::create(folder.path().join("metadata.csv.gz")).expect("created");
+    let mut writer = GzEncoder::new(file, Compression::best());
+    writer.write_all(HEADER.as_bytes()).expect("written");
+    let many = text.repeat(1_000);
+    for _ in 0..times / 1_000 {
+        writer.write_all(many.as_bytes()).expect("written");
+    }
+    let rest = text.repeat(times % 1_000);
+    writer.write_all(rest.as_bytes()).expect("written");
+    let len = writer
+        .finish()
+        .expect("written")
+        .metadata()
+        .expect("there")
+        .len();
+    assert!(len < 1 << 20, "{len} bytes");
+    message(open_screen(folder.path(), None))
+}
+
+#[test]
+fn gzipped_tables_that_are_far_larger_inside_are_refused() {
+    let row = "\nHUVEC-01,1,B02,1,treatment,s1";
+    let error = gzipped(row, 5_000_001);
+    assert_names(
+        &error,
+        &["metadata.csv.gz", "more than 5000000 rows", "hint"],
+    );
+    let long = format!("\nHUVEC-01,1,B02,1,treatment,{}", "s".repeat(70_000));
+    let error = gzipped(&long, 1);
+    let parts = ["line 2, column 'sirna'", "more than 65536 bytes", "hint"];
+    assert_names(&error, &parts);
+    // One value that goes on and on, with quotes and without.
+    let error = gzipped("ssssssssssssssssssss", 1_000_000);
+    assert_names(&error, &["a row has more than 16777216 bytes", "hint"]);
+    for text in [",", "\n\"", "\nx,\"s"] {
+        let error = gzipped(&format!("{text}{}", "s".repeat(100)), 200_000);
+        assert_names(&error, &["metadata.csv.gz", "hint"]);
+    }
+    assert_names(
+        &gzipped(&",x".repeat(1_000), 100),
+        &["more than 65536 columns", "hint"],
+    );
+}
+
+fn write_columns(path: &Path, columns: Vec<(&str, ArrayRef)>) {
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let file = File::create(path).expect("created");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+}
+
+/// A column that has one value in all rows, stored once.
+fn repeated(value: &str, num_rows: usize) -> ArrayRef {
+    let keys = vec![0; num_rows].into();
+    let values = Arc::new(StringArray::from(vec![value]));
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, values))
+}
+
+#[test]
+fn parquet_tables_that_are_far_larger_inside_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("load_data.parquet");
+    let open = |columns| {
+        write_columns(&path, columns);
+        let len = path.metadata().expect("there").len();
+        assert!(len < 1 << 20, "{len} bytes");
+        message(open_screen(folder.path(), None))
+    };
+    let rows: ArrayRef = Arc::new(BooleanArray::from(vec![true; 5_000_001]));
+    let error = open(vec![("Metadata_Plate", rows)]);
+    assert_names(
+        &error,
+        &["load_data.parquet", "more than 5000000 rows", "hint"],
+    );
+    // A value that is long, of which there is one in the file.
+    let long = repeated(&"P".repeat(70_000), 1_000_000);
+    let error = open(vec![("Metadata_Plate", long)]);
+    let parts = [
+        "row 1, column 'Metadata_Plate'",
+        "more than 65536 bytes",
+        "hint",
+    ];
+    assert_names(&error, &parts);
+    // As long as may be, but often: a gibibyte of text is read at most.
+    let long = repeated(&"P".repeat(65_536), 20_000);
+    let error = open(vec![("Metadata_Plate", long)]);
+    assert_names(
+        &error,
+        &["row 16385", "more than 1073741824 bytes of text", "hint"],
+    );
+
+    let split = folder.path().join("split.parquet");
+    let part = || repeated("train", 1_000);
+    let key = repeated(&"x".repeat(70_000), 1_000);
+    write_columns(&split, vec![("site_key", key), ("part", part())]);
+    let error = message(read_split(&split));
+    assert_names(
+        &error,
+        &["column 'site_key'", "more than 65536 bytes", "hint"],
+    );
+}
+
+#[test]
+fn texts_of_every_parquet_type_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("load_data.parquet");
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["P1", "P1"]));
+    let large = arrow_cast::cast(&text, &arrow_schema::DataType::LargeUtf8).expect("text");
+    let view = arrow_cast::cast(&text, &arrow_schema::DataType::Utf8View).expect("text");
+    for plate in [text, large, view, repeated("P1", 2)] {
+        let well: ArrayRef = Arc::new(StringArray::from(vec![Some("A01"), Some("A02")]));
+        let image: ArrayRef = Arc::new(StringArray::from(vec![Some("a.tif"), None]));
+        let columns = vec![
+            ("Metadata_Plate", plate),
+            ("Metadata_Well", well),
+            ("URL_OrigDNA", image),
+        ];
+        write_columns(&path, columns);
+        let screen = open_screen(folder.path(), None).expect("opens");
+        let sites: Vec<String> = screen
+            .sites()
+            .iter()
+            .map(|site| site.key.well_id())
+            .collect();
+        let names = sites
+            .iter()
+            .map(|id| id.rsplit_once("_P1_").expect("of P1").1);
+        assert_eq!(names.collect::<Vec<_>>(), ["A01", "A02"]);
+        assert_eq!(screen.plane_location(1, 0), None);
+    }
+}
+
+#[test]
+fn plates_that_went_through_floating_point_keep_their_number() {
+    let table = rows(&["HUVEC-01,1.0,B02,1.0,treatment,s1"]);
+    let screen = rxrx1(&table).expect("opens");
+    assert_eq!(screen.sites()[0].key.plate.plate, "1");
+    let table = "experiment,plate,well,site,well_type,sirna_id\n\
+                 HUVEC-01,1.0,B02,1,treatment,7.0\nHUVEC-01,1,B03,1,negative_control,1138.0\n";
+    let screen = rxrx1(table).expect("opens");
+    let wells = [0, 1].map(|site: usize| &screen.sites()[site].well);
+    assert_eq!(wells[0].plate, wells[1].plate);
+    assert_eq!(wells[0].label().as_deref(), Some("sirna_7"));
+    assert!(wells[1].perturbations.is_empty());
+}
+
+#[test]
+fn rows_that_disagree_on_a_well_are_both_named() {
+    refused(
+        rows(&[
+            "HUVEC-01,1,B02,1,treatment,s1",
+            "HUVEC-01,1,B03,1,treatment,s1",
+            "HUVEC-01,1,B02,2,treatment,s2",
+        ]),
+        &["well B02", "'s1'", "line 2", "'s2'", "line 4", "hint"],
     );
 }

@@ -430,3 +430,91 @@ fn empty_archives_are_no_screens() {
         );
     }
 }
+
+#[test]
+fn archives_are_found_below_folders_of_plates() {
+    let source = folder();
+    rxrx1::write_screen(source.path());
+    let mut metadata = Vec::new();
+    let mut plates: Vec<(String, Vec<(String, Vec<u8>)>)> = Vec::new();
+    for (path, bytes) in files_of(source.path()) {
+        match path.rsplit_once('/') {
+            None => metadata = bytes,
+            Some((plate, name)) => match plates.iter_mut().find(|(other, _)| other == plate) {
+                Some((_, files)) => files.push((name.to_owned(), bytes)),
+                None => plates.push((plate.to_owned(), vec![(name.to_owned(), bytes)])),
+            },
+        }
+    }
+    assert_eq!(plates.len(), 2);
+    // The screen itself, and within another folder.
+    for above in ["", "rxrx1"] {
+        let folder = folder();
+        let root = folder.path().join(above);
+        for (plate, files) in &plates {
+            let path = root.join(format!("{plate}.tar"));
+            fs::create_dir_all(path.parent().expect("below the root")).expect("made");
+            write_tar(&path, files);
+        }
+        fs::write(root.join("metadata.csv"), &metadata).expect("written");
+        let store = open_store(folder.path()).expect("opens");
+        let place = |path: &str| match above {
+            "" => path.to_owned(),
+            above => format!("{above}/{path}"),
+        };
+        for (plate, files) in &plates {
+            for (name, bytes) in files {
+                let read = store.read(&place(&format!("{plate}/{name}")));
+                assert_eq!(read.as_ref(), Ok(bytes), "{plate}/{name}");
+            }
+        }
+        let screen = open_screen(&root, None).expect("opens");
+        assert!((0..5).all(|site| (0..6).all(|channel| screen.is_present(site, channel))));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_refused_and_links_that_lead_up_are_not_followed() {
+    let folder = folder();
+    rxrx1::write_screen(folder.path());
+    let image = "images/HUVEC-01/Plate1/B02_s1_w1.png";
+    for path in [image, "plates.zip"] {
+        let pipe = folder.path().join(path);
+        let _ = fs::remove_file(&pipe);
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("a system with pipes").success());
+    }
+    let error = message(open_store(folder.path()));
+    assert_names(&error, &["not a regular file", "hint"]);
+    fs::remove_file(folder.path().join("plates.zip")).expect("removed");
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("images/all")).expect("linked");
+    let store = open_store(folder.path()).expect("opens");
+    let error = message(store.read(image));
+    assert_names(&error, &["not a regular file", "hint"]);
+    let error = message(store.read_range(image, 0..1));
+    assert_names(&error, &["not a regular file"]);
+    let screen = open_screen(folder.path(), None).expect("opens");
+    let error = message(screen.read_plane(0, 0));
+    assert_names(&error, &["B02", "channel w1", "pipe", "hint: put the file"]);
+}
+
+#[test]
+fn compression_that_is_not_read_says_what_to_do() {
+    let folder = folder();
+    let path = folder.path().join("a.zip");
+    write_zip(&path, &[("a.png".to_owned(), png_u8(64, 64, 1))]);
+    let mut bytes = fs::read(&path).expect("there");
+    // LZMA in place of deflate.
+    for (signature, offset) in [(LOCAL, 8), (CENTRAL, 10)] {
+        let at = headers(&bytes, signature)[0] + offset;
+        bytes[at] = 14;
+    }
+    fs::write(&path, bytes).expect("written");
+    let store = open_store(&path).expect("opens");
+    let error = message(store.read("a.png"));
+    assert_names(
+        &error,
+        &["ompression method", "hint: pack the archive again"],
+    );
+}

@@ -405,6 +405,119 @@ fn platemaps_label_wells_that_the_tables_do_not() {
     assert_eq!(screen.sites()[0].key.plate.experiment.as_str(), "Batch1");
 }
 
+/// A source with a plate P1 of batch B1 that has well A01 only.
+fn write_source(root: &Path, source: &str, barcodes: &str, reagents: &str) {
+    let workspace = format!("{source}/workspace");
+    write(
+        root,
+        &format!("{workspace}/load_data_csv/B1/P1/load_data.csv"),
+        format!("Metadata_Plate,Metadata_Well,URL_OrigDNA\nP1,A01,s3://b/{source}.tif\n"),
+    );
+    write(
+        root,
+        &format!("{workspace}/metadata/external_metadata.tsv"),
+        format!("broad_sample\tgene\tpert_type\n{reagents}"),
+    );
+    let maps = format!("{workspace}/metadata/platemaps/B1");
+    write(
+        root,
+        &format!("{maps}/barcode_platemap.csv"),
+        format!("Assay_Plate_Barcode,Plate_Map_Name\n{barcodes}"),
+    );
+    for map in ["M1", "M2"] {
+        write(
+            root,
+            &format!("{maps}/platemap/{map}.txt"),
+            format!("well_position\tbroad_sample\nA01\tBRDN-{map}\n"),
+        );
+    }
+}
+
+#[test]
+fn platemaps_and_reagents_of_a_source_are_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let reagents = ["PLK1", "TP53", "MTOR"].map(|gene| format!("BRDN-M1\t{gene}\ttrt\n"));
+    write_source(root, "source_1", "P1,M1\n", &reagents[0]);
+    write_source(root, "source_2", "P1,M2\n", &reagents[1]);
+    // One that says nothing of its own is described by the root's.
+    write_source(root, "source_3", "", "");
+    write(
+        root,
+        "metadata/platemaps/B1/barcode_platemap.csv",
+        "Assay_Plate_Barcode,Plate_Map_Name\nP1,all\n",
+    );
+    write(
+        root,
+        "metadata/platemaps/B1/platemap/all.txt",
+        "well_position\tbroad_sample\nA01\tBRDN-M1\n",
+    );
+    write(
+        root,
+        "metadata/external_metadata.tsv",
+        format!("broad_sample\tgene\tpert_type\n{}", reagents[2]),
+    );
+    let screen = open_screen(root, None).expect("opens");
+    let described: Vec<_> = screen
+        .sites()
+        .iter()
+        .map(|site| {
+            let source = site.key.plate.source.clone().expect("has one");
+            let added = site.well.perturbations[0].clone();
+            (source, added)
+        })
+        .collect();
+    let expected = [
+        ("source_1", "BRDN-M1", "PLK1"),
+        ("source_2", "BRDN-M2", "BRDN-M2"),
+        ("source_3", "BRDN-M1", "MTOR"),
+    ]
+    .map(|(source, guide, gene)| {
+        let (guide, gene) = (guide.to_owned(), gene.to_owned());
+        (source.to_owned(), Perturbation::Crispr { guide, gene })
+    });
+    assert_eq!(described, expected);
+}
+
+#[test]
+fn barcodes_and_reagents_that_are_said_two_ways_are_refused() {
+    let open = |barcodes: &str, reagents: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_source(folder.path(), "source_1", barcodes, reagents);
+        open_screen(folder.path(), None)
+            .map(|screen| screen.sites()[0].well.perturbations[0].target().to_owned())
+    };
+    let reagents = "BRDN-M1\tPLK1\ttrt\n";
+    let repeated = open("P1,M1\nP1,M1\n", &reagents.repeat(2)).expect("opens");
+    assert_eq!(repeated, "PLK1");
+    assert_names(
+        &message(open("P1,M1\nP2,M2\nP1,M2\n", reagents)),
+        &[
+            "barcode_platemap.csv' line 4, column 'Plate_Map_Name'",
+            "plate P1 has the platemap 'M2' here and 'M1' in",
+            "line 2",
+            "hint",
+        ],
+    );
+    assert_names(
+        &message(open("P1,M1\n", "BRDN-M1\tPLK1\ttrt\nBRDN-M1\tTP53\ttrt\n")),
+        &[
+            "external_metadata.tsv' line 3, column 'gene'",
+            "'BRDN-M1' has 'TP53' here and 'PLK1' in line 2",
+            "hint",
+        ],
+    );
+    assert_names(
+        &message(open("P1,M1\nP2,M7\n", reagents)),
+        &[
+            "barcode_platemap.csv' line 3, column 'Plate_Map_Name'",
+            "plate P2",
+            "no 'platemap/M7.txt'",
+            "hint",
+        ],
+    );
+}
+
 #[track_caller]
 fn check_refused(table: &str, parts: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");

@@ -216,7 +216,12 @@ fn refused_shards_say_why() {
     .concat();
     check_refused(
         &twice,
-        &["gene-001 plate 1 well B02 site 1 channel w1", "two images"],
+        &[
+            "gene-001 plate 1 well B02 site 1 channel w1",
+            "two images",
+            "train-00000-of-00001.parquet row 1'",
+            "train-00000-of-00001.parquet row 7'",
+        ],
     );
 
     let folder = tempfile::tempdir().expect("a folder");
@@ -235,6 +240,31 @@ fn refused_shards_say_why() {
         &error,
         &["train-00000-of-00001.parquet", "damaged or cut off", "hint"],
     );
+}
+
+#[test]
+fn images_that_are_far_too_long_are_refused() {
+    let long = || vec![0; (64 << 20) + 1];
+    let mut rows = images("gene-001/Plate1/B02", 1, "");
+    rows[2].1 = long();
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "metadata_rxrx3_core.csv", metadata());
+    let name = "train-00000-of-00001.parquet";
+    write_shard(folder.path(), name, &rows, Form::Bytes, 100);
+    let screen = open_screen(folder.path(), None).expect("opens");
+    let error = message(screen.read_plane(1, 2));
+    assert_names(
+        &error,
+        &[
+            "well B02",
+            "channel w3",
+            "67108865 bytes",
+            "hint: fetch the shard",
+        ],
+    );
+    assert_eq!(error.matches("hint: ").count(), 1, "{error}");
+    let alone = [("gene-001/Plate1/B02_s1_1".to_owned(), long())];
+    check_refused(&alone, &[name, "row group 1", "bytes each", "hint"]);
 }
 
 #[test]
