@@ -8,7 +8,8 @@ use morphospace_core::{ControlRole, Stain};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::{
     InspectDepth, NormalisationOptions, NormalisationScheme, NormalisationStatistics, OnIncomplete,
-    QualityFlag, ReadSite, ScreenFormat, Tiling, inspect, open_screen, read_site,
+    PixelStats, QualityFlag, ReadSite, ScreenFormat, Tiling, decode_planes, inspect, open_screen,
+    read_site,
 };
 
 use crate::support::{assert_names, data, message};
@@ -165,5 +166,29 @@ fn real_images_are_measured() {
             "{:?}",
             report.findings
         );
+    }
+}
+
+/// Means of pages as tifffile decodes them.
+const MEANS_OF_PAGES: [(&str, [f64; 4]); 2] = [
+    ("cells.tif", [39.2275, 45.9178, 54.6109, 59.4274]),
+    ("nuclei.tif", [28.8960, 41.8608, 39.7218, 46.4001]),
+];
+
+/// JPEG within TIFF, four pages each.
+#[test]
+fn pages_of_real_cells_are_channels() {
+    let Some(root) = data("images/ebimage_hela") else {
+        return;
+    };
+    for (file, means) in MEANS_OF_PAGES {
+        let bytes = std::fs::read(root.join(file)).expect("a file");
+        let planes = decode_planes(&bytes).expect("whole");
+        assert_eq!(planes.len(), means.len(), "{file}");
+        for (plane, mean) in planes.iter().zip(means) {
+            assert_eq!(plane.bit_depth(), 8);
+            let found = PixelStats::of(plane).mean();
+            assert!((found - mean).abs() < 0.05, "{file}: {found} is not {mean}");
+        }
     }
 }
