@@ -79,7 +79,9 @@ impl ZipStore {
 /// Why an entry cannot be opened, and what to do about it.
 fn unreadable(error: ZipError) -> StoreError {
     let hint = match &error {
-        ZipError::UnsupportedArchive(_) | ZipError::InvalidPassword => {
+        ZipError::UnsupportedArchive(_)
+        | ZipError::CompressionMethodNotSupported(_)
+        | ZipError::InvalidPassword => {
             "pack the archive again with deflate or without compression, and without a password"
         }
         _ => "the archive is damaged; fetch it again from its source",
