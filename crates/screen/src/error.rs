@@ -158,7 +158,7 @@ pub enum ScreenError {
     },
     /// Two rows disagree on what was done to a well.
     #[error(
-        "{plate} well {well} is described in two ways: {first} in {first_place}, {second} in {place}\n\
+        "{plate} well {well} is described in two ways: {first}, {second} in {place}\n\
          hint: all sites of a well share its perturbations, control role and cell type"
     )]
     ConflictingWell {
@@ -166,10 +166,8 @@ pub enum ScreenError {
         plate: String,
         /// The well.
         well: String,
-        /// What the first row said.
+        /// What the first row said, and where it is.
         first: String,
-        /// Where the first row is.
-        first_place: String,
         /// What the other row says.
         second: String,
         /// Where the other row is.

@@ -138,14 +138,16 @@ fn with_views(data_type: &DataType) -> DataType {
 
 /// Refuses what the footer says is too much.
 fn check_size(metadata: &ParquetMetaData) -> Result<(), String> {
-    let groups = || metadata.row_groups().iter();
-    let columns = || groups().flat_map(|group| group.columns());
-    let sum = |values: &mut dyn Iterator<Item = i64>| {
-        values.fold(0_u64, |sum, value| sum.saturating_add(value.max(0) as u64))
-    };
-    let num_rows = sum(&mut groups().map(|group| group.num_rows()));
-    let num_cells = sum(&mut columns().map(|column| column.num_values()));
-    let len = sum(&mut columns().map(|column| column.uncompressed_size()));
+    // Numbers of a footer that lies are negative, or too large to add.
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    let (mut num_rows, mut num_cells, mut len) = (0_u64, 0_u64, 0_u64);
+    for group in metadata.row_groups() {
+        num_rows = num_rows.saturating_add(count(group.num_rows()));
+        for column in group.columns() {
+            num_cells = num_cells.saturating_add(count(column.num_values()));
+            len = len.saturating_add(count(column.uncompressed_size()));
+        }
+    }
     for (found, max, what) in [
         (num_rows, MAX_NUM_ROWS, "rows"),
         (num_cells, MAX_NUM_CELLS, "values"),

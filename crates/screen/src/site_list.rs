@@ -53,8 +53,7 @@ impl Wells {
             return Err(ScreenError::ConflictingWell {
                 plate: well.plate.to_string(),
                 well: well.address.to_string(),
-                first: description(&first.well),
-                first_place: place(first.row),
+                first: format!("{} in {}", description(&first.well), place(first.row)),
                 second: description(&well),
                 place: place(row),
             });

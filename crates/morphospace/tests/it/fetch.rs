@@ -75,7 +75,7 @@ fn the_catalogue_is_printed() {
 fn files_are_fetched_from_a_mirror_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let url = server(b"an archive");
+    let url = server(b"PK\x03\x04 etc.");
     let args = [
         "fetch",
         "rxrx1",
@@ -88,15 +88,15 @@ fn files_are_fetched_from_a_mirror_and_kept() {
         "--accept-licence",
     ];
     let with = |more: &[&str]| morphospace(folder, &[&args[..], more].concat());
-    with(&["--max-bytes", "9"])
+    with(&["--max-bytes", "8"])
         .expect_status(1)
-        .expect_stderr(&["rxrx1-metadata.zip", "10 bytes", "--max-bytes"]);
+        .expect_stderr(&["rxrx1-metadata.zip", "9 bytes", "--max-bytes"]);
     with(&["--max-bytes", "1kB"])
         .expect_status(0)
         .expect_stderr(&["1 file fetched, 0 kept"]);
     assert_eq!(
         fs::read(folder.join("new/rxrx1-metadata.zip")).unwrap(),
-        b"an archive"
+        b"PK\x03\x04 etc."
     );
     let again = with(&["--json"])
         .expect_status(0)

@@ -10,6 +10,7 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
+use super::file_start::contents_problem;
 use super::{FetchError, FilePlan};
 use crate::store::{blocking_runtime, http_client, in_short};
 
@@ -228,6 +229,18 @@ pub(super) fn download(
             found: sha256,
             hint: "it was not put in place; it may have changed at its source",
         });
+    }
+    if plan.sha256.is_none() {
+        let problem = contents_problem(&plan.path, &mut partial.file)
+            .map_err(|error| FetchError::cannot_use(&partial.path, error))?;
+        if let Some(problem) = problem {
+            partial.discard();
+            return Err(FetchError::WrongContents {
+                file: plan.path.clone(),
+                problem,
+                url: plan.url.clone(),
+            });
+        }
     }
     partial.put_in_place(destination)?;
     Ok((len, sha256))

@@ -121,6 +121,19 @@ pub enum FetchError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// A file is not what its name says.
+    #[error(
+        "'{file}' {problem}\nhint: it was not put in place; the file may have moved, or need an \
+         account: open {url} in a browser"
+    )]
+    WrongContents {
+        /// The file.
+        file: String,
+        /// What it is.
+        problem: String,
+        /// Where it was had.
+        url: String,
+    },
     /// A file that nobody recorded lies where one is to be put, and is
     /// another.
     #[error(

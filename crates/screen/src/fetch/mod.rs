@@ -10,6 +10,7 @@ mod catalogue;
 mod download;
 mod error;
 mod file_plan;
+mod file_start;
 mod listing;
 mod plan;
 mod record;

@@ -1,8 +1,7 @@
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
-use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::archive::{Contents, PositionedFile};
@@ -76,10 +75,11 @@ impl ZipStore {
     }
 }
 
-/// Why an entry cannot be opened, and what to do about it.
-fn unreadable(error: ZipError) -> StoreError {
-    let hint = match &error {
-        ZipError::UnsupportedArchive(_) | ZipError::InvalidPassword => {
+/// Why an entry cannot be read, and what to do about it.
+fn unreadable(error: impl Into<io::Error>) -> StoreError {
+    let error = error.into();
+    let hint = match error.kind() {
+        io::ErrorKind::Unsupported => {
             "pack the archive again with deflate or without compression, and without a password"
         }
         _ => "the archive is damaged; fetch it again from its source",
@@ -141,7 +141,7 @@ impl Store for ZipStore {
             .by_ref()
             .take(len + 1)
             .read_to_end(&mut bytes)
-            .map_err(StoreError::refused)?;
+            .map_err(unreadable)?;
         if bytes.len() as u64 != len {
             return Err(StoreError::Refused(format!(
                 "the archive claims {len} bytes and holds {}",

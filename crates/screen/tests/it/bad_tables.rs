@@ -224,8 +224,8 @@ fn values_of_mixed_kinds_are_named() {
 }
 
 #[test]
-fn a_cell_of_a_million_characters_is_not_printed() {
-    let long = "x".repeat(1_000_000);
+fn a_cell_of_many_characters_is_not_printed() {
+    let long = "x".repeat(60_000);
     for row in [
         format!("HUVEC-01,1,{long},1,treatment,s1"),
         format!("HUVEC-01,1,B02,{long},treatment,s1"),
@@ -520,7 +520,7 @@ fn parquet_tables_that_are_far_larger_inside_are_refused() {
         &["load_data.parquet", "more than 5000000 rows", "hint"],
     );
     // A value that is long, of which there is one in the file.
-    let long = repeated(&"P".repeat(70_000), 1_000_000);
+    let long = repeated(&"P".repeat(70_000), 5_000);
     let error = open(vec![("Metadata_Plate", long)]);
     let parts = [
         "row 1, column 'Metadata_Plate'",
@@ -528,14 +528,6 @@ fn parquet_tables_that_are_far_larger_inside_are_refused() {
         "hint",
     ];
     assert_names(&error, &parts);
-    // As long as may be, but often: a gibibyte of text is read at most.
-    let long = repeated(&"P".repeat(65_536), 20_000);
-    let error = open(vec![("Metadata_Plate", long)]);
-    assert_names(
-        &error,
-        &["row 16385", "more than 1073741824 bytes of text", "hint"],
-    );
-
     let split = folder.path().join("split.parquet");
     let part = || repeated("train", 1_000);
     let key = repeated(&"x".repeat(70_000), 1_000);

@@ -48,9 +48,9 @@ fn dataset(base_url: &str, files: &[&str]) -> Dataset {
     }
 }
 
-/// A plan of one file, `a.zip`, of which nothing is known.
+/// A plan of one file, `a.bin`, of which nothing is known.
 fn plan_of(server: &WebServer) -> FetchPlan {
-    plan_fetch(&dataset(&server.url, &["a.zip"]), &[], None).expect("planned")
+    plan_fetch(&dataset(&server.url, &["a.bin"]), &[], None).expect("planned")
 }
 
 fn options() -> FetchOptions {
@@ -77,7 +77,7 @@ fn succeeds(plan: &FetchPlan, output: &Path) -> FetchReport {
 fn fails(plan: &FetchPlan, output: &Path) -> String {
     let report = run(plan, output);
     assert_eq!((report.num_fetched, report.num_kept), (0, 0));
-    assert!(!output.join("a.zip").exists());
+    assert!(!output.join("a.bin").exists());
     assert_eq!(report.failures.len(), 1);
     assert_names(&report.failures[0], &["\nhint: "]);
     report.failures[0].clone()
@@ -100,11 +100,11 @@ fn server_by_count(answer: impl Fn(usize, &Request) -> Answer + Send + 'static) 
 #[test]
 fn files_are_fetched_recorded_and_kept() {
     let source = tempfile::tempdir().expect("a folder");
-    write(source.path(), "a.zip", contents(100_000));
+    write(source.path(), "a.bin", contents(100_000));
     write(source.path(), "deep er/b.csv", "well\n");
     let server = WebServer::of_folder(source.path());
     let plan = plan_fetch(
-        &dataset(&server.url, &["deep er/b.csv", "a.zip"]),
+        &dataset(&server.url, &["deep er/b.csv", "a.bin"]),
         &[],
         None,
     )
@@ -114,15 +114,15 @@ fn files_are_fetched_recorded_and_kept() {
     let report = succeeds(&plan, &output);
     assert_eq!((report.num_fetched, report.num_kept), (2, 0));
     assert_eq!(report.num_bytes, 100_005);
-    assert_eq!(names_in(&output), ["a.zip", "deep er/b.csv", "fetch.json"]);
+    assert_eq!(names_in(&output), ["a.bin", "deep er/b.csv", "fetch.json"]);
     assert_eq!(
-        fs::read(output.join("a.zip")).expect("there"),
+        fs::read(output.join("a.bin")).expect("there"),
         contents(100_000)
     );
     let record = FetchRecord::read(&output).expect("written");
-    let fetched = &record.datasets["plates"].files["a.zip"];
+    let fetched = &record.datasets["plates"].files["a.bin"];
     assert_eq!(fetched.sha256, sha256_hex(&contents(100_000)));
-    assert_eq!(fetched.url, format!("{}/a.zip", server.url));
+    assert_eq!(fetched.url, format!("{}/a.bin", server.url));
     assert_eq!(record.datasets["plates"].licence, plan.licence);
 
     let num_requests = server.requests().len();
@@ -138,21 +138,21 @@ fn files_are_fetched_recorded_and_kept() {
 #[test]
 fn files_that_were_changed_are_named_and_left() {
     let source = tempfile::tempdir().expect("a folder");
-    write(source.path(), "a.zip", contents(1_000));
+    write(source.path(), "a.bin", contents(1_000));
     let server = WebServer::of_folder(source.path());
     let plan = plan_of(&server);
     let output = tempfile::tempdir().expect("a folder");
     succeeds(&plan, output.path());
     let mut changed = contents(1_000);
     changed[500] ^= 1;
-    write(output.path(), "a.zip", &changed);
+    write(output.path(), "a.bin", &changed);
     let report = run(&plan, output.path());
     assert_names(
         &report.failures[0],
-        &["a.zip", "SHA-256", "changed", "hint"],
+        &["a.bin", "SHA-256", "changed", "hint"],
     );
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         changed
     );
 }
@@ -160,11 +160,11 @@ fn files_that_were_changed_are_named_and_left() {
 #[test]
 fn files_that_somebody_else_put_there_are_taken_if_they_fit() {
     let source = tempfile::tempdir().expect("a folder");
-    write(source.path(), "a.zip", contents(1_000));
+    write(source.path(), "a.bin", contents(1_000));
     let server = WebServer::of_folder(source.path());
     let plan = plan_of(&server);
     let output = tempfile::tempdir().expect("a folder");
-    write(output.path(), "a.zip", contents(1_000));
+    write(output.path(), "a.bin", contents(1_000));
     assert_eq!(succeeds(&plan, output.path()).num_kept, 1);
     assert!(
         server
@@ -180,11 +180,11 @@ fn files_that_somebody_else_put_there_are_taken_if_they_fit() {
     );
 
     let output = tempfile::tempdir().expect("a folder");
-    write(output.path(), "a.zip", "my thesis");
+    write(output.path(), "a.bin", "my thesis");
     let report = run(&plan, output.path());
-    assert_names(&report.failures[0], &["a.zip", "9 bytes", "1000", "hint"]);
+    assert_names(&report.failures[0], &["a.bin", "9 bytes", "1000", "hint"]);
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         b"my thesis"
     );
 }
@@ -198,7 +198,7 @@ fn a_connection_that_breaks_off_goes_on() {
     let output = tempfile::tempdir().expect("a folder");
     succeeds(&plan_of(&server), output.path());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(1_000)
     );
     let ranges: Vec<_> = server
@@ -216,7 +216,7 @@ fn a_connection_that_breaks_off_goes_on() {
         assert!(start <= 300 * at, "{ranges:?}");
     }
     assert!(server.requests()[3].header("if-range").is_some());
-    assert_eq!(names_in(output.path()), ["a.zip", "fetch.json"]);
+    assert_eq!(names_in(output.path()), ["a.bin", "fetch.json"]);
 }
 
 #[test]
@@ -227,8 +227,8 @@ fn a_run_that_was_killed_goes_on() {
     });
     let output = tempfile::tempdir().expect("a folder");
     let failure = fails(&plan_of(&breaking), output.path());
-    assert_names(&failure, &["a.zip", "goes on where it broke off"]);
-    let partial = fs::metadata(output.path().join("a.zip.partial"))
+    assert_names(&failure, &["a.bin", "goes on where it broke off"]);
+    let partial = fs::metadata(output.path().join("a.bin.partial"))
         .expect("kept")
         .len();
     assert!(partial > 400_000 && partial < 2_000_000, "{partial}");
@@ -236,7 +236,7 @@ fn a_run_that_was_killed_goes_on() {
     let server = WebServer::start(|request| Answer::file(request, &contents(5_000_000)));
     succeeds(&plan_of(&server), output.path());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(5_000_000)
     );
     let requests = server.requests();
@@ -257,15 +257,15 @@ fn a_run_that_was_killed_before_the_end_was_seen_goes_on() {
         .iter()
         .find(|(key, _)| *key == "ETag")
         .expect("has one");
-    write(output.path(), "a.zip.partial", contents(1_000));
-    write(output.path(), "a.zip.etag", &etag.1);
+    write(output.path(), "a.bin.partial", contents(1_000));
+    write(output.path(), "a.bin.etag", &etag.1);
     succeeds(&plan_of(&server), output.path());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(1_000)
     );
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(names_in(output.path()), ["a.zip", "fetch.json"]);
+    assert_eq!(names_in(output.path()), ["a.bin", "fetch.json"]);
 }
 
 /// A request without any header.
@@ -279,20 +279,20 @@ fn server_request() -> Request {
 #[test]
 fn what_changed_at_its_source_is_fetched_from_its_start() {
     let output = tempfile::tempdir().expect("a folder");
-    write(output.path(), "a.zip.partial", contents(700));
-    write(output.path(), "a.zip.etag", "\"of another version\"");
+    write(output.path(), "a.bin.partial", contents(700));
+    write(output.path(), "a.bin.etag", "\"of another version\"");
     let server = WebServer::start(|request| Answer::file(request, &contents(1_000)));
     succeeds(&plan_of(&server), output.path());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(1_000)
     );
     // Without a name for what has come, nothing is gone on with.
     let output = tempfile::tempdir().expect("a folder");
-    write(output.path(), "a.zip.partial", vec![7; 2_000]);
+    write(output.path(), "a.bin.partial", vec![7; 2_000]);
     succeeds(&plan_of(&server), output.path());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(1_000)
     );
 }
@@ -313,7 +313,7 @@ fn a_server_that_knows_no_ranges_starts_again() {
     let report = fetch(&plan_of(&server), output.path(), &exactly, &|_| {}).expect("runs");
     assert_eq!(report.failures, Vec::<String>::new());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(1_000)
     );
     assert!(server.requests()[1].header("range").is_some());
@@ -338,7 +338,7 @@ fn parts_that_were_not_asked_for_are_not_taken() {
     let output = tempfile::tempdir().expect("a folder");
     succeeds(&plan_of(&server), output.path());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(1_000)
     );
 }
@@ -351,18 +351,18 @@ fn redirections_are_followed_but_not_for_ever() {
     let output = tempfile::tempdir().expect("a folder");
     succeeds(&plan_of(&server), output.path());
     assert_eq!(
-        fs::read(output.path().join("a.zip")).expect("there"),
+        fs::read(output.path().join("a.bin")).expect("there"),
         contents(1_000)
     );
 
-    let endless = WebServer::start(|_| Answer::redirect("/a.zip"));
+    let endless = WebServer::start(|_| Answer::redirect("/a.bin"));
     let output = tempfile::tempdir().expect("a folder");
     let failure = fails(&plan_of(&endless), output.path());
     assert_names(&failure, &["too many redirections"]);
     assert!(endless.requests().len() < 20);
 }
 
-/// A plan that knows what `a.zip` should be.
+/// A plan that knows what `a.bin` should be.
 fn plan_with(server: &WebServer, len: u64, bytes: &[u8]) -> FetchPlan {
     let mut plan = plan_of(server);
     plan.files[0].len = Some(len);
@@ -377,7 +377,7 @@ fn lengths_that_lie_are_refused() {
         let server = WebServer::start(move |request| Answer::file(request, &contents(served)));
         let output = tempfile::tempdir().expect("a folder");
         let failure = fails(&plan_with(&server, 1_000, &whole), output.path());
-        assert_names(&failure, &["a.zip", &format!("{served} bytes"), "not 1000"]);
+        assert_names(&failure, &["a.bin", &format!("{served} bytes"), "not 1000"]);
         assert_eq!(server.requests().len(), 1, "a retry would not help");
     }
     // It claims more than it sends, or less.
@@ -407,7 +407,7 @@ fn wrong_contents_are_not_put_in_place() {
     assert_names(
         &failure,
         &[
-            "a.zip",
+            "a.bin",
             "SHA-256",
             &sha256_hex(b"others"),
             "not put in place",
@@ -415,9 +415,9 @@ fn wrong_contents_are_not_put_in_place() {
     );
     assert_eq!(names_in(output.path()), Vec::<String>::new());
     // What others write where the download lies is seen, too.
-    write(output.path(), "a.zip.partial", vec![0; 500]);
+    write(output.path(), "a.bin.partial", vec![0; 500]);
     let first = Answer::file(&server_request(), &contents(1_000));
-    write(output.path(), "a.zip.etag", &first.headers[0].1);
+    write(output.path(), "a.bin.etag", &first.headers[0].1);
     let failure = fails(&plan_with(&server, 1_000, &contents(1_000)), output.path());
     assert_names(&failure, &["SHA-256"]);
     succeeds(&plan_with(&server, 1_000, &contents(1_000)), output.path());
@@ -450,7 +450,7 @@ fn answers_that_say_no_are_final_and_those_of_busy_servers_are_not() {
 fn a_server_that_cannot_be_reached_is_named() {
     let started = Instant::now();
     let url = closed_port();
-    let plan = plan_fetch(&dataset(&url, &["a.zip"]), &[], None).expect("planned");
+    let plan = plan_fetch(&dataset(&url, &["a.bin"]), &[], None).expect("planned");
     let output = tempfile::tempdir().expect("a folder");
     assert_names(&fails(&plan, output.path()), &[&url, "refused"]);
     let mut listed = dataset(&url, &[]);
@@ -475,7 +475,7 @@ fn one_bad_file_does_not_stop_the_others() {
     }
     let server = WebServer::of_folder(source.path());
     let plan =
-        plan_fetch(&dataset(&server.url, &["a.zip", "b", "c", "d"]), &[], None).expect("planned");
+        plan_fetch(&dataset(&server.url, &["a.bin", "b", "c", "d"]), &[], None).expect("planned");
     let output = tempfile::tempdir().expect("a folder");
     let report = run(&plan, output.path());
     assert_eq!((report.num_fetched, report.failures.len()), (3, 1));
@@ -533,9 +533,9 @@ fn more_bytes_than_allowed_are_refused() {
         let report = fetch(&plan, output.path(), &bounded(999), &|_| {}).expect("runs");
         assert_names(
             &report.failures[0],
-            &["a.zip", "999", "--max-bytes", "--only"],
+            &["a.bin", "999", "--max-bytes", "--only"],
         );
-        assert!(!output.path().join("a.zip").exists());
+        assert!(!output.path().join("a.bin").exists());
     }
     let report = fetch(&plan_of(&silent), output.path(), &bounded(1_000), &|_| {}).expect("runs");
     assert_eq!(report.failures, Vec::<String>::new());
@@ -791,7 +791,31 @@ proptest! {
         });
         let output = tempfile::tempdir().expect("a folder");
         succeeds(&plan_of(&server), output.path());
-        prop_assert_eq!(fs::read(output.path().join("a.zip")).expect("there"), contents(len));
+        prop_assert_eq!(fs::read(output.path().join("a.bin")).expect("there"), contents(len));
         prop_assert!(server.requests().len() <= num_breaks + 1);
+    }
+}
+
+#[test]
+fn pages_and_other_formats_are_not_taken_for_an_archive() {
+    let output = tempfile::tempdir().expect("a folder");
+    for (name, body, part) in [
+        (
+            "a.zip",
+            "<!DOCTYPE html><p>Sign in",
+            "'a.zip' is an HTML page",
+        ),
+        ("a.csv", "", "'a.csv' is empty"),
+        (
+            "a.parquet",
+            "PK\u{3}\u{4}",
+            "'a.parquet' is not a Parquet table",
+        ),
+    ] {
+        let server = WebServer::start(move |_| Answer::new(200, body));
+        let plan = plan_fetch(&dataset(&server.url, &[name]), &[], None).expect("planned");
+        let error = fails(&plan, output.path());
+        assert_names(&error, &[part, &server.url]);
+        assert_eq!(names_in(output.path()), Vec::<String>::new());
     }
 }

@@ -1,6 +1,7 @@
 //! Archives made to harm: what they hold is refused or read, never unpacked,
 //! and never makes the program panic or fill the memory.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -431,19 +432,22 @@ fn empty_archives_are_no_screens() {
     }
 }
 
+/// Names and contents.
+type Files = Vec<(String, Vec<u8>)>;
+
 #[test]
 fn archives_are_found_below_folders_of_plates() {
     let source = folder();
     rxrx1::write_screen(source.path());
     let mut metadata = Vec::new();
-    let mut plates: Vec<(String, Vec<(String, Vec<u8>)>)> = Vec::new();
+    let mut plates: BTreeMap<String, Files> = BTreeMap::new();
     for (path, bytes) in files_of(source.path()) {
         match path.rsplit_once('/') {
             None => metadata = bytes,
-            Some((plate, name)) => match plates.iter_mut().find(|(other, _)| other == plate) {
-                Some((_, files)) => files.push((name.to_owned(), bytes)),
-                None => plates.push((plate.to_owned(), vec![(name.to_owned(), bytes)])),
-            },
+            Some((plate, name)) => {
+                let files = plates.entry(plate.to_owned()).or_default();
+                files.push((name.to_owned(), bytes));
+            }
         }
     }
     assert_eq!(plates.len(), 2);
