@@ -155,12 +155,12 @@ pub(crate) struct DemoArgs {
 #[cfg(feature = "buckets")]
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// What to fetch, of those that --list names. Who has the files already need not fetch them:
+    /// What to fetch, of those that `fetch --list` names. Who has the files already need not fetch them:
     /// `morphospace inspect rxrx1-images.zip` reads archives and folders as they are
     #[arg(value_name = "DATASET", required_unless_present = "list")]
     pub(crate) dataset: Option<String>,
     /// Folder to fetch into; what it holds already is checked and kept
-    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["list", "dry_run"])]
+    #[arg(long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
     /// Print what can be fetched and stop
     #[arg(long)]

@@ -1,4 +1,6 @@
-use anyhow::Context;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
 use morphospace_report::counted;
 use morphospace_screen::fetch::{
     Dataset, FetchOptions, FetchPlan, FetchProgress, catalogue, fetch, find_dataset, plan_fetch,
@@ -14,17 +16,29 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     let name = args.dataset.as_deref().context("no dataset").or_refuse()?;
+    // A name that is not there is said before an option that is not.
     let dataset = find_dataset(name).or_refuse()?;
     // Before any server is asked.
     dataset
         .check_licence(args.accept_licence || args.dry_run)
         .or_refuse()?;
-    let plan = plan_fetch(dataset, &args.only, args.mirror.as_deref()).or_refuse()?;
+    let output = match (&args.output, args.dry_run) {
+        (None, false) => Err(anyhow!(
+            "no folder to fetch '{name}' into is given\nhint: give one with --output, or look at \
+             the files first with --dry-run"
+        ))
+        .or_refuse()?,
+        (output, _) => output.as_deref().unwrap_or(Path::new(".")),
+    };
+    let mut plan = plan_fetch(dataset, &args.only, args.mirror.as_deref()).or_refuse()?;
     if args.dry_run {
+        let problems = plan.ask_lengths();
         print_plan(dataset, &plan);
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        terminal::warn_each("sizes that no server told", &problems);
+        plan.check_len(args.max_bytes).or_refuse()?;
         return Ok(Outcome::Done);
     }
-    let output = args.output.as_deref().context("no folder").or_refuse()?;
     let options = FetchOptions {
         accept_licence: args.accept_licence,
         max_bytes: args.max_bytes,

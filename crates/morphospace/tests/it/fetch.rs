@@ -65,6 +65,12 @@ fn the_catalogue_is_printed() {
     morphospace(folder.path(), &["fetch"])
         .expect_status(2)
         .expect_stderr(&["DATASET"]);
+    morphospace(folder.path(), &["fetch", "rxrx-1"])
+        .expect_status(2)
+        .expect_stderr(&["did you mean 'rxrx1'"]);
+    morphospace(folder.path(), &["fetch", "corum", "--accept-licence"])
+        .expect_status(2)
+        .expect_stderr(&["no folder", "--output"]);
     let args = ["fetch", "rxrx1", "--dry-run", "--max-bytes", "3 parsecs"];
     morphospace(folder.path(), &args)
         .expect_status(2)

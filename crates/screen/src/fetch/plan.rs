@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Url;
 
+use super::download::len_at_source;
 use super::listing::{list_hugging_face, list_s3};
 use super::{Dataset, FetchError, FilePlan, Licence, Listing};
 
@@ -23,6 +24,35 @@ impl FetchPlan {
         let known = self.files.iter().filter_map(|file| file.len);
         let num_unknown = self.files.iter().filter(|file| file.len.is_none()).count();
         (known.fold(0, u64::saturating_add), num_unknown)
+    }
+
+    /// Asks servers for the lengths that the catalogue does not know, and
+    /// returns what kept them from saying.
+    pub fn ask_lengths(&mut self) -> Vec<FetchError> {
+        let mut problems = Vec::new();
+        for file in self.files.iter_mut().filter(|file| file.len.is_none()) {
+            match len_at_source(file) {
+                Ok(len) => file.len = len,
+                Err(error) => problems.push(error),
+            }
+        }
+        problems
+    }
+
+    /// Refuses more bytes than a bound, as far as lengths are known.
+    ///
+    /// # Errors
+    /// [`FetchError::TooLarge`].
+    pub fn check_len(&self, max_bytes: Option<u64>) -> Result<(), FetchError> {
+        let (len, _) = self.known_len();
+        match max_bytes {
+            Some(max) if len > max => Err(FetchError::TooLarge {
+                what: self.dataset.clone(),
+                len,
+                max,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -94,14 +94,7 @@ pub fn fetch(
     on_progress: &(dyn Fn(FetchProgress) + Sync),
 ) -> Result<FetchReport, FetchError> {
     plan.licence.check(&plan.dataset, options.accept_licence)?;
-    let (len, _) = plan.known_len();
-    if let Some(max) = options.max_bytes.filter(|&max| len > max) {
-        return Err(FetchError::TooLarge {
-            what: plan.dataset.clone(),
-            len,
-            max,
-        });
-    }
+    plan.check_len(options.max_bytes)?;
     let record = FetchRecord::read(output)?;
     let record_path = output.join(FETCH_RECORD);
     check_writable(&record_path).map_err(|error| FetchError::cannot_use(record_path, error))?;

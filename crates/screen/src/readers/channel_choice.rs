@@ -98,9 +98,9 @@ fn choose_channel(
             .map(|(index, _)| index)
             .collect()
     };
-    let mut found = positions(&|channel| channel.name == choice.source);
+    let mut found = positions(&|channel| channel.stain == stain);
     if found.is_empty() {
-        found = positions(&|channel| channel.stain == stain);
+        found = positions(&|channel| channel.name == choice.source);
     }
     let [index] = found[..] else {
         return Err(unclear(available, choice, &found));

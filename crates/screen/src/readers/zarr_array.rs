@@ -205,9 +205,7 @@ impl Shards {
             index_codecs: chain(&codecs("index_codecs")?)?,
             is_index_at_start: sharding.get("index_location").and_then(|at| at.as_str())
                 == Some("start"),
-            num_chunks: num_chunks
-                .ok_or("its shards are no whole number of chunks")?
-                .into(),
+            num_chunks: num_chunks.ok_or("its shards are no whole number of chunks")?,
             chunk_shape,
         })
     }

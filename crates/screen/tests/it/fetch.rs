@@ -447,6 +447,23 @@ fn answers_that_say_no_are_final_and_those_of_busy_servers_are_not() {
 }
 
 #[test]
+fn servers_are_asked_for_lengths_that_nobody_knows() {
+    let server = WebServer::start(|_| Answer::new(200, "0123456789"));
+    let mut plan = plan_of(&server);
+    assert_eq!(plan.known_len(), (0, 1));
+    assert!(plan.ask_lengths().is_empty());
+    assert_eq!(plan.known_len(), (10, 0));
+    plan.check_len(Some(10)).expect("no more than that");
+    assert_names(
+        &message(plan.check_len(Some(9))),
+        &["10 bytes", "--max-bytes"],
+    );
+    let mut plan = plan_fetch(&dataset(&closed_port(), &["a.bin"]), &[], None).expect("planned");
+    let problems = plan.ask_lengths();
+    assert_eq!((problems.len(), plan.known_len()), (1, (0, 1)));
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_is_named() {
     let started = Instant::now();
     let url = closed_port();
