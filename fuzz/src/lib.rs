@@ -11,6 +11,7 @@ mod image;
 mod manifest;
 mod memory_store;
 mod screen;
+mod split;
 mod well_address;
 
 /// A target: the name of its program and of its folder below `corpus`, and
@@ -18,7 +19,7 @@ mod well_address;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 20] = [
     ("png", image::png),
     ("png_rows", image::png_rows),
     ("tiff", image::tiff),
@@ -28,12 +29,14 @@ pub const TARGETS: [Target; 18] = [
     ("npy", image::npy),
     ("rxrx1", screen::rxrx1),
     ("rxrx3", screen::rxrx3),
+    ("rxrx3_core", screen::rxrx3_core),
     ("jump", screen::jump),
     ("harmony", screen::harmony),
     ("imagexpress", screen::imagexpress),
     ("described", screen::described),
     ("ome_zarr", screen::ome_zarr),
     ("manifest", manifest::manifest),
+    ("split", split::split),
     ("zip", archive::zip),
     ("tar", archive::tar),
     ("well_address", well_address::well_address),

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::store::SharedStore;
 use morphospace_screen::{
-    IndexScreen, Manifest, OmeZarrScreen, Rxrx1Screen, Screen, ScreenDescription, ScreenError,
-    open_harmony, open_imagexpress, open_jump, open_rxrx3, read_manifest, write_manifest,
+    IndexScreen, Manifest, OmeZarrScreen, Rxrx1Screen, Rxrx3CoreScreen, Screen, ScreenDescription,
+    ScreenError, open_harmony, open_imagexpress, open_jump, open_rxrx3, read_manifest,
+    write_manifest,
 };
 
 use super::memory_store::MemoryStore;
@@ -20,6 +21,11 @@ pub(super) fn rxrx1(bytes: &[u8]) {
 /// `metadata_rxrx3.csv`.
 pub(super) fn rxrx3(bytes: &[u8]) {
     check(open_rxrx3(store(bytes)));
+}
+
+/// `metadata_rxrx3_core.csv` and shards of images.
+pub(super) fn rxrx3_core(bytes: &[u8]) {
+    check(Rxrx3CoreScreen::open_in(store(bytes)));
 }
 
 /// `LoadData` tables, JUMP's metadata and platemaps.
