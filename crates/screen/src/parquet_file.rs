@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 
@@ -104,10 +104,34 @@ pub(crate) fn bounded_reader<R: ChunkReader + 'static>(
 pub(crate) fn metadata_with_views(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, String> {
     let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::default())
         .map_err(|error| damaged(&error))?;
+    check_places(metadata.metadata(), file.len())?;
     let schema = Schema::new(fields_with_views(metadata.schema().fields()));
     let options = ArrowReaderOptions::default().with_schema(Arc::new(schema));
     ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
         .map_err(|error| damaged(&error))
+}
+
+/// Refuses a footer whose columns lie outside the file: the reader panics at
+/// places before its start.
+fn check_places(metadata: &ParquetMetaData, file_len: u64) -> Result<(), String> {
+    let columns = metadata
+        .row_groups()
+        .iter()
+        .flat_map(RowGroupMetaData::columns);
+    for column in columns {
+        let start = column
+            .dictionary_page_offset()
+            .unwrap_or_else(|| column.data_page_offset());
+        let place = u64::try_from(start)
+            .ok()
+            .zip(u64::try_from(column.compressed_size()).ok());
+        let end = place.and_then(|(start, len)| start.checked_add(len));
+        if end.is_none_or(|end| end > file_len) {
+            let path = column.column_path();
+            return Err(damaged(&format!("column '{path}' lies outside the file")));
+        }
+    }
+    Ok(())
 }
 
 /// What a reader of Parquet said, and what to do about it.
