@@ -38,6 +38,17 @@ impl FolderStore {
         }
         Ok((File::open(&path).map_err(failed)?, metadata.len()))
     }
+
+    /// Of a file; `None` where there is none.
+    fn metadata(&self, path: &str) -> Result<Option<fs::Metadata>, StoreError> {
+        match fs::metadata(self.root.join(path)) {
+            Ok(metadata) => Ok(metadata.is_file().then_some(metadata)),
+            Err(error) => match StoreError::from_io(&error) {
+                StoreError::Missing => Ok(None),
+                refused @ StoreError::Refused(_) => Err(refused),
+            },
+        }
+    }
 }
 
 impl Store for FolderStore {
@@ -89,30 +100,12 @@ impl Store for FolderStore {
     }
 
     fn len(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        match fs::metadata(self.root.join(path)) {
-            Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
-            Err(error) => match StoreError::from_io(&error) {
-                StoreError::Missing => Ok(None),
-                refused @ StoreError::Refused(_) => Err(refused),
-            },
-        }
+        Ok(self.metadata(path)?.map(|metadata| metadata.len()))
     }
 
     fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
-        let metadata = match fs::metadata(self.root.join(path)) {
-            Ok(metadata) => metadata,
-            Err(error) => {
-                return match StoreError::from_io(&error) {
-                    StoreError::Missing => Ok(None),
-                    refused @ StoreError::Refused(_) => Err(refused),
-                };
-            }
-        };
-        let modified = metadata.modified().ok();
-        let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        let nanoseconds = since.map_or(0, |since| since.as_nanos());
-        let version = || format!("{}-{nanoseconds}", metadata.len());
-        Ok(metadata.is_file().then(version))
+        let version = |found: fs::Metadata| format!("{}-{}", found.len(), changed_at(&found));
+        Ok(self.metadata(path)?.map(version))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
@@ -143,6 +136,14 @@ impl Store for FolderStore {
         file.read_exact(&mut bytes).map_err(StoreError::refused)?;
         Ok(bytes)
     }
+}
+
+/// When a file was changed, in nanoseconds since 1970; 0 where that is not
+/// known.
+pub(super) fn changed_at(metadata: &fs::Metadata) -> u128 {
+    let modified = metadata.modified().ok();
+    let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_nanos())
 }
 
 /// With `/` between folders on every system.

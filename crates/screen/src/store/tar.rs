@@ -1,9 +1,9 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
-use std::time::SystemTime;
 
 use super::archive::{Contents, PositionedFile};
+use super::folder::changed_at;
 use super::{Entry, MAX_FILE_LEN, Store, StoreError};
 
 /// Archives are made of blocks of this many bytes.
@@ -15,8 +15,8 @@ const BLOCK_LEN: usize = 512;
 pub struct TarStore {
     file: PositionedFile,
     contents: Contents<Range<u64>>,
-    /// When the archive was changed, where that is known.
-    modified: Option<SystemTime>,
+    /// Of the archive.
+    changed_at: u128,
 }
 
 impl TarStore {
@@ -60,7 +60,7 @@ impl TarStore {
         Ok(Self {
             file,
             contents,
-            modified: metadata.modified().ok(),
+            changed_at: changed_at(&metadata),
         })
     }
 }
@@ -96,10 +96,10 @@ impl Store for TarStore {
     }
 
     fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
-        let modified = self.modified;
-        let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        let nanoseconds = since.map_or(0, |since| since.as_nanos());
-        let version = |place: &Range<u64>| format!("{}-{}-{nanoseconds}", place.start, place.end);
+        let version = |place: &Range<u64>| {
+            let (start, end) = (place.start, place.end);
+            format!("{start}-{end}-{}", self.changed_at)
+        };
         Ok(self.contents.get(path).map(version))
     }
 

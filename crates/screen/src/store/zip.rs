@@ -73,6 +73,18 @@ impl ZipStore {
     fn index(&self, path: &str) -> Result<usize, StoreError> {
         self.contents.get(path).copied().ok_or(StoreError::Missing)
     }
+
+    /// Length and CRC-32 of a file, as the table of contents has them.
+    fn entry(&self, path: &str) -> Result<Option<(u64, u32)>, StoreError> {
+        let Some(&index) = self.contents.get(path) else {
+            return Ok(None);
+        };
+        let entry = self
+            .archive
+            .by_index_data(index)
+            .map_err(StoreError::refused)?;
+        Ok(Some((entry.size(), entry.crc32())))
+    }
 }
 
 /// Why an entry cannot be read, and what to do about it.
@@ -101,25 +113,12 @@ impl Store for ZipStore {
     }
 
     fn len(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        let Some(&index) = self.contents.get(path) else {
-            return Ok(None);
-        };
-        let entry = self
-            .archive
-            .by_index_data(index)
-            .map_err(StoreError::refused)?;
-        Ok(Some(entry.size()))
+        Ok(self.entry(path)?.map(|(len, _)| len))
     }
 
     fn version(&self, path: &str) -> Result<Option<String>, StoreError> {
-        let Some(&index) = self.contents.get(path) else {
-            return Ok(None);
-        };
-        let entry = self
-            .archive
-            .by_index_data(index)
-            .map_err(StoreError::refused)?;
-        Ok(Some(format!("{}-{:08x}", entry.size(), entry.crc32())))
+        let entry = self.entry(path)?;
+        Ok(entry.map(|(len, crc32)| format!("{len}-{crc32:08x}")))
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {

@@ -12,6 +12,8 @@ mod described;
 mod described_formats;
 #[cfg(feature = "buckets")]
 mod fetch;
+#[cfg(feature = "buckets")]
+mod fetch_listing;
 mod foreign_images;
 /// What the fuzz targets do, run on their stored inputs by `fuzz_corpus`.
 #[path = "../../../../fuzz/src/lib.rs"]
