@@ -1,15 +1,16 @@
 //! What the fuzz targets do with the bytes they are given.
 //!
 //! Each target is a function that panics where a parser breaks a promise.
-//! [`TARGETS`] lists them; the programs in `fuzz_targets/` hand them
-//! libFuzzer's inputs, and the test `fuzz_corpus` of `morphospace-screen`,
-//! which includes this file, hands them the stored ones.
+//! [`TARGETS`] lists them; the program hands them libFuzzer's inputs, and the
+//! test `fuzz_corpus` of `morphospace-screen`, which includes this file, hands
+//! them the stored ones.
 
 pub mod allocation;
 mod archive;
 mod image;
 mod manifest;
 mod memory_store;
+mod normalisation;
 mod screen;
 mod split;
 mod well_address;
@@ -19,7 +20,7 @@ mod well_address;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     ("png", image::png),
     ("png_rows", image::png_rows),
     ("tiff", image::tiff),
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 20] = [
     ("ome_zarr", screen::ome_zarr),
     ("manifest", manifest::manifest),
     ("split", split::split),
+    ("normalisation", normalisation::normalisation),
     ("zip", archive::zip),
     ("tar", archive::tar),
     ("well_address", well_address::well_address),

@@ -6,8 +6,8 @@ use morphospace_core::Provenance;
 use morphospace_models::{Encoder, Pooling};
 use morphospace_profiles::Profiles;
 use morphospace_screen::{
-    Loader, LoaderOptions, OnIncomplete, ReadSite, Screen, SelfStandardisation, SiteImage,
-    SkippedSite, Tiling, read_site,
+    CheckedNormalisation, Loader, LoaderOptions, Normalisation, OnIncomplete, ReadSite, Screen,
+    SiteImage, SkippedSite, Tiling, read_site,
 };
 
 use crate::EmbedError;
@@ -20,7 +20,7 @@ pub struct EmbedConfig {
     /// How sites are cut; the side of a tile must be the network's.
     pub tiling: Tiling,
     /// How tiles are brought to the network's scale.
-    pub standardisation: SelfStandardisation,
+    pub normalisation: Normalisation,
     /// What is made of a tile's tokens.
     pub pooling: Pooling,
     /// Tiles per forward pass. The last batch is padded, so every pass has
@@ -79,8 +79,8 @@ enum SiteTiles {
 ///
 /// # Errors
 /// Before any image is read: a batch size of 0, a tile side or a number of
-/// channels that the network does not take, missing images under
-/// [`OnIncomplete::Fail`]. Later: what
+/// channels that the network does not take, sites that the normalisation's
+/// table lacks, missing images under [`OnIncomplete::Fail`]. Later: what
 /// [`EmbedConfig::on_incomplete`] makes of images that cannot be read, or that
 /// no site was left.
 pub fn embed(
@@ -91,6 +91,7 @@ pub fn embed(
     observer: &mut dyn FnMut(EmbedProgress),
 ) -> Result<Embedded, EmbedError> {
     check(screen, encoder, config)?;
+    let normalisation = config.normalisation.check(screen)?;
     check_screen(screen, config.on_incomplete)?;
     let started = Instant::now();
     let num_channels = screen.channels().len();
@@ -124,7 +125,7 @@ pub fn embed(
     };
     let waited = thread::scope(|scope| {
         let mut loader = Loader::spawn(scope, 0..num_sites as u64, config.loader, || {
-            |site| read_tiles(screen, config, site as usize)
+            |site| read_tiles(screen, config, &normalisation, site as usize)
         });
         for site_index in 0..num_sites {
             let site = loader.next().expect("one item for each site");
@@ -214,12 +215,17 @@ fn check(
 }
 
 fn provenance(screen: &dyn Screen, config: &EmbedConfig) -> Provenance {
-    screen
-        .provenance("embed")
+    let provenance = match config.normalisation.content_hash() {
+        None => screen.provenance("embed"),
+        Some(hash) => screen
+            .provenance("embed")
+            .with_setting("normalisation_content_hash", hash),
+    };
+    provenance
         .with_setting("crop_px", config.tiling.crop_px)
         .with_setting("edge", config.tiling.edge.as_str())
         .with_setting("tiles", config.tiling.selection.as_str())
-        .with_setting("standardisation", config.standardisation.as_str())
+        .with_setting("normalisation", config.normalisation.name())
         .with_setting("pooling", config.pooling.as_str())
         .with_setting("batch_size", config.batch_size)
         .with_setting("on_incomplete", config.on_incomplete.as_str())
@@ -253,6 +259,7 @@ impl TileBatch {
 fn read_tiles(
     screen: &dyn Screen,
     config: &EmbedConfig,
+    normalisation: &CheckedNormalisation,
     site_index: usize,
 ) -> Result<SiteTiles, EmbedError> {
     let image = match read_site(screen, site_index, config.on_incomplete)? {
@@ -270,7 +277,7 @@ fn read_tiles(
     let tile_len = screen.channels().len() * side * side;
     let mut tiles = vec![0.0; plan.tiles().len() * tile_len];
     for (tile, output) in plan.tiles().iter().zip(tiles.chunks_exact_mut(tile_len)) {
-        image.crop_into(*tile, config.standardisation, output);
+        normalisation.crop_into(&image, *tile, output);
     }
     Ok(SiteTiles::Tiles {
         tiles,

@@ -1,6 +1,6 @@
 use morphospace_models::ModelError;
 use morphospace_profiles::ProfilesError;
-use morphospace_screen::{ScreenError, TilingError};
+use morphospace_screen::{NormalisationError, ScreenError, TilingError};
 
 /// Why a screen could not be embedded.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,9 @@ pub enum EmbedError {
     /// An image could not be read, and the policy is to fail.
     #[error(transparent)]
     Screen(#[from] ScreenError),
+    /// The normalisation does not fit the screen; nothing has been done.
+    #[error(transparent)]
+    Normalisation(#[from] NormalisationError),
     /// A site's size does not fit the tiles.
     #[error("{site}: {source}")]
     Tiling {

@@ -22,6 +22,8 @@ const CONFIG_FILE: &str = "config.json";
 const MAE_ENCODER_PREFIX: &str = "encoder.vit_backbone.";
 /// What a network's channels show, in [`CONFIG_FILE`].
 const CHANNELS_FIELD: &str = "channels";
+/// How its images were normalised, in [`CONFIG_FILE`].
+const NORMALISATION_FIELD: &str = "normalisation";
 /// No honest `config.json` is longer.
 const MOST_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -116,8 +118,9 @@ impl NetworkConfig {
 }
 
 /// What `config.json` of a checkpoint holds: a [`NetworkConfig`] and, where
-/// they are known, what the images show that it was trained on, e.g.
-/// `{"kind": "vit", "config": {…}, "channels": ["DNA", "ER"]}`.
+/// they are known, what the images show that it was trained on and how they
+/// were normalised, e.g. `{"kind": "vit", "config": {…}, "channels": ["DNA",
+/// "ER"], "normalisation": "instance_norm"}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointConfig {
     /// The network.
@@ -125,6 +128,20 @@ pub struct CheckpointConfig {
     /// The stains of its input channels, in order; `None` of weights whose
     /// source does not say.
     pub channels: Option<Vec<Stain>>,
+    /// The self-standardisation of its images, or the scheme of the statistics
+    /// that normalised them; `None` of weights whose source does not say.
+    pub normalisation: Option<String>,
+}
+
+impl CheckpointConfig {
+    /// Of a network about whose images nothing is known.
+    pub fn new(network: NetworkConfig) -> Self {
+        Self {
+            network,
+            channels: None,
+            normalisation: None,
+        }
+    }
 }
 
 /// Reads `config.json` of a checkpoint folder.
@@ -144,9 +161,12 @@ pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelEr
     let parse = || {
         let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)?;
         let channels = fields.remove(CHANNELS_FIELD).map(serde_json::from_value);
+        let normalisation = fields.remove(NORMALISATION_FIELD);
+        let normalisation = normalisation.map(serde_json::from_value);
         Ok(CheckpointConfig {
             network: serde_json::from_value(fields.into())?,
             channels: channels.transpose()?,
+            normalisation: normalisation.transpose()?,
         })
     };
     let config = parse().map_err(|source| ModelError::CheckpointConfig { path, source })?;
@@ -166,13 +186,16 @@ pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelEr
 /// ```
 /// use burn::tensor::Device;
 /// use morphospace_core::Seed;
-/// use morphospace_models::{Encoder, NetworkConfig, VitConfig, open_checkpoint, save_checkpoint};
+/// use morphospace_models::{
+///     CheckpointConfig, Encoder, NetworkConfig, VitConfig, open_checkpoint, save_checkpoint,
+/// };
 ///
 /// let folder = tempfile::tempdir()?;
 /// let device = Device::default();
 /// let config = VitConfig { img_size: 32, embed_dim: 24, depth: 1, num_heads: 2, ..VitConfig::default() };
 /// let vit = config.init(&device, Seed::new(3))?;
-/// save_checkpoint(folder.path(), &NetworkConfig::Vit(config), None, &vit)?;
+/// let config = CheckpointConfig::new(NetworkConfig::Vit(config));
+/// save_checkpoint(folder.path(), &config, &vit)?;
 /// assert_eq!(open_checkpoint(folder.path(), &device)?.num_features(), 24);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -195,14 +218,13 @@ pub fn open_checkpoint(folder: &Path, device: &Device) -> Result<Box<dyn Encoder
 }
 
 /// Writes `model.safetensors` and `config.json` into a folder, each whole or
-/// not at all, the weights first. `channels`: see [`CheckpointConfig`].
+/// not at all, the weights first.
 ///
 /// # Errors
 /// [`WeightsError::CannotWrite`], [`ModelError::CheckpointFile`].
 pub fn save_checkpoint<M: Module>(
     folder: &Path,
-    config: &NetworkConfig,
-    channels: Option<&[Stain]>,
+    config: &CheckpointConfig,
     network: &M,
 ) -> Result<(), ModelError> {
     let weights = folder.join(WEIGHTS_FILE);
@@ -213,9 +235,12 @@ pub fn save_checkpoint<M: Module>(
     save_weights(network, &weights)?;
     let path = folder.join(CONFIG_FILE);
     let write = || -> io::Result<()> {
-        let mut fields = serde_json::to_value(config)?;
-        if let Some(channels) = channels {
+        let mut fields = serde_json::to_value(&config.network)?;
+        if let Some(channels) = &config.channels {
             fields[CHANNELS_FIELD] = serde_json::to_value(channels)?;
+        }
+        if let Some(normalisation) = &config.normalisation {
+            fields[NORMALISATION_FIELD] = normalisation.as_str().into();
         }
         let text = serde_json::to_string_pretty(&fields)?;
         write_atomically(&path, |file| writeln!(file, "{text}"))

@@ -10,7 +10,8 @@ use morphospace_profiles::Schema;
 use morphospace_screen::split::{Part, SplitLevel};
 use morphospace_screen::{
     ChannelChoice, ControlImages, EdgePolicy, IlluminationSource, LoaderOptions,
-    NormalisationScheme, OnIncomplete, ScreenFormat, TileSelection, ZSelection,
+    NormalisationChoice, NormalisationScheme, OnIncomplete, ScreenFormat, TileSelection,
+    ZSelection,
 };
 
 use crate::network_source::NetworkSource;
@@ -460,6 +461,11 @@ pub(crate) struct EmbedArgs {
     pub(crate) network: NetworkSource,
     #[command(flatten)]
     pub(crate) table: TableArgs,
+    /// Self-standardisation (instance_norm, instance_norm_no255,
+    /// std_plus_eps, zero_to_one), or a table of `normalise` [default: what
+    /// the network was trained with]
+    #[arg(long, value_name = "METHOD|TABLE")]
+    pub(crate) normalisation: Option<NormalisationChoice>,
     /// What to do with sites that lack images
     #[arg(long, default_value = "fail", value_name = "fail|skip|fill")]
     pub(crate) on_incomplete: OnIncomplete,

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use morphospace_core::{Seed, Stain};
-use morphospace_models::{Encoder, NetworkConfig, open_checkpoint, read_checkpoint_config};
+use morphospace_models::{
+    CheckpointConfig, Encoder, NetworkConfig, open_checkpoint, read_checkpoint_config,
+};
 use morphospace_train::latest_checkpoint;
 
 /// `--network`.
@@ -55,12 +57,24 @@ impl NetworkSource {
     /// What the channels show that the network takes, where that matters: not
     /// for channel-agnostic networks, and not known of others' weights.
     pub(crate) fn channels(&self) -> Result<Option<Vec<Stain>>> {
+        let Some(config) = self.config()? else {
+            return Ok(None);
+        };
+        let is_agnostic = config.network.encoder().channel_agnostic;
+        Ok(config.channels.filter(|_| !is_agnostic))
+    }
+
+    /// How the images were normalised that it was trained on, where that is
+    /// known.
+    pub(crate) fn normalisation(&self) -> Result<Option<String>> {
+        Ok(self.config()?.and_then(|config| config.normalisation))
+    }
+
+    fn config(&self) -> Result<Option<CheckpointConfig>> {
         let Self::Folder(folder) = self else {
             return Ok(None);
         };
-        let config = read_checkpoint_config(&checkpoint_folder(folder)?)?;
-        let is_agnostic = config.network.encoder().channel_agnostic;
-        Ok(config.channels.filter(|_| !is_agnostic))
+        Ok(Some(read_checkpoint_config(&checkpoint_folder(folder)?)?))
     }
 
     /// The encoder, if there is one; `seed` is used by an untrained one.

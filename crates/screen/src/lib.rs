@@ -64,6 +64,7 @@ mod pack;
 mod parquet_file;
 mod plate_names;
 mod readers;
+mod record_batches;
 pub mod sampler;
 mod screen;
 pub mod simulator;
@@ -94,8 +95,9 @@ pub use loader::{Loader, LoaderOptions};
 pub use manifest::{Manifest, read_manifest, write_manifest};
 pub use normalisation::{
     CachedStatistics, ChannelStatistics, CheckedNormalisation, ControlImages, Normalisation,
-    NormalisationError, NormalisationKey, NormalisationOptions, NormalisationScheme,
-    NormalisationScope, NormalisationStatistics, SiteStandardisers, UnknownNormalisationScheme,
+    NormalisationChoice, NormalisationError, NormalisationKey, NormalisationOptions,
+    NormalisationScheme, NormalisationScope, NormalisationStatistics, SiteStandardisers,
+    UnknownNormalisation, UnknownNormalisationScheme,
 };
 pub use npy::{NpyArray, NpyError, NpyFloat, NpyValues, decode_npy, encode_npy};
 pub use pack::{PackConfig, PackError, PackReport, PackVerification, pack, verify_pack};

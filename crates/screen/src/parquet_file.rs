@@ -9,8 +9,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use morphospace_core::{Provenance, suggestion, write_atomically};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -19,6 +18,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 
 use crate::ScreenError;
+use crate::record_batches::RecordBatches;
 use crate::store::{FolderStore, SharedStore, StoredFile};
 use crate::table_rows::{
     MAX_CELL_LEN, MAX_NUM_CELLS, MAX_NUM_ROWS, MAX_TEXT_LEN, too_long_cell, too_many,
@@ -220,7 +220,7 @@ pub(crate) struct ParquetFile {
     pub(crate) provenance: Option<Provenance>,
     /// Key-value metadata.
     pub(crate) pairs: HashMap<String, String>,
-    batches: ParquetRecordBatchReader,
+    batches: RecordBatches,
 }
 
 impl ParquetFile {
@@ -254,7 +254,7 @@ impl ParquetFile {
             .transpose()
             .map_err(|error| invalid(format!("metadata '{PROVENANCE_KEY}': {error}")))?;
         let schema = Arc::clone(builder.schema());
-        let batches = builder.build().map_err(|error| invalid(damaged(&error)))?;
+        let batches = RecordBatches::of(builder).map_err(invalid)?;
         Ok(Self {
             schema,
             provenance,
@@ -266,12 +266,14 @@ impl ParquetFile {
 
     /// The next rows; `None` at the end.
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>, ScreenError> {
-        let Some(batch) = self.batches.next() else {
-            return Ok(None);
-        };
-        let batch = batch.map_err(|error| self.invalid(damaged(&error)))?;
-        check_lengths(&batch).map_err(|message| self.invalid(message))?;
-        Ok(Some(batch))
+        let batch = self.batches.next().map(|batch| {
+            let batch = batch?;
+            check_lengths(&batch)?;
+            Ok(batch)
+        });
+        batch
+            .transpose()
+            .map_err(|message: String| self.invalid(message))
     }
 
     pub(crate) fn invalid(&self, message: String) -> ScreenError {

@@ -7,7 +7,8 @@ use flate2::read::MultiGzDecoder;
 use morphospace_core::{WellAddress, excerpt, suggestion};
 
 use crate::ScreenError;
-use crate::parquet_file::{bounded_reader, damaged};
+use crate::parquet_file::bounded_reader;
+use crate::record_batches::RecordBatches;
 use crate::store::{MAX_FILE_LEN, SharedStore, StoredFile};
 use crate::table_rows::{CellText, MAX_CELL_LEN, TableRows, too_long_cell};
 
@@ -506,8 +507,8 @@ fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenErr
     let mut rows = TableRows::new(columns.len());
     let mut cell = CellText::default();
     let options = FormatOptions::default().with_display_error(false);
-    for batch in builder.build().map_err(|error| invalid(damaged(&error)))? {
-        let batch = batch.map_err(|error| invalid(damaged(&error)))?;
+    for batch in RecordBatches::of(builder).map_err(invalid)? {
+        let batch = batch.map_err(invalid)?;
         let formatters = batch
             .columns()
             .iter()

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use morphospace_core::{Stain, write_atomically};
 use morphospace_models::{
-    Unexpected, WeightsFile, load_weights, read_checkpoint_config, save_checkpoint,
+    CheckpointConfig, Unexpected, WeightsFile, load_weights, read_checkpoint_config,
+    save_checkpoint,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,15 @@ struct State {
     config_sha256: String,
 }
 
+/// The images of a run, as far as they matter to whoever uses its network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedOn {
+    /// What their channels show.
+    pub channels: Vec<Stain>,
+    /// [`Normalisation::name`](morphospace_screen::Normalisation::name).
+    pub normalisation: &'static str,
+}
+
 impl Checkpoint {
     /// Writes a checkpoint into `run_folder/checkpoints`. It is filled under
     /// another name and renamed, so a folder with the final name is whole;
@@ -50,7 +60,7 @@ impl Checkpoint {
         num_steps_done: u64,
         config_sha256: &str,
         network: &O,
-        channels: &[Stain],
+        trained_on: &TrainedOn,
         optimiser: &Optimiser,
     ) -> Result<Self, TrainError> {
         let parent = run_folder.join("checkpoints");
@@ -58,12 +68,12 @@ impl Checkpoint {
         let unfinished = parent.join(format!(".{FOLDER_PREFIX}{num_steps_done:08}.tmp"));
         remove_if_there(&unfinished).map_err(TrainError::file(&unfinished))?;
         fs::create_dir_all(&unfinished).map_err(TrainError::file(&unfinished))?;
-        save_checkpoint(
-            &unfinished,
-            &network.network_config(),
-            Some(channels),
-            network,
-        )?;
+        let config = CheckpointConfig {
+            network: network.network_config(),
+            channels: Some(trained_on.channels.clone()),
+            normalisation: Some(trained_on.normalisation.to_owned()),
+        };
+        save_checkpoint(&unfinished, &config, network)?;
         optimiser
             .save(&unfinished.join(OPTIMISER_FILE))
             .map_err(TrainError::file(unfinished.join(OPTIMISER_FILE)))?;

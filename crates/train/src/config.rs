@@ -1,5 +1,6 @@
 use morphospace_core::{Seed, sha256_hex};
 use morphospace_models::NetworkConfig;
+use morphospace_screen::NormalisationChoice;
 use serde::{Deserialize, Serialize};
 
 use crate::{OptimiserConfig, Schedule, TrainError};
@@ -17,6 +18,11 @@ pub struct TrainConfig {
     /// Minutes between checkpoints.
     #[serde(default = "default_checkpoint_minutes")]
     pub checkpoint_minutes: f64,
+    /// How crops are brought to the network's scale: by their own pixels
+    /// (`"instance_norm"`), or by a table of `morphospace normalise`. A
+    /// relative path starts at the current folder.
+    #[serde(default)]
+    pub normalisation: NormalisationChoice,
     /// The network and its objective: `kind = "mae"` or `"camae"`.
     pub network: NetworkConfig,
     /// How weights move.
@@ -93,14 +99,19 @@ impl CheckedTrainConfig {
     }
 
     /// Digest of what decides the result, for recognising a run's own
-    /// checkpoints. How often checkpoints are written does not.
-    pub fn sha256(&self) -> String {
-        let decisive = TrainConfig {
+    /// checkpoints: not how often they are written, and of a table of
+    /// statistics not where it lies but its
+    /// [`content_hash`](morphospace_screen::Normalisation::content_hash).
+    pub fn sha256(&self, statistics: Option<&str>) -> String {
+        let mut decisive = TrainConfig {
             checkpoint_minutes: default_checkpoint_minutes(),
             ..self.0.clone()
         };
+        if statistics.is_some() {
+            decisive.normalisation = NormalisationChoice::default();
+        }
         sha256_hex(
-            serde_json::to_string(&decisive)
+            serde_json::to_string(&(decisive, statistics))
                 .expect("plain settings serialise")
                 .as_bytes(),
         )

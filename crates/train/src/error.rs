@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use morphospace_models::ModelError;
-use morphospace_screen::ScreenError;
+use morphospace_screen::{NormalisationError, ScreenError};
 
 /// Why a network could not be trained.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,10 @@ pub enum TrainError {
         /// What does not fit, with numbers and the fix.
         message: String,
     },
+    /// The table of statistics cannot be read, or does not fit the screen;
+    /// nothing has been done yet.
+    #[error(transparent)]
+    Normalisation(#[from] NormalisationError),
     /// A site could not be read in the middle of training.
     #[error(transparent)]
     Screen(#[from] ScreenError),

@@ -26,7 +26,7 @@ mod optimiser;
 mod schedule;
 mod training_loop;
 
-pub use checkpoint::{Checkpoint, latest_checkpoint};
+pub use checkpoint::{Checkpoint, TrainedOn, latest_checkpoint};
 pub use config::{CheckedTrainConfig, TrainConfig};
 pub use crops::{Crop, CropSampler};
 pub use error::TrainError;

@@ -2,7 +2,7 @@ use std::thread::Scope;
 
 use morphospace_core::{Seed, SiteKey};
 use morphospace_screen::{
-    Loader, LoaderOptions, OnIncomplete, ReadSite, Screen, ScreenError, SelfStandardisation,
+    CheckedNormalisation, Loader, LoaderOptions, OnIncomplete, ReadSite, Screen, ScreenError,
     SiteImage, Tile, read_site_crop,
 };
 
@@ -13,7 +13,7 @@ use crate::crops::{Crop, CropSampler};
 pub(crate) struct Batch {
     /// The step it belongs to.
     pub(crate) step: u64,
-    /// `[batch, channel, row, column]`, self-standardised.
+    /// `[batch, channel, row, column]`, normalised.
     pub(crate) images: Vec<f32>,
     /// The site of the first crop, for messages.
     pub(crate) first_site: SiteKey,
@@ -34,6 +34,7 @@ pub(crate) fn spawn_loader<'scope>(
     scope: &'scope Scope<'scope, '_>,
     screen: &'scope dyn Screen,
     site_indices: Vec<usize>,
+    normalisation: &'scope CheckedNormalisation,
     settings: LoaderSettings,
     options: LoaderOptions,
 ) -> Loader<Result<Batch, ScreenError>> {
@@ -41,13 +42,17 @@ pub(crate) fn spawn_loader<'scope>(
     let steps = settings.first_step..settings.num_steps;
     Loader::spawn(scope, steps, options, move || {
         let mut sampler = sampler.clone();
-        move |step| load_step(screen, &sampler.step(step), step, settings.crop_px)
+        move |step| {
+            let crops = sampler.step(step);
+            load_step(screen, &crops, normalisation, step, settings.crop_px)
+        }
     })
 }
 
 fn load_step(
     screen: &dyn Screen,
     crops: &[Crop],
+    normalisation: &CheckedNormalisation,
     step: u64,
     crop_px: usize,
 ) -> Result<Batch, ScreenError> {
@@ -56,7 +61,7 @@ fn load_step(
     for (crop, image) in crops.iter().zip(images.chunks_exact_mut(image_len)) {
         let tile = |width, height| crop.tile(width, height, crop_px);
         match read_site_crop(screen, crop.site_index, OnIncomplete::Fail, tile)? {
-            ReadSite::Image(site) => cut(&site, crop, image),
+            ReadSite::Image(site) => cut(&site, crop, normalisation, image),
             ReadSite::Skipped(_) => unreachable!("incomplete sites fail under OnIncomplete::Fail"),
         }
     }
@@ -68,15 +73,15 @@ fn load_step(
     })
 }
 
-/// Standardises a crop and turns it as was drawn.
-fn cut(site: &SiteImage, crop: &Crop, image: &mut [f32]) {
+/// Normalises a crop and turns it as was drawn.
+fn cut(site: &SiteImage, crop: &Crop, normalisation: &CheckedNormalisation, image: &mut [f32]) {
     let crop_px = site.width();
     let all = Tile {
         top: 0,
         left: 0,
         crop_px,
     };
-    site.crop_into(all, SelfStandardisation::InstanceNorm, image);
+    normalisation.crop_into(site, all, image);
     for plane in image.chunks_exact_mut(crop_px * crop_px) {
         if crop.is_flipped_horizontally {
             plane.chunks_exact_mut(crop_px).for_each(<[f32]>::reverse);

@@ -5,12 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use morphospace_core::{Stain, write_atomically};
+use morphospace_core::write_atomically;
 use morphospace_screen::{LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, read_site};
 use serde::{Deserialize, Serialize};
 
 use crate::loader::{LoaderSettings, spawn_loader};
-use crate::{CheckedTrainConfig, Checkpoint, Objective, Optimiser, TrainError, latest_checkpoint};
+use crate::{
+    CheckedTrainConfig, Checkpoint, Objective, Optimiser, TrainError, TrainedOn, latest_checkpoint,
+};
 
 const METRICS_FILE: &str = "metrics.jsonl";
 
@@ -70,12 +72,18 @@ pub fn train<O: Objective>(
     let crop_px = settings.network.encoder().img_size;
     let channels = screen.channels();
     let num_channels = channels.len();
-    let stains: Vec<Stain> = channels
-        .iter()
-        .map(|channel| channel.stain.clone())
-        .collect();
 
     // What is there to train on?
+    let normalisation = settings.normalisation.open()?;
+    let trained_on = TrainedOn {
+        channels: channels
+            .iter()
+            .map(|channel| channel.stain.clone())
+            .collect(),
+        normalisation: normalisation.name(),
+    };
+    let sha256 = config.sha256(normalisation.content_hash());
+    let normalisation = normalisation.check(screen)?;
     let site_indices = trainable_sites(screen, config)?;
     let sites = screen.sites();
     let num_sites_left_out = sites.len() - site_indices.len();
@@ -90,14 +98,13 @@ pub fn train<O: Objective>(
     .map_err(TrainError::file(&config_path))?;
 
     // Fresh, or from the last checkpoint.
-    let sha256 = config.sha256();
     let (mut network, mut optimiser, first_step) = match latest_checkpoint(folder)? {
         Some(checkpoint) => {
             let (network, optimiser) = checkpoint.read(
                 &network,
                 settings.optimiser,
                 &sha256,
-                &stains,
+                &trained_on.channels,
                 &device.clone().inner(),
             )?;
             (network, optimiser, checkpoint.num_steps_done)
@@ -123,7 +130,14 @@ pub fn train<O: Objective>(
     let mut last_checkpoint = Instant::now();
     let between_checkpoints = Duration::from_secs_f64(settings.checkpoint_minutes * 60.0);
     thread::scope(|scope| {
-        let mut batches = spawn_loader(scope, screen, site_indices, loader_settings, loader);
+        let mut batches = spawn_loader(
+            scope,
+            screen,
+            site_indices,
+            &normalisation,
+            loader_settings,
+            loader,
+        );
         for step in first_step..settings.num_steps {
             // Images.
             let step_started = Instant::now();
@@ -175,7 +189,7 @@ pub fn train<O: Objective>(
             // Checkpoint.
             let is_last = step + 1 == settings.num_steps;
             if is_last || last_checkpoint.elapsed() >= between_checkpoints {
-                Checkpoint::write(folder, step + 1, &sha256, &network, &stains, &optimiser)?;
+                Checkpoint::write(folder, step + 1, &sha256, &network, &trained_on, &optimiser)?;
                 last_checkpoint = Instant::now();
             }
         }

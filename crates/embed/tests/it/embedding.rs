@@ -1,9 +1,13 @@
 use std::fs;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_embed::{EmbedConfig, EmbedError, embed};
 use morphospace_models::{Encoder, Pooling};
-use morphospace_screen::{OnIncomplete, ReadSite, Screen, Tiling, open_screen, read_site};
+use morphospace_screen::{
+    Normalisation, NormalisationOptions, NormalisationScheme, NormalisationStatistics,
+    OnIncomplete, ReadSite, Screen, Tiling, open_screen, read_site,
+};
 
 use crate::support::{config, remove_image, simulated, tiny_vit};
 
@@ -22,8 +26,25 @@ fn embedded(screen: &dyn Screen, config: &EmbedConfig) -> morphospace_embed::Emb
 fn a_well_is_the_mean_of_all_tiles_of_its_sites() {
     let folder = tempfile::tempdir().unwrap();
     let screen = simulated(&folder.path().join("screen"));
-    let (config, vit) = (config(), tiny_vit(6));
-    let found = embedded(&*screen, &config);
+    let by_crop = embedded_by(&*screen, Normalisation::default());
+    let options = NormalisationOptions::new(NormalisationScheme::AllPerPlate);
+    let sites: Vec<usize> = (0..screen.sites().len()).collect();
+    let statistics = NormalisationStatistics::of(&*screen, &sites, &options, &|_| ()).unwrap();
+    let by_plate = embedded_by(&*screen, Normalisation::Statistics(Arc::new(statistics)));
+    assert_ne!(by_crop, by_plate);
+}
+
+/// Embeds and compares with a well taken apart; that well's profile.
+fn embedded_by(screen: &dyn Screen, normalisation: Normalisation) -> Vec<f64> {
+    let (config, vit) = (
+        EmbedConfig {
+            normalisation: normalisation.clone(),
+            ..config()
+        },
+        tiny_vit(6),
+    );
+    let normalisation = normalisation.check(screen).unwrap();
+    let found = embedded(screen, &config);
     assert_eq!(found.num_tiles, 16 * 4);
     assert_eq!(found.profiles.num_rows(), 8);
     assert_eq!(found.profiles.num_features(), 24);
@@ -31,7 +52,7 @@ fn a_well_is_the_mean_of_all_tiles_of_its_sites() {
     // The last well, tile by tile.
     let mut sum = [0.0; 24];
     for site_index in [14, 15] {
-        let ReadSite::Image(image) = read_site(&*screen, site_index, OnIncomplete::Fail).unwrap()
+        let ReadSite::Image(image) = read_site(screen, site_index, OnIncomplete::Fail).unwrap()
         else {
             panic!("the site is whole");
         };
@@ -42,7 +63,7 @@ fn a_well_is_the_mean_of_all_tiles_of_its_sites() {
                     left,
                     crop_px: 32,
                 };
-                let input = image.crop(tile, config.standardisation);
+                let input = normalisation.crop(&image, tile);
                 let input = TensorData::new(input, [1, 6, 32, 32]);
                 let input = Tensor::from_data(input, &Device::default());
                 let vector: Vec<f32> = vit
@@ -63,6 +84,7 @@ fn a_well_is_the_mean_of_all_tiles_of_its_sites() {
         found.profiles.keys("Metadata_Well").unwrap()[7],
         screen.sites()[15].key.well.to_string()
     );
+    found.profiles.row(7).to_vec()
 }
 
 #[test]

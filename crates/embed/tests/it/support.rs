@@ -8,9 +8,7 @@ use morphospace_core::Seed;
 use morphospace_embed::EmbedConfig;
 use morphospace_models::{Pooling, Vit, VitConfig};
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
-use morphospace_screen::{
-    LoaderOptions, OnIncomplete, Screen, SelfStandardisation, Tiling, open_screen,
-};
+use morphospace_screen::{LoaderOptions, Normalisation, OnIncomplete, Screen, Tiling, open_screen};
 
 /// Eight wells with two sites each, images of 48 pixels.
 pub(crate) fn simulated(folder: &Path) -> Box<dyn Screen> {
@@ -51,7 +49,7 @@ pub(crate) fn config() -> EmbedConfig {
             crop_px: 32,
             ..Tiling::default()
         },
-        standardisation: SelfStandardisation::InstanceNorm,
+        normalisation: Normalisation::default(),
         pooling: Pooling::PatchMean,
         batch_size: 5,
         on_incomplete: OnIncomplete::Fail,

@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use morphospace_core::{Seed, Stain};
 use morphospace_models::{
-    Encoder, MaeConfig, MaeDecoderConfig, ModelError, NetworkConfig, Pooling, Unexpected, Vit,
-    VitConfig, WeightsError, WeightsFile, load_weights, open_checkpoint, parameters,
-    read_checkpoint_config, save_checkpoint, save_weights,
+    CheckpointConfig, Encoder, MaeConfig, MaeDecoderConfig, ModelError, NetworkConfig, Pooling,
+    Unexpected, Vit, VitConfig, WeightsError, WeightsFile, load_weights, open_checkpoint,
+    parameters, read_checkpoint_config, save_checkpoint, save_weights,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -128,14 +128,16 @@ fn an_encoder_opens_from_an_autoencoders_checkpoint() {
     };
     let mae = config.init(&device, Seed::new(1)).unwrap();
     let network = NetworkConfig::Mae(config.clone());
-    save_checkpoint(folder.path(), &network, None, &mae).unwrap();
-    let read = read_checkpoint_config(folder.path()).unwrap();
-    assert_eq!((read.network, read.channels), (network.clone(), None));
-    let channels = [Stain::Dna, Stain::Other("w9".to_owned())];
-    save_checkpoint(folder.path(), &network, Some(&channels), &mae).unwrap();
-    let read = read_checkpoint_config(folder.path()).unwrap();
-    assert_eq!(read.network, network);
-    assert_eq!(read.channels.as_deref(), Some(&channels[..]));
+    let bare = CheckpointConfig::new(network.clone());
+    let known = CheckpointConfig {
+        network,
+        channels: Some(vec![Stain::Dna, Stain::Other("w9".to_owned())]),
+        normalisation: Some("std_plus_eps".to_owned()),
+    };
+    for config in [bare, known] {
+        save_checkpoint(folder.path(), &config, &mae).unwrap();
+        assert_eq!(read_checkpoint_config(folder.path()).unwrap(), config);
+    }
     let images = Tensor::ones([1, 2, 8, 8], &device);
     let expected = mae
         .encoder

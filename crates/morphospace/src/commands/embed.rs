@@ -1,4 +1,6 @@
-use anyhow::Context;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use morphospace_core::{Provenance, Seed, Stain};
 use morphospace_embed::{
@@ -6,12 +8,12 @@ use morphospace_embed::{
 };
 use morphospace_models::Encoder;
 use morphospace_profiles::Profiles;
-use morphospace_screen::{Screen, SelfStandardisation, Tiling, with_stains};
+use morphospace_screen::{Normalisation, NormalisationChoice, Screen, Tiling, with_stains};
 
 use crate::cli::EmbedArgs;
 use crate::failure::{Failure, Outcome, Phase};
 use crate::network_source::NetworkSource;
-use crate::terminal::{Progress, warn_each};
+use crate::terminal::{Progress, warn, warn_each};
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
     super::refuse_unwritable_table(&args.table.output)?;
@@ -23,6 +25,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
             .or_refuse()?,
         None => screen,
     };
+    let (choice, normalisation) = normalisation(args).or_refuse()?;
     let encoder = args
         .network
         .open(&device, Seed::new(args.seed))
@@ -42,7 +45,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
                     edge: args.edge.into(),
                     selection: args.tiles.into(),
                 },
-                standardisation: SelfStandardisation::InstanceNorm,
+                normalisation,
                 pooling: args.pooling.into(),
                 batch_size: args.batch_size,
                 on_incomplete: args.on_incomplete,
@@ -62,15 +65,45 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .with_setting("device", args.device.device)
         .with_seed("untrained network", args.seed);
     let provenance = super::with_screen(provenance, &args.screen).or_stop()?;
-    let provenance = args
-        .network
-        .weights_file()
-        .or_stop()?
+    let weights = args.network.weights_file().or_stop()?;
+    let table = choice.table().map(Path::to_owned);
+    let provenance = weights
         .into_iter()
+        .chain(table)
         .try_fold(provenance, |provenance, path| provenance.with_input(&path))
         .or_stop()?;
     super::write_table(&args.table, profiles.with_provenance(provenance))?;
     Ok(Outcome::with_failures(any_left_out))
+}
+
+/// What `--normalisation` says or else the network was trained with.
+fn normalisation(args: &EmbedArgs) -> Result<(NormalisationChoice, Normalisation)> {
+    let network = &args.network;
+    let trained = network.normalisation()?;
+    let choice = match (&args.normalisation, &trained) {
+        (Some(_), _) if matches!(network, NetworkSource::Intensity) => bail!(
+            "--normalisation would take away what --network intensity measures\nhint: leave one out"
+        ),
+        (Some(choice), _) => choice.clone(),
+        (None, None) => NormalisationChoice::default(),
+        (None, Some(name)) => match name.parse() {
+            Ok(method) => NormalisationChoice::SelfStandardise(method),
+            Err(_) => bail!(
+                "network '{network}' was trained on images normalised by statistics ({name})\nhint: \
+                 `morphospace normalise {} --scheme {name} --output normalisation.parquet` computes \
+                 those of this screen for --normalisation normalisation.parquet",
+                args.screen.screen.display()
+            ),
+        },
+    };
+    let normalisation = choice.open()?;
+    if let Some(trained) = trained.filter(|trained| trained != normalisation.name()) {
+        warn(format!(
+            "network '{network}' was trained on images normalised by {trained}, here they are by {}",
+            normalisation.name()
+        ));
+    }
+    Ok((choice, normalisation))
 }
 
 fn trained_on(network: &NetworkSource, stains: &[Stain]) -> String {
@@ -111,6 +144,7 @@ fn failure(error: EmbedError) -> Failure {
     match error {
         EmbedError::InvalidConfig(_)
         | EmbedError::WrongChannels { .. }
+        | EmbedError::Normalisation(_)
         | EmbedError::Incomplete { .. }
         | EmbedError::MixedPlanes { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
@@ -128,7 +162,7 @@ pub(crate) fn profiles_of(
             crop_px: encoder.img_size(),
             ..Tiling::default()
         },
-        standardisation: SelfStandardisation::InstanceNorm,
+        normalisation: Normalisation::default(),
         pooling: morphospace_models::Pooling::PatchMean,
         batch_size: 16,
         on_incomplete: morphospace_screen::OnIncomplete::Fail,

@@ -83,6 +83,7 @@ pub(crate) fn train_under_progress(
     let summary = trained.map_err(|error| match error {
         TrainError::InvalidConfig(_)
         | TrainError::UnsuitableScreen { .. }
+        | TrainError::Normalisation(_)
         | TrainError::ForeignCheckpoint { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
     })?;

@@ -7,6 +7,7 @@ mod cli;
 #[cfg(feature = "buckets")]
 mod fetch;
 mod layers;
+mod normalisation;
 mod pipeline;
 mod quality;
 mod split;

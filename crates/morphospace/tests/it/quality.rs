@@ -1,21 +1,10 @@
-//! Looking a screen over, and normalising it.
+//! Looking a screen over.
 
 use std::fs;
-use std::path::Path;
 
 use morphospace::screen::{QualityFlag, read_manifest};
 
-use crate::support::{Run, morphospace, tiny_screen};
-
-/// The image of the first site in the metadata, e.g. `.../B02_s1_w4.png`.
-fn first_image(folder: &Path, channel: usize) -> std::path::PathBuf {
-    let metadata = fs::read_to_string(folder.join("screen/metadata.csv")).unwrap();
-    let site: Vec<&str> = metadata.lines().nth(1).unwrap().split(',').collect();
-    folder.join(format!(
-        "screen/images/HUVEC-01/Plate1/{}_s1_w{channel}.png",
-        site[6]
-    ))
-}
+use crate::support::{first_image, morphospace, tiny_screen};
 
 #[test]
 fn quality_writes_a_page_tables_and_json() {
@@ -177,56 +166,6 @@ fn what_needs_measures_is_refused_without_them() {
     morphospace(folder, &args)
         .expect_status(2)
         .expect_stderr(&["outlier_z", "more than 0"]);
-}
-
-fn normalise(folder: &Path, more: &[&str]) -> Run {
-    morphospace(folder, &[&["normalise", "screen"], more].concat())
-}
-
-#[test]
-fn statistics_are_printed_kept_and_found_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    tiny_screen(folder);
-    let args = ["--scheme", "all_per_experiment", "--output", "n.parquet"];
-    let first = normalise(folder, &args).expect_status(0);
-    assert_eq!(first.stdout.lines().count(), 1 + 2 * 6, "{}", first.stdout);
-    assert!(first.stdout.contains("HUVEC-02    w6"), "{}", first.stdout);
-    let first = first.expect_stderr(&["written to 'n.parquet'"]);
-    let again = normalise(folder, &args)
-        .expect_status(0)
-        .expect_stderr(&["found in 'n.parquet'"]);
-    assert_eq!(again.stdout, first.stdout);
-    let other = [&args[..], &["--experiments", "HUVEC-2"]].concat();
-    let other = normalise(folder, &other)
-        .expect_status(0)
-        .expect_stderr(&["written to 'n.parquet'"]);
-    assert_eq!(other.stdout.lines().count(), 1 + 6, "{}", other.stdout);
-}
-
-#[test]
-fn normalisation_that_cannot_be_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    tiny_screen(folder);
-    normalise(folder, &["--scheme", "per_plate"])
-        .expect_status(2)
-        .expect_stderr(&["per_plate", "all_per_plate"]);
-    normalise(folder, &["--scheme", "self_standardisation"])
-        .expect_status(2)
-        .expect_stderr(&["no statistics to compute", "hint:"]);
-    let args = ["--scheme", "all_images", "--experiments", "HUVEC-9"];
-    normalise(folder, &args)
-        .expect_status(2)
-        .expect_stderr(&["no experiment 'HUVEC-9'", "did you mean 'HUVEC-0"]);
-    fs::remove_file(first_image(folder, 4)).unwrap();
-    normalise(folder, &["--scheme", "all_images"])
-        .expect_status(2)
-        .expect_stderr(&["1 images of 68 sites are missing", "w4 (RNA)"]);
-    let args = ["--scheme", "all_images", "--on-incomplete", "skip"];
-    normalise(folder, &args)
-        .expect_status(1)
-        .expect_stderr(&["sites left out: 1"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Running the program and making small screens for it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A simulated screen that takes a second: two experiments, one plate each,
@@ -119,4 +119,14 @@ pub(crate) fn tiny_screen(folder: &Path) {
         "screen",
     ];
     morphospace(folder, &args).expect_status(0);
+}
+
+/// The image of the first site in the metadata, e.g. `.../B02_s1_w4.png`.
+pub(crate) fn first_image(folder: &Path, channel: usize) -> PathBuf {
+    let metadata = fs::read_to_string(folder.join("screen/metadata.csv")).unwrap();
+    let site: Vec<&str> = metadata.lines().nth(1).unwrap().split(',').collect();
+    folder.join(format!(
+        "screen/images/HUVEC-01/Plate1/{}_s1_w{channel}.png",
+        site[6]
+    ))
 }

@@ -1,6 +1,7 @@
 //! Images brought to a common scale, by their own pixels or by statistics of
 //! an experiment, a plate or a whole screen.
 
+mod choice;
 mod error;
 mod scheme;
 mod statistics;
@@ -9,6 +10,7 @@ mod table;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use choice::{NormalisationChoice, UnknownNormalisation};
 pub use error::NormalisationError;
 pub use scheme::{
     ControlImages, NormalisationKey, NormalisationScheme, NormalisationScope,
@@ -51,6 +53,23 @@ impl Default for Normalisation {
 }
 
 impl Normalisation {
+    /// What a network is trained with by it: the self-standardisation, or the
+    /// scheme of the statistics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SelfStandardise(method) => method.as_str(),
+            Self::Statistics(statistics) => statistics.options.scheme.as_str(),
+        }
+    }
+
+    /// SHA-256 of what the statistics were computed from, if there are any.
+    pub fn content_hash(&self) -> Option<&str> {
+        match self {
+            Self::SelfStandardise(_) => None,
+            Self::Statistics(statistics) => Some(&statistics.content_hash),
+        }
+    }
+
     /// Looks up what every site of a screen needs, before an image is read.
     /// Channels are matched by name.
     ///

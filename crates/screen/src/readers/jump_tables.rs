@@ -1,11 +1,14 @@
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::hash::Hash;
 
-use morphospace_core::{ControlRole, Perturbation, UnknownControlRole, Well, WellAddress};
+use morphospace_core::{ControlRole, Perturbation, UnknownControlRole, Well, WellAddress, excerpt};
 
 use crate::ScreenError;
 use crate::readers::found_site::FoundSite;
 use crate::store::{SharedStore, joined};
-use crate::table::Table;
+use crate::table::{ColumnIndex, Table};
 
 /// Where the tables may lie.
 const FOLDERS: [&str; 3] = ["metadata", "workspace/metadata", ""];
@@ -61,8 +64,10 @@ impl JumpTables {
             for row in 0..table.num_rows() {
                 let source = table.require(row, source)?.to_owned();
                 let plate = table.require(row, plate)?.to_owned();
-                let batch = table.require(row, batch)?.to_owned();
-                tables.batches.insert((source, plate), batch);
+                let value = table.require(row, batch)?.to_owned();
+                let name = format!("plate {plate} of {source}");
+                let key = (source, plate);
+                list_once(&mut tables.batches, key, value, &table, row, batch, &name)?;
             }
         }
         Ok(tables)
@@ -82,10 +87,11 @@ impl JumpTables {
         let symbol = table.column("Metadata_Symbol")?;
         let mut symbols = HashMap::new();
         for row in 0..table.num_rows() {
-            let number = table.require(row, number)?;
+            let number = table.require(row, number)?.to_owned();
             // Reagents against what has no symbol stand for themselves.
-            let symbol = table.get(row, symbol).unwrap_or(number);
-            symbols.insert(number.to_owned(), symbol.to_owned());
+            let value = table.get(row, symbol).unwrap_or(&number).to_owned();
+            let name = number.clone();
+            list_once(&mut symbols, number, value, &table, row, symbol, &name)?;
         }
         Ok(Some(symbols))
     }
@@ -108,16 +114,21 @@ impl JumpTables {
         };
         let number = table.column("Metadata_JCP2022")?;
         let kind = table.column("Metadata_pert_type")?;
+        let mut listed = HashMap::new();
         for row in 0..table.num_rows() {
-            let role = table
-                .require(row, kind)?
-                .parse()
-                .map_err(|error: UnknownControlRole| {
-                    table.invalid(row, kind, &error.to_string())
-                })?;
+            let role: ControlRole =
+                table
+                    .require(row, kind)?
+                    .parse()
+                    .map_err(|error: UnknownControlRole| {
+                        table.invalid(row, kind, &error.to_string())
+                    })?;
             let number = table.require(row, number)?.to_owned();
-            self.control_roles.insert(number, role);
+            let name = number.clone();
+            list_once(&mut listed, number, role, &table, row, kind, &name)?;
         }
+        // The table knows better than what was taken for granted above.
+        self.control_roles.extend(listed);
         Ok(())
     }
 
@@ -227,6 +238,39 @@ impl JumpTables {
             concentration_micromolar: None,
         }))
     }
+}
+
+/// Enters what a row says of a key. Rows may repeat, not contradict each
+/// other: the later would win unseen.
+///
+/// # Errors
+/// [`ScreenError::InvalidValue`] names the row and both values.
+fn list_once<K: Eq + Hash, V: PartialEq + Display>(
+    listed: &mut HashMap<K, V>,
+    key: K,
+    value: V,
+    table: &Table,
+    row: usize,
+    column: ColumnIndex,
+    name: &str,
+) -> Result<(), ScreenError> {
+    match listed.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(value);
+        }
+        Entry::Occupied(earlier) if *earlier.get() != value => {
+            let [value, earlier] =
+                [&value, earlier.get()].map(|v| excerpt(&v.to_string()).into_owned());
+            let message = format!(
+                "{} has '{value}' here and '{earlier}' in a line before\nhint: keep the row that \
+                 is right",
+                excerpt(name)
+            );
+            return Err(table.invalid(row, column, &message));
+        }
+        Entry::Occupied(_) => {}
+    }
+    Ok(())
 }
 
 fn table_path(store: &SharedStore, folder: &str, name: &str) -> Option<String> {

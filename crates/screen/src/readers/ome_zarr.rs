@@ -1,11 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use morphospace_core::{
-    Channel, ControlRole, Experiment, PlateKey, Site, SiteKey, Stain, Well, WellAddress,
+    Channel, ControlRole, Experiment, PlateKey, Site, SiteKey, Stain, Well, WellAddress, excerpt,
 };
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -129,6 +129,8 @@ struct Field {
     num_times: u64,
     num_z: u64,
     labels: Vec<String>,
+    /// Why the labels are not those of the attributes.
+    note: Option<String>,
     group: String,
 }
 
@@ -184,13 +186,14 @@ impl OmeZarrScreen {
         path.rsplit_once('/').map_or("", |(group, _)| group)
     }
 
-    fn from_fields(store: SharedStore, fields: Vec<Field>) -> Result<Self, ScreenError> {
+    fn from_fields(store: SharedStore, mut fields: Vec<Field>) -> Result<Self, ScreenError> {
         let sites = fields.iter().map(|field| {
             let site = SiteKey::new(field.plate.clone(), field.well, field.site);
             (&*field.place.path, site)
         });
         check_unshared(&store, sites)?;
         let labels = fields[0].labels.clone();
+        let notes = fields[0].note.take().into_iter().collect();
         let mut wells = Wells::default();
         let mut items = Vec::new();
         for field in fields {
@@ -242,7 +245,7 @@ impl OmeZarrScreen {
             sites,
             images,
             is_listed: None,
-            notes: Vec::new(),
+            notes,
             arrays: OpenArrays::default(),
         })
     }
@@ -663,13 +666,16 @@ fn field(
         Err(problem) => return Err(invalid(format!("array '{}': {problem}", level.path))),
     };
     let count = |axis: Option<usize>| axis.map_or(1, |axis| shape[axis]);
-    let labels = labels(store, &group, count(axes.c))?;
     let planes = count(axes.t)
         .saturating_mul(count(axes.z))
         .saturating_mul(count(axes.c));
-    if planes > u64::from(u16::MAX) {
-        return Err(invalid(format!("it claims {planes} planes")));
+    if planes == 0 || planes > u64::from(u16::MAX) {
+        return Err(invalid(format!(
+            "its array of shape {shape:?} has {planes} planes\nhint: an image has 1 to 65,535 \
+             planes (times x channels x z)"
+        )));
     }
+    let (labels, note) = labels(store, &group, count(axes.c))?;
     Ok(Field {
         plate: plate.clone(),
         well,
@@ -683,12 +689,18 @@ fn field(
         num_times: count(axes.t),
         num_z: count(axes.z),
         labels,
+        note,
         group,
     })
 }
 
-/// Names of an image's channels; `c0`, `c1`, … where there are none.
-fn labels(store: &SharedStore, group: &str, count: u64) -> Result<Vec<String>, ScreenError> {
+/// Names of an image's channels; `c0`, `c1`, … where there are none, and with
+/// a note where those that there are do not tell the channels apart.
+fn labels(
+    store: &SharedStore,
+    group: &str,
+    count: u64,
+) -> Result<(Vec<String>, Option<String>), ScreenError> {
     let attributes = attributes(store, group)?.unwrap_or_default();
     let named: Vec<&str> = attributes["omero"]["channels"]
         .as_array()
@@ -699,8 +711,17 @@ fn labels(store: &SharedStore, group: &str, count: u64) -> Result<Vec<String>, S
                 .collect()
         })
         .unwrap_or_default();
-    if named.len() as u64 == count {
-        return Ok(named.into_iter().map(str::to_owned).collect());
+    let distinct: HashSet<&str> = named.iter().copied().filter(|n| !n.is_empty()).collect();
+    if distinct.len() as u64 == count && named.len() as u64 == count {
+        return Ok((named.into_iter().map(str::to_owned).collect(), None));
     }
-    Ok((0..count).map(|index| format!("c{index}")).collect())
+    let note = (!named.is_empty()).then(|| {
+        format!(
+            "'{}' has {count} channels and labels them '{}': they are named c0, c1, ... here",
+            store.file_location(group),
+            excerpt(&named.join("', '"))
+        )
+    });
+    let numbered = (0..count).map(|index| format!("c{index}"));
+    Ok((numbered.collect(), note))
 }

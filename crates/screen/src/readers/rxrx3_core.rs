@@ -14,9 +14,10 @@ use regex::Regex;
 use crate::ScreenError;
 use crate::decode::decode_image;
 use crate::error::ImageProblem;
-use crate::parquet_file::{check_lengths, damaged, metadata_with_views};
+use crate::parquet_file::{check_lengths, metadata_with_views};
 use crate::readers::row_blocks::{BlockPlace, ImageBlock, RowBlocks};
 use crate::readers::rxrx3;
+use crate::record_batches::RecordBatches;
 use crate::screen::{Plane, Screen};
 use crate::site_list::name_of;
 use crate::store::{SharedStore, StoredFile, joined};
@@ -472,10 +473,10 @@ impl Shard {
             table: self.location.clone(),
             message,
         };
-        let reader = self.reader(KEY_COLUMN).build();
+        let batches = RecordBatches::of(self.reader(KEY_COLUMN)).map_err(invalid)?;
         let mut num_rows = 0;
-        for batch in reader.map_err(|error| invalid(damaged(&error)))? {
-            let batch = batch.map_err(|error| invalid(damaged(&error)))?;
+        for batch in batches {
+            let batch = batch.map_err(invalid)?;
             check_lengths(&batch).map_err(invalid)?;
             let keys = cast(batch.column(0), &DataType::Utf8)
                 .map_err(|error| invalid(format!("column '{KEY_COLUMN}': {error}")))?;
@@ -501,12 +502,10 @@ impl Shard {
             .reader(&self.image_column)
             .with_row_groups(vec![row_group])
             .with_row_selection(selection)
-            .with_batch_size(rows.len())
-            .build()
-            .map_err(|error| damaged(&error))?;
+            .with_batch_size(rows.len());
         let mut block = ImageBlock::default();
-        for batch in reader {
-            let batch = batch.map_err(|error| damaged(&error))?;
+        for batch in RecordBatches::of(reader)? {
+            let batch = batch?;
             let column = batch.column(0);
             let bytes = match column.data_type() {
                 DataType::Struct(_) => column.as_struct().column(0),

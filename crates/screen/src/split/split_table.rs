@@ -18,7 +18,8 @@ use parquet::file::properties::WriterProperties;
 use super::error::SplitError;
 use super::part::Part;
 use crate::ScreenError;
-use crate::parquet_file::{bounded_reader, check_lengths, damaged, missing_column};
+use crate::parquet_file::{bounded_reader, check_lengths, missing_column};
+use crate::record_batches::RecordBatches;
 use crate::site_list::site_key_text;
 
 /// Key of the provenance in a Parquet file's metadata.
@@ -159,8 +160,8 @@ pub fn read_split(path: &Path) -> Result<Split, ScreenError> {
     let mut rows: Vec<(String, Part)> = Vec::new();
     let mut seen = HashSet::new();
     let mut fold = None;
-    for batch in builder.build().map_err(|error| invalid(damaged(&error)))? {
-        let batch = batch.map_err(|error| invalid(damaged(&error)))?;
+    for batch in RecordBatches::of(builder).map_err(invalid)? {
+        let batch = batch.map_err(invalid)?;
         check_lengths(&batch).map_err(invalid)?;
         let columns = Columns::of(&table, &batch)?;
         for row in 0..batch.num_rows() {

@@ -567,6 +567,58 @@ fn refused_tables_say_why() {
 }
 
 #[test]
+fn tables_of_the_collection_that_contradict_themselves_are_refused() {
+    let open = |file: &str, rows: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(
+            folder.path(),
+            "load_data.csv",
+            "Metadata_Plate,Metadata_Well,URL_OrigDNA\nP1,A01,a.tif\n",
+        );
+        write(folder.path(), &format!("metadata/{file}"), rows);
+        open_screen(folder.path(), None)
+    };
+    for (file, header, row, other) in [
+        (
+            "plate.csv",
+            "Metadata_Source,Metadata_Plate,Metadata_Batch",
+            "source_1,P1,B1",
+            "source_1,P1,B2",
+        ),
+        (
+            "crispr.csv",
+            "Metadata_JCP2022,Metadata_Symbol",
+            "JCP2022_800001,PLK1",
+            "JCP2022_800001,TP53",
+        ),
+        (
+            "orf.csv",
+            "Metadata_JCP2022,Metadata_Symbol",
+            "JCP2022_900001,PLK1",
+            "JCP2022_900001,TP53",
+        ),
+        (
+            "perturbation_control.csv",
+            "Metadata_JCP2022,Metadata_pert_type",
+            "JCP2022_000001,poscon",
+            "JCP2022_000001,trt",
+        ),
+    ] {
+        let last = |row: &str| row.rsplit(',').next().expect("a value").to_owned();
+        assert!(open(file, &format!("{header}\n{row}\n{row}\n")).is_ok());
+        let error = message(open(file, &format!("{header}\n{row}\n{row}\n{other}\n")));
+        let column = last(header);
+        assert_names(
+            &error,
+            &[file, "line 4", &column, "has '", "in a line before", "hint"],
+        );
+        if file != "perturbation_control.csv" {
+            assert_names(&error, &[&last(row), &last(other)]);
+        }
+    }
+}
+
+#[test]
 fn labels_that_contradict_each_other_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();

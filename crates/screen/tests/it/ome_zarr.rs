@@ -1,11 +1,13 @@
 //! Plates that ome-zarr-py wrote, of both versions: see
 //! `tests/fixtures/ome_zarr/make.py`.
 
+use std::fs;
 use std::path::Path;
 
 use morphospace_core::Stain;
 use morphospace_screen::conformance::check_screen;
-use morphospace_screen::{Screen, Tile, open_screen};
+use morphospace_screen::{Screen, ScreenError, Tile, open_screen};
+use serde_json::json;
 
 use crate::support::assert_names;
 
@@ -55,4 +57,82 @@ fn a_channel_says_where_it_lies() {
     let screen = plates();
     let place = screen.plane_location(0, 1).expect("there");
     assert_names(&place, &["plates.zip", "P4.zarr/A/1/0"]);
+}
+
+/// A plate of one image without a chunk, of version 0.4.
+fn plate_of(shape: [u64; 3], labels: &[&str]) -> Result<Box<dyn Screen>, ScreenError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|label| json!({ "label": label }))
+        .collect();
+    for (file, content) in [
+        (
+            ".zattrs",
+            json!({ "plate": {
+                "rows": [{ "name": "A" }],
+                "columns": [{ "name": "1" }],
+                "wells": [{ "path": "A/1", "rowIndex": 0, "columnIndex": 0 }],
+            } }),
+        ),
+        (
+            "A/1/.zattrs",
+            json!({ "well": { "images": [{ "path": "0" }] } }),
+        ),
+        (
+            "A/1/0/.zattrs",
+            json!({
+                "multiscales": [{
+                    "axes": [{ "name": "c" }, { "name": "y" }, { "name": "x" }],
+                    "datasets": [{ "path": "0" }],
+                }],
+                "omero": { "channels": labels },
+            }),
+        ),
+        (
+            "A/1/0/0/.zarray",
+            json!({
+                "zarr_format": 2, "shape": shape, "chunks": [1, 4, 4], "dtype": "|u1",
+                "compressor": null, "fill_value": 0, "filters": null, "order": "C",
+                "dimension_separator": "/",
+            }),
+        ),
+    ] {
+        let path = folder.path().join("p.zarr").join(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        fs::write(path, content.to_string()).expect("written");
+    }
+    open_screen(folder.path(), None)
+}
+
+#[test]
+fn labels_that_do_not_tell_channels_apart_give_way_to_numbers() {
+    let of = |labels: &[&str]| {
+        let screen = plate_of([2, 4, 4], labels).expect("opens");
+        let names: Vec<_> = screen.channels().iter().map(|c| c.name.clone()).collect();
+        (names.join(" "), screen.notes().join(" "))
+    };
+    assert_eq!(of(&["DNA", "ER"]), ("DNA ER".to_owned(), String::new()));
+    assert_eq!(of(&[]), ("c0 c1".to_owned(), String::new()));
+    for labels in [
+        &["DNA", "DNA"][..],
+        &["DNA", ""],
+        &["DNA"],
+        &["a", "b", "c"],
+    ] {
+        let (names, note) = of(labels);
+        assert_eq!(names, "c0 c1");
+        assert_names(&note, &["p.zarr/A/1/0", "2 channels", labels[0], "c0"]);
+    }
+}
+
+#[test]
+fn an_array_without_planes_or_with_absurdly_many_is_refused() {
+    for (num_channels, said) in [(0, "has 0 planes"), (1 << 60, "planes")] {
+        let error = match plate_of([num_channels, 4, 4], &["DNA", "ER"]) {
+            Ok(_) => panic!("{num_channels} channels are accepted"),
+            Err(error) => error.to_string(),
+        };
+        assert_names(&error, &["p.zarr/A/1/0", said, "hint"]);
+    }
 }

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use morphospace_core::Seed;
 use morphospace_models::{Mae, MaeConfig, MaeDecoderConfig, NetworkConfig, VitConfig};
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
-use morphospace_screen::{Screen, open_screen};
+use morphospace_screen::{NormalisationChoice, Screen, open_screen};
 use morphospace_train::{OptimiserConfig, Rule, Schedule, TrainConfig};
 
 /// Six wells of one experiment, images of 32 pixels.
@@ -55,6 +55,7 @@ pub(crate) fn tiny_run() -> TrainConfig {
         num_steps: 6,
         batch_size: 4,
         checkpoint_minutes: 1e3,
+        normalisation: NormalisationChoice::default(),
         network: NetworkConfig::Mae(tiny_mae()),
         optimiser: adam_w(1e-3),
         schedule: Schedule::WarmupCosine { warmup_steps: 2 },
