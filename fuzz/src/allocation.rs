@@ -3,6 +3,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+/// Bound for reading a table in Parquet. Its reader reserves what the header
+/// of a page claims, 2 GiB at most, and holds a page, its decoded values and
+/// the table's rows; zstd and dictionaries expand by a lot.
+pub const PARQUET_BOUND: usize = (2 << 30) + (256 << 20);
+
 thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };

@@ -1,17 +1,13 @@
 use morphospace_screen::{read_manifest, write_manifest};
 
-use super::allocation::within;
-
-/// Parquet's reader holds a page, its decoded values and the table's rows;
-/// zstd and dictionaries expand by a lot.
-const BOUND: usize = 256 << 20;
+use super::allocation::{PARQUET_BOUND, within};
 
 /// A manifest in Parquet.
 pub(super) fn manifest(bytes: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder for the manifest");
     let path = folder.path().join("manifest.parquet");
     std::fs::write(&path, bytes).expect("written");
-    let Ok(manifest) = within(BOUND, || read_manifest(&path)) else {
+    let Ok(manifest) = within(PARQUET_BOUND, || read_manifest(&path)) else {
         return;
     };
     let again = folder.path().join("again.parquet");

@@ -1,16 +1,13 @@
 use morphospace_screen::NormalisationStatistics;
 
-use super::allocation::within;
-
-/// As of a manifest.
-const BOUND: usize = 256 << 20;
+use super::allocation::{PARQUET_BOUND, within};
 
 /// Statistics of a normalisation in Parquet.
 pub(super) fn normalisation(bytes: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder for the table");
     let path = folder.path().join("normalisation.parquet");
     std::fs::write(&path, bytes).expect("written");
-    let Ok(statistics) = within(BOUND, || NormalisationStatistics::load(&path)) else {
+    let Ok(statistics) = within(PARQUET_BOUND, || NormalisationStatistics::load(&path)) else {
         return;
     };
     let again = folder.path().join("again.parquet");

@@ -1,16 +1,13 @@
 use morphospace_screen::split::{read_split, write_split};
 
-use super::allocation::within;
-
-/// As of a manifest.
-const BOUND: usize = 256 << 20;
+use super::allocation::{PARQUET_BOUND, within};
 
 /// A split in Parquet.
 pub(super) fn split(bytes: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder for the split");
     let path = folder.path().join("split.parquet");
     std::fs::write(&path, bytes).expect("written");
-    let Ok(split) = within(BOUND, || read_split(&path)) else {
+    let Ok(split) = within(PARQUET_BOUND, || read_split(&path)) else {
         return;
     };
     let again = folder.path().join("again.parquet");

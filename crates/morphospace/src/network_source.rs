@@ -74,7 +74,9 @@ impl NetworkSource {
         let Self::Folder(folder) = self else {
             return Ok(None);
         };
-        Ok(Some(read_checkpoint_config(&checkpoint_folder(folder)?)?))
+        let folder = checkpoint_folder(folder)?;
+        let config = read_checkpoint_config(&folder).with_context(|| opening(&folder))?;
+        Ok(Some(config))
     }
 
     /// The encoder, if there is one; `seed` is used by an untrained one.
@@ -101,11 +103,13 @@ fn checkpoint_folder(folder: &Path) -> Result<PathBuf> {
 
 fn open_folder(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>> {
     let folder = checkpoint_folder(folder)?;
-    open_checkpoint(&folder, device).with_context(|| {
-        format!(
-            "opening the network in '{}' (a folder with model.safetensors and config.json, a run \
-             of `train`, or untrained:<variant>, e.g. untrained:vit_small_patch16)",
-            folder.display()
-        )
-    })
+    open_checkpoint(&folder, device).with_context(|| opening(&folder))
+}
+
+fn opening(folder: &Path) -> String {
+    format!(
+        "opening the network in '{}' (a folder with model.safetensors and config.json, a run of \
+         `train`, or untrained:<variant>, e.g. untrained:vit_small_patch16)",
+        folder.display()
+    )
 }
