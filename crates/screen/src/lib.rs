@@ -62,6 +62,7 @@ mod normalisation;
 mod npy;
 mod pack;
 mod parquet_file;
+mod pixel_history;
 mod plate_names;
 mod readers;
 mod record_batches;

@@ -36,6 +36,8 @@ struct State {
     schema_version: u32,
     num_steps_done: u64,
     config_sha256: String,
+    num_sites: usize,
+    sites_sha256: String,
 }
 
 /// The images of a run, as far as they matter to whoever uses its network.
@@ -44,7 +46,11 @@ pub struct TrainedOn {
     /// What their channels show.
     pub channels: Vec<Stain>,
     /// [`Normalisation::name`](morphospace_screen::Normalisation::name).
-    pub normalisation: &'static str,
+    pub normalisation: String,
+    /// Sites that crops are drawn from.
+    pub num_sites: usize,
+    /// [`sites_sha256`](morphospace_screen::sampler::sites_sha256) of them.
+    pub sites_sha256: String,
 }
 
 impl Checkpoint {
@@ -71,7 +77,7 @@ impl Checkpoint {
         let config = CheckpointConfig {
             network: network.network_config(),
             channels: Some(trained_on.channels.clone()),
-            normalisation: Some(trained_on.normalisation.to_owned()),
+            normalisation: Some(trained_on.normalisation.clone()),
         };
         save_checkpoint(&unfinished, &config, network)?;
         optimiser
@@ -81,6 +87,8 @@ impl Checkpoint {
             schema_version: 1,
             num_steps_done,
             config_sha256: config_sha256.to_owned(),
+            num_sites: trained_on.num_sites,
+            sites_sha256: trained_on.sites_sha256.clone(),
         };
         let text = serde_json::to_string_pretty(&state).expect("plain values serialise");
         write_atomically(&unfinished.join(STATE_FILE), |file| {
@@ -102,13 +110,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`TrainError::ForeignCheckpoint`] if another configuration wrote it, or
-    /// images of other channels were trained on.
+    /// images of other sites or channels were trained on.
     pub fn read<O: Objective>(
         &self,
         network: &O,
         config: OptimiserConfig,
         config_sha256: &str,
-        channels: &[Stain],
+        images: &TrainedOn,
         device: &Device,
     ) -> Result<(O, Optimiser), TrainError> {
         let path = self.folder.join(STATE_FILE);
@@ -121,6 +129,19 @@ impl Checkpoint {
                 message: "it was written with other settings".to_owned(),
             });
         }
+        if (state.num_sites, &state.sites_sha256) != (images.num_sites, &images.sites_sha256) {
+            let sites = |num: usize, sha256: &str| format!("{num} sites (SHA-256 {sha256:.12})");
+            return Err(TrainError::ForeignCheckpoint {
+                path: self.folder.clone(),
+                message: format!(
+                    "it was trained on {}, these are {}: another screen, split or part, or images \
+                     that came or went",
+                    sites(state.num_sites, &state.sites_sha256),
+                    sites(images.num_sites, &images.sites_sha256)
+                ),
+            });
+        }
+        let channels = &images.channels[..];
         let trained_on = read_checkpoint_config(&self.folder)?.channels;
         if trained_on
             .as_deref()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_core::write_atomically;
+use morphospace_screen::sampler::sites_sha256;
 use morphospace_screen::{LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, read_site};
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,7 @@ pub fn train<O: Objective>(
     let num_channels = channels.len();
 
     // What is there to train on?
+    let site_indices = trainable_sites(screen, config)?;
     let normalisation = settings.normalisation.open()?;
     let trained_on = TrainedOn {
         channels: channels
@@ -81,10 +83,11 @@ pub fn train<O: Objective>(
             .map(|channel| channel.stain.clone())
             .collect(),
         normalisation: normalisation.name(),
+        num_sites: site_indices.len(),
+        sites_sha256: sites_sha256(screen.sites(), &site_indices),
     };
     let sha256 = config.sha256(normalisation.content_hash());
     let normalisation = normalisation.check(screen)?;
-    let site_indices = trainable_sites(screen, config)?;
     let sites = screen.sites();
     let num_sites_left_out = sites.len() - site_indices.len();
     // Indices are in order: the first gap is the first site left out.
@@ -104,7 +107,7 @@ pub fn train<O: Objective>(
                 &network,
                 settings.optimiser,
                 &sha256,
-                &trained_on.channels,
+                &trained_on,
                 &device.clone().inner(),
             )?;
             (network, optimiser, checkpoint.num_steps_done)

@@ -8,7 +8,10 @@ use morphospace_embed::{
 };
 use morphospace_models::Encoder;
 use morphospace_profiles::Profiles;
-use morphospace_screen::{Normalisation, NormalisationChoice, Screen, Tiling, with_stains};
+use morphospace_screen::{
+    Normalisation, NormalisationChoice, NormalisationScheme, NormalisationScope, Screen, Tiling,
+    with_stains,
+};
 
 use crate::cli::EmbedArgs;
 use crate::failure::{Failure, Outcome, Phase};
@@ -89,21 +92,39 @@ fn normalisation(args: &EmbedArgs) -> Result<(NormalisationChoice, Normalisation
         (None, Some(name)) => match name.parse() {
             Ok(method) => NormalisationChoice::SelfStandardise(method),
             Err(_) => bail!(
-                "network '{network}' was trained on images normalised by statistics ({name})\nhint: \
-                 `morphospace normalise {} --scheme {name} --output normalisation.parquet` computes \
-                 those of this screen for --normalisation normalisation.parquet",
-                args.screen.screen.display()
+                "network '{network}' was trained on images normalised by statistics ({name})\nhint: {}",
+                how_to_normalise(name, &args.screen.screen)
             ),
         },
     };
     let normalisation = choice.open()?;
-    if let Some(trained) = trained.filter(|trained| trained != normalisation.name()) {
+    if let Some(trained) = trained.filter(|trained| *trained != normalisation.name()) {
         warn(format!(
             "network '{network}' was trained on images normalised by {trained}, here they are by {}",
             normalisation.name()
         ));
     }
     Ok((choice, normalisation))
+}
+
+/// Where the statistics are that a network wants.
+fn how_to_normalise(name: &str, screen: &Path) -> String {
+    let (scheme, controls) = match name.strip_suffix(" (negative)") {
+        Some(scheme) => (scheme, " --controls negative"),
+        None => (name, ""),
+    };
+    let scope = scheme.parse::<NormalisationScheme>().ok();
+    match scope.and_then(NormalisationScheme::scope) {
+        Some(NormalisationScope::Experiment | NormalisationScope::Plate) => format!(
+            "`morphospace normalise {} --scheme {scheme}{controls} --output normalisation.parquet` \
+             computes those of this screen for --normalisation normalisation.parquet",
+            screen.display()
+        ),
+        Some(NormalisationScope::Global) => {
+            "they are those of its training set: give that table with --normalisation".to_owned()
+        }
+        None => "this scheme is not known here; choose one with --normalisation".to_owned(),
+    }
 }
 
 fn trained_on(network: &NetworkSource, stains: &[Stain]) -> String {

@@ -81,7 +81,7 @@ fn the_catalogue_is_printed() {
 fn files_are_fetched_from_a_mirror_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let url = server(b"PK\x03\x04 etc.");
+    let url = server(b"PK\x05\x06 etc.");
     let args = [
         "fetch",
         "rxrx1",
@@ -102,7 +102,7 @@ fn files_are_fetched_from_a_mirror_and_kept() {
         .expect_stderr(&["1 file fetched, 0 kept"]);
     assert_eq!(
         fs::read(folder.join("new/rxrx1-metadata.zip")).unwrap(),
-        b"PK\x03\x04 etc."
+        b"PK\x05\x06 etc."
     );
     let again = with(&["--json"])
         .expect_status(0)

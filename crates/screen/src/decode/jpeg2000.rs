@@ -40,6 +40,12 @@ pub(super) fn decode_jpeg2000(bytes: &[u8]) -> Result<Plane, DecodeError> {
             found: "a colour image".to_owned(),
         });
     }
+    if is_signed(bytes) {
+        return Err(DecodeError::Unsupported {
+            format: "JPEG 2000",
+            found: "values with a sign".to_owned(),
+        });
+    }
     let bits = image.original_bit_depth();
     // Another depth would read as one of these, and never be saturated.
     if !matches!(bits, 8 | 16) {
@@ -74,4 +80,14 @@ pub(super) fn decode_jpeg2000(bytes: &[u8]) -> Result<Plane, DecodeError> {
         height,
         pixels,
     })
+}
+
+/// Whether the header of the codestream (ISO/IEC 15444-1, A.5.1) says that
+/// samples have a sign, which is the highest bit of their depth.
+fn is_signed(bytes: &[u8]) -> bool {
+    const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
+    const DEPTH_AT: usize = 42;
+    let start = bytes.windows(START.len()).position(|part| part == START);
+    let depth = start.and_then(|start| bytes.get(start + DEPTH_AT));
+    depth.is_some_and(|depth| depth & 0x80 != 0)
 }

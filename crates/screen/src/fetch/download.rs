@@ -44,6 +44,8 @@ struct Partial<'a> {
     /// The server's name for these very contents; without one, what has come
     /// cannot be gone on with.
     etag: Option<String>,
+    /// The length of the whole file that the server said at first.
+    total: Option<u64>,
 }
 
 /// Why an attempt ended.
@@ -76,7 +78,11 @@ impl<'a> Partial<'a> {
             .truncate(false)
             .open(&path)
             .map_err(refused)?;
-        let etag = fs::read_to_string(etag_path(&path)).ok();
+        let kept = fs::read_to_string(etag_path(&path)).ok();
+        let (etag, total) = kept.as_deref().map_or((None, None), |kept| {
+            let (etag, total) = kept.split_once('\n').unwrap_or((kept, ""));
+            (Some(etag.to_owned()), total.parse().ok())
+        });
         let mut hash = Sha256::new();
         let mut len = 0;
         if etag.is_some() {
@@ -90,6 +96,7 @@ impl<'a> Partial<'a> {
             len,
             hash,
             etag,
+            total,
         };
         if partial.etag.is_none() {
             partial.start_again()?;
@@ -105,22 +112,38 @@ impl<'a> Partial<'a> {
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)))
             .map_err(|error| FetchError::cannot_use(&self.path, error))?;
-        self.name_contents(None)
+        self.name_contents(None, None)
     }
 
-    /// Keeps the server's name for the contents beside them.
-    fn name_contents(&mut self, etag: Option<String>) -> Result<(), FetchError> {
+    /// Keeps the server's name for the contents, and their length, beside
+    /// them.
+    fn name_contents(
+        &mut self,
+        etag: Option<String>,
+        total: Option<u64>,
+    ) -> Result<(), FetchError> {
         let path = etag_path(&self.path);
         let kept = match &etag {
-            Some(etag) => fs::write(&path, etag),
+            Some(etag) => {
+                let total = total.map_or(String::new(), |total| total.to_string());
+                fs::write(&path, format!("{etag}\n{total}"))
+            }
             None => match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             },
         };
         kept.map_err(|error| FetchError::cannot_use(&path, error))?;
-        self.etag = etag;
+        (self.etag, self.total) = (etag, total);
         Ok(())
+    }
+
+    /// Whether an answer is about another file than the one that has come in
+    /// part: it has another name for its contents, or another length.
+    fn is_other_file(&self, headers: &HeaderMap, total: u64) -> bool {
+        let names = self.etag.as_ref().zip(strong_etag(headers));
+        names.is_some_and(|(before, now)| *before != now)
+            || self.total.is_some_and(|before| before != total)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
@@ -288,7 +311,7 @@ async fn receive(
     let expected = plan.len.or(total);
     (partial.limits.allows)(expected.map_or(0, |len| len.saturating_sub(partial.len)))?;
     if partial.len == 0 {
-        partial.name_contents(strong_etag(answer.headers()))?;
+        partial.name_contents(strong_etag(answer.headers()), total)?;
     }
     loop {
         match answer.chunk().await {
@@ -332,7 +355,10 @@ fn rest(
             if partial.len > 0 {
                 partial.start_again()?;
             }
-            let has_end = content_len.is_some() || headers.contains_key(TRANSFER_ENCODING);
+            let is_chunked = headers
+                .get(TRANSFER_ENCODING)
+                .is_some_and(|coding| coding.as_bytes().ends_with(b"chunked"));
+            let has_end = content_len.is_some() || is_chunked;
             if !has_end && plan.len.is_none() && plan.sha256.is_none() {
                 let message = "the server does not say how long the file is".to_owned();
                 return Err(no_answer(plan, message).into());
@@ -340,6 +366,12 @@ fn rest(
             Ok(Rest::Until(content_len))
         }
         StatusCode::PARTIAL_CONTENT => match content_range(headers) {
+            Some((_, total)) if partial.is_other_file(headers, total) => {
+                partial.start_again()?;
+                Err(Trouble::Passing(
+                    "the file changed at its source".to_owned(),
+                ))
+            }
             Some((start, total)) if start == partial.len && total >= start => {
                 Ok(Rest::Until(Some(total)))
             }
@@ -351,7 +383,8 @@ fn rest(
             }
         },
         StatusCode::RANGE_NOT_SATISFIABLE => {
-            if partial.len > 0 && unsatisfied_len(headers) == Some(partial.len) {
+            let total = unsatisfied_len(headers).filter(|&total| total == partial.len);
+            if total.is_some_and(|total| total > 0 && !partial.is_other_file(headers, total)) {
                 return Ok(Rest::Nothing);
             }
             partial.start_again()?;

@@ -4,15 +4,37 @@ use std::io::{self, Read, Seek, SeekFrom};
 /// Bytes by which contents are told.
 const START_LEN: u64 = 64;
 
-/// What is wrong with the contents of a file of a name, told by its first
-/// bytes: nothing at all, a page in place of the file, or another format than
-/// the name says. Servers answer with a page, and no error, where one has to
-/// sign in or where a file has moved.
+/// Longest end of a zip archive that has its table of contents before it: its
+/// record, and the longest comment.
+const END_LEN: u64 = 22 + 0xffff;
+
+/// What is wrong with the contents of a file of a name, told by its first and
+/// last bytes: nothing at all, a page in place of the file, another format
+/// than the name says, or no end. Servers answer with a page, and no error,
+/// where one has to sign in or where a file has moved.
 pub(super) fn contents_problem(path: &str, file: &mut File) -> io::Result<Option<String>> {
     let mut start = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(START_LEN).read_to_end(&mut start)?;
-    Ok(problem(path, &start))
+    file.by_ref().take(START_LEN).read_to_end(&mut start)?;
+    let len = file.seek(SeekFrom::End(0))?;
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(len.saturating_sub(END_LEN)))?;
+    file.take(END_LEN).read_to_end(&mut end)?;
+    Ok(problem(path, &start).or_else(|| missing_end(path, &end)))
+}
+
+/// Of formats whose last bytes say that they are.
+fn missing_end(path: &str, end: &[u8]) -> Option<String> {
+    let name = path.to_ascii_lowercase();
+    let (format, has_end) = match name.rsplit('.').next()? {
+        "zip" => (
+            "zip archive",
+            end.windows(4).any(|part| part == b"PK\x05\x06"),
+        ),
+        "parquet" => ("Parquet table", end.ends_with(b"PAR1") && end.len() > 4),
+        _ => return None,
+    };
+    (!has_end).then(|| format!("is not a whole {format}: its end is missing"))
 }
 
 fn problem(path: &str, start: &[u8]) -> Option<String> {
@@ -50,6 +72,21 @@ fn problem(path: &str, start: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn archives_and_tables_have_an_end() {
+        assert_eq!(missing_end("a.zip", b"PK\x05\x06 and a comment"), None);
+        assert_eq!(missing_end("a.parquet", b"footer PAR1"), None);
+        assert_eq!(missing_end("a.csv", b""), None);
+        for (path, end) in [
+            ("a.zip", &b"PK\x03\x04 cut"[..]),
+            ("a.parquet", b"PAR1"),
+            ("a.parquet", b"PAR1 cut"),
+        ] {
+            let problem = missing_end(path, end).expect(path);
+            assert!(problem.contains("its end is missing"), "{problem}");
+        }
+    }
 
     #[test]
     fn files_that_are_not_what_they_are_called_are_told() {

@@ -9,6 +9,7 @@ use morphospace_core::{Channel, PlateKey, Site, sha256_hex};
 use super::{Illumination, IlluminationError};
 use crate::ScreenError;
 use crate::error::ImageProblem;
+use crate::pixel_history::ILLUMINATION_NOTE;
 use crate::plate_names::plate_names;
 use crate::screen::{Plane, Screen};
 use crate::tiling::Tile;
@@ -84,7 +85,7 @@ impl CorrectedScreen {
         source: IlluminationSource,
     ) -> Result<Self, IlluminationError> {
         let mut notes = screen.notes().to_vec();
-        notes.push(format!("illumination is corrected (functions: {source})"));
+        notes.push(format!("{ILLUMINATION_NOTE} (functions: {source})"));
         let folders = match &source {
             IlluminationSource::Screen => HashMap::new(),
             IlluminationSource::Folder(folder) => folders_of_plates(&*screen, folder),

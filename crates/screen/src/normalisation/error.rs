@@ -89,6 +89,15 @@ pub enum NormalisationError {
         /// Those in the table.
         known: Vec<String>,
     },
+    /// The table is of pixels to which something else was done.
+    #[error(
+        "the normalisation table was computed {difference}\nhint: give `normalise` the same \
+         --illumination, --z and --channels"
+    )]
+    OtherPixels {
+        /// How the table's pixels and the screen's differ.
+        difference: String,
+    },
     /// The table contradicts itself.
     #[error("normalisation table '{table}': {message}")]
     InvalidTable {

@@ -20,6 +20,7 @@ pub use statistics::{
     CachedStatistics, ChannelStatistics, NormalisationOptions, NormalisationStatistics,
 };
 
+use crate::pixel_history::PixelHistory;
 use crate::screen::Screen;
 use crate::site_image::SiteImage;
 use crate::standardise::{SelfStandardisation, Standardiser};
@@ -54,11 +55,20 @@ impl Default for Normalisation {
 
 impl Normalisation {
     /// What a network is trained with by it: the self-standardisation, or the
-    /// scheme of the statistics.
-    pub fn name(&self) -> &'static str {
+    /// scheme of the statistics, with the controls that they are of if those
+    /// are not negative and positive ones: `controls_per_plate (negative)`.
+    pub fn name(&self) -> String {
         match self {
-            Self::SelfStandardise(method) => method.as_str(),
-            Self::Statistics(statistics) => statistics.options.scheme.as_str(),
+            Self::SelfStandardise(method) => method.as_str().to_owned(),
+            Self::Statistics(statistics) => {
+                let NormalisationOptions {
+                    scheme, controls, ..
+                } = statistics.options;
+                match scheme.is_of_controls() && controls != ControlImages::default() {
+                    true => format!("{scheme} ({})", controls.as_str()),
+                    false => scheme.to_string(),
+                }
+            }
         }
     }
 
@@ -76,7 +86,9 @@ impl Normalisation {
     /// # Errors
     /// [`NormalisationError::NoStatistics`] names the first site whose
     /// experiment or plate the table lacks, [`NormalisationError::NoChannel`]
-    /// the channel.
+    /// the channel; [`NormalisationError::OtherPixels`]: the table is of
+    /// images with or without illumination correction, of other z-planes, or
+    /// has another channel under a name.
     pub fn check(&self, screen: &dyn Screen) -> Result<CheckedNormalisation, NormalisationError> {
         match self {
             Self::SelfStandardise(method) => Ok(CheckedNormalisation::SelfStandardise(*method)),
@@ -119,6 +131,11 @@ impl SiteStandardisers {
                 channel: channel.name.clone(),
                 known: statistics.channels.clone(),
             })?);
+        }
+        let names = screen.channels().iter().map(|channel| &*channel.name);
+        let history = PixelHistory::of(screen);
+        if let Some(difference) = statistics.pixel_history.difference(&history, names) {
+            return Err(NormalisationError::OtherPixels { difference });
         }
         let mut group_of_key = HashMap::new();
         let mut groups = Vec::new();

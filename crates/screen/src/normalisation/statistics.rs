@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::error::NormalisationError;
 use super::scheme::{ControlImages, NormalisationKey, NormalisationScheme, NormalisationScope};
 use crate::error::ImageProblem;
+use crate::pixel_history::PixelHistory;
 use crate::screen::Screen;
 use crate::site_image::{OnIncomplete, ReadSite, read_site};
 use crate::standardise::PixelStats;
@@ -89,6 +90,8 @@ pub struct NormalisationStatistics {
     /// [`Screen::image_version`] for the pixels: see
     /// [`NormalisationStatistics::content_hash_of`].
     pub content_hash: String,
+    /// What had been done to the pixels.
+    pub(super) pixel_history: PixelHistory,
     /// Where the table comes from.
     pub provenance: Provenance,
 }
@@ -172,6 +175,7 @@ impl NormalisationStatistics {
             is_rescaled_to_8_bit_range: looked_at.iter().any(|(_, is_rescaled)| *is_rescaled),
             skipped: looked_at.into_iter().filter_map(|(site, _)| site).collect(),
             content_hash,
+            pixel_history: PixelHistory::of(screen),
             provenance,
         })
     }
@@ -222,7 +226,7 @@ impl NormalisationStatistics {
             hasher.update((text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
         };
-        add("morphospace normalisation 2");
+        add("morphospace normalisation 3");
         add(options.scheme.as_str());
         add(options.controls.as_str());
         add(options.on_incomplete.as_str());

@@ -8,13 +8,14 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema};
-use morphospace_core::{Experiment, PlateKey};
+use morphospace_core::{Experiment, PlateKey, sha256_hex};
 use serde::{Deserialize, Serialize};
 
 use super::error::NormalisationError;
 use super::scheme::{NormalisationKey, NormalisationScope};
 use super::statistics::{ChannelStatistics, NormalisationOptions, NormalisationStatistics};
 use crate::parquet_file::{ParquetFile, WriteError, batch_column, write_parquet};
+use crate::pixel_history::PixelHistory;
 
 /// Key of [`Description`] in the file's metadata.
 const DESCRIPTION_KEY: &str = "morphospace.normalisation";
@@ -26,7 +27,10 @@ struct Description {
     channels: Vec<String>,
     skipped: Vec<String>,
     is_rescaled_to_8_bit_range: bool,
+    pixel_history: PixelHistory,
     content_hash: String,
+    /// Of the options and all rows: a table that was edited is none.
+    values_sha256: String,
 }
 
 impl NormalisationStatistics {
@@ -45,7 +49,9 @@ impl NormalisationStatistics {
             channels: self.channels.clone(),
             skipped: self.skipped.clone(),
             is_rescaled_to_8_bit_range: self.is_rescaled_to_8_bit_range,
+            pixel_history: self.pixel_history.clone(),
             content_hash: self.content_hash.clone(),
+            values_sha256: self.values_sha256(),
         };
         let description = serde_json::to_string(&description)
             .expect("texts, truth values and names always serialise");
@@ -138,7 +144,7 @@ impl NormalisationStatistics {
         let provenance = file
             .provenance
             .ok_or_else(|| invalid("the file's metadata has no provenance".to_owned()))?;
-        Ok(Self {
+        let found = Self {
             options: description.options,
             scope,
             channels: description.channels,
@@ -146,8 +152,33 @@ impl NormalisationStatistics {
             skipped: description.skipped,
             is_rescaled_to_8_bit_range: description.is_rescaled_to_8_bit_range,
             content_hash: description.content_hash,
+            pixel_history: description.pixel_history,
             provenance,
-        })
+        };
+        if found.values_sha256() != description.values_sha256 {
+            return Err(invalid(
+                "its values are not those that were computed\nhint: compute the table again"
+                    .to_owned(),
+            ));
+        }
+        Ok(found)
+    }
+
+    fn values_sha256(&self) -> String {
+        let mut text = serde_json::to_string(&(&self.options, &self.channels))
+            .expect("texts and truth values always serialise");
+        for (key, found) in &self.keys {
+            for of_channel in found {
+                let ChannelStatistics {
+                    mean,
+                    sd,
+                    num_pixels,
+                } = of_channel;
+                let (mean, sd) = (mean.to_bits(), sd.to_bits());
+                text.push_str(&format!("\n{key:?} {mean:x} {sd:x} {num_pixels}"));
+            }
+        }
+        sha256_hex(text.as_bytes())
     }
 }
 

@@ -229,19 +229,24 @@ fn pack_site(
 /// The images that a site is packed from.
 struct Source {
     is_present: Vec<bool>,
-    /// Of their [`Screen::image_version`]s.
+    /// Of their places and [`Screen::image_version`]s: files that were copied
+    /// together, and are of one length, may have one version.
     sha256: String,
 }
 
 impl Source {
     fn of(screen: &dyn Screen, site_index: usize) -> Self {
         let channels = 0..screen.channels().len();
+        let places: Vec<Option<String>> = channels
+            .clone()
+            .map(|channel| screen.plane_location(site_index, channel))
+            .collect();
         let versions: Vec<Option<String>> = channels
             .map(|channel| screen.image_version(site_index, channel))
             .collect();
         Self {
             is_present: versions.iter().map(Option::is_some).collect(),
-            sha256: sha256_hex(format!("{versions:?}").as_bytes()),
+            sha256: sha256_hex(format!("{places:?} {versions:?}").as_bytes()),
         }
     }
 

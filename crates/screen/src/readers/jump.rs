@@ -99,7 +99,7 @@ pub(crate) const CHANNEL_ORDER: [Stain; 5] =
 /// [`Screen::notes`]: crate::Screen::notes
 pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
     let name = name_of(&store.location());
-    let paths = load_data_tables(&store, usize::MAX)?;
+    let LoadDataTables { paths, passed_over } = load_data_tables(&store, usize::MAX)?;
     if paths.is_empty() {
         return Err(ScreenError::UnknownFormat {
             path: store.location().into(),
@@ -143,6 +143,13 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
     let labels = tables.read_wells(&sites)?;
     let platemaps = Platemaps::read(&store, &paths)?;
     notes.extend(labels.note());
+    if let [first, ..] = &passed_over[..] {
+        notes.push(format!(
+            "tables that are not read, as another form of them lies beside them: {} (first \
+             '{first}')",
+            passed_over.len()
+        ));
+    }
     let store: SharedStore = Arc::new(LinkedStore::new(store));
     let screen = IndexScreen::from_found(name, store, channels, sites, |site| {
         let mut well = site.unlabelled_well();
@@ -156,17 +163,24 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
 }
 
 pub(super) fn is_jump(store: &SharedStore) -> bool {
-    load_data_tables(store, MAX_LISTINGS).is_ok_and(|tables| !tables.is_empty())
+    load_data_tables(store, MAX_LISTINGS).is_ok_and(|tables| !tables.paths.is_empty())
 }
 
-/// Paths of the LoadData tables, one per plate; looks into so many folders
-/// at most.
+/// LoadData tables of a place.
+struct LoadDataTables {
+    /// Those that are read, one per plate.
+    paths: Vec<String>,
+    /// Other forms of them.
+    passed_over: Vec<String>,
+}
+
+/// The LoadData tables; looks into so many folders at most.
 fn load_data_tables(
     store: &SharedStore,
     mut max_listings: usize,
-) -> Result<Vec<String>, ScreenError> {
+) -> Result<LoadDataTables, ScreenError> {
     let mut folders = vec![(String::new(), 0)];
-    let mut tables = Vec::new();
+    let (mut paths, mut passed_over) = (Vec::new(), Vec::new());
     while let Some((folder, depth)) = folders.pop() {
         if max_listings == 0 {
             break;
@@ -186,27 +200,42 @@ fn load_data_tables(
                 }
             }
         }
-        tables.extend(here.iter().map(|name| joined(&folder, name)));
+        paths.extend(here.iter().map(|name| joined(&folder, name)));
+        let other = names
+            .iter()
+            .filter(|name| is_load_data(name) && !here.contains(&name.as_str()));
+        passed_over.extend(other.map(|name| joined(&folder, name)));
     }
-    tables.sort();
-    Ok(tables)
+    paths.sort();
+    passed_over.sort();
+    Ok(LoadDataTables { paths, passed_over })
 }
 
-/// Of the forms in which a folder holds a table, the best.
+/// A table's name without its format, if it is one of images.
+fn load_data_stem(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    let stem = [".csv", ".csv.gz", ".parquet"]
+        .iter()
+        .find_map(|extension| lower.strip_suffix(extension))?;
+    stem.contains("load_data").then(|| stem.to_owned())
+}
+
+fn is_load_data(name: &str) -> bool {
+    load_data_stem(name).is_some()
+}
+
+/// Of the forms in which a folder holds a table, the best: with illumination
+/// functions rather than without, in Parquet rather than as text.
 fn best_forms(names: &[String]) -> Vec<&str> {
     let mut best: BTreeMap<String, ((bool, bool), &str)> = BTreeMap::new();
     for name in names {
-        let lower = name.to_ascii_lowercase();
-        let stem = [".csv", ".csv.gz", ".parquet"]
-            .iter()
-            .find_map(|extension| lower.strip_suffix(extension))
-            .filter(|stem| stem.contains("load_data"));
-        let Some(stem) = stem else {
+        let Some(stem) = load_data_stem(name) else {
             continue;
         };
         let is_illuminated = stem.contains("illum");
         let table = stem.replace("_with_illum", "").replace("_illum", "");
-        let rank = (is_illuminated, lower.ends_with(".parquet"));
+        let is_parquet = name.to_ascii_lowercase().ends_with(".parquet");
+        let rank = (is_illuminated, is_parquet);
         match best.get(&table) {
             Some((other, _)) if *other >= rank => {}
             _ => {

@@ -601,6 +601,17 @@ fn fields_of(store: &SharedStore, group: &str) -> Result<Vec<Field>, ScreenError
                     place: format!("plate '{location}'"),
                     source,
                 })?;
+            let by_path: Option<WellAddress> = well.path.replace('/', "").parse().ok();
+            if by_path.is_some_and(|by_path| by_path != address) {
+                return Err(ScreenError::InvalidTable {
+                    table: location.clone(),
+                    message: format!(
+                        "attribute 'plate': the well at '{}' is of row and column {address}\nhint: \
+                         keep the one that is right",
+                        excerpt(&well.path)
+                    ),
+                });
+            }
             let well_group = joined(group, &well.path);
             let images: WellAttributes = attribute(store, &well_group, "well")?;
             let of_image = |(index, image): (usize, &FieldPlace)| {
@@ -653,6 +664,13 @@ fn field(
         y: position("y").ok_or_else(|| invalid("it has no axis 'y'".to_owned()))?,
         x: position("x").ok_or_else(|| invalid("it has no axis 'x'".to_owned()))?,
     };
+    if axes.x < axes.y {
+        return Err(invalid(
+            "its axis 'x' comes before 'y', which is not read\nhint: write it with the axes in \
+             the order t, c, z, y, x"
+                .to_owned(),
+        ));
+    }
     let path = joined(&group, &level.path);
     let shape = match ZarrArray::open(store, &path) {
         Ok(array) if array.shape().len() == first.axes.len() => array.shape().to_vec(),

@@ -3,7 +3,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use morphospace_core::{
-    Channel, ControlRole, Experiment, Perturbation, PlateKey, Site, SiteKey, Well,
+    Channel, ControlRole, Experiment, Perturbation, PlateKey, Site, SiteKey, Well, WellAddress,
+    excerpt,
 };
 
 use crate::ScreenError;
@@ -299,6 +300,11 @@ pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
         gene: table.optional_column("gene")?,
         cell_type: table.optional_column("cell_type")?,
     };
+    let reagents = labels.reagents(table)?;
+    let ids = [
+        (table.optional_column("site_id")?, true),
+        (table.optional_column("well_id")?, false),
+    ];
     let mut wells = Wells::default();
     let mut sites = Vec::with_capacity(table.num_rows());
     for row in 0..table.num_rows() {
@@ -307,7 +313,20 @@ pub(super) fn read_sites(table: &Table) -> Result<Vec<Site>, ScreenError> {
         let original_address = table.require(row, well)?;
         let address = table.well(row, well)?;
         let number = table.number(row, site)?;
-        let (control_role, perturbations) = labels.read(table, row)?;
+        for (column, has_site) in ids {
+            let Some(column) = column else { continue };
+            let id = table.get(row, column).unwrap_or_default();
+            let of_row = (plate_key.clone(), address, has_site.then_some(number));
+            if parse_id(id, has_site).is_some_and(|named| named != of_row) {
+                let message = format!(
+                    "'{}' stands in the row of {plate_key} well {address} site {number}\nhint: \
+                     columns were moved against each other; fetch the table again",
+                    excerpt(id)
+                );
+                return Err(table.invalid(row, column, &message));
+            }
+        }
+        let (control_role, perturbations) = labels.read(table, row, &reagents)?;
         let cell_type = labels
             .cell_type
             .and_then(|column| table.get(row, column))
@@ -345,11 +364,72 @@ struct LabelColumns {
     cell_type: Option<ColumnIndex>,
 }
 
+/// Whether the name of a reagent says that there is none.
+fn is_empty(name: &str) -> bool {
+    matches!(name.to_ascii_uppercase().as_str(), "EMPTY" | "UNTREATED")
+}
+
+/// What `HEPG2-01_1_B03_2` names, or `HEPG2-01_1_B03` without a site; nothing
+/// of ids of another make.
+fn parse_id(id: &str, has_site: bool) -> Option<(PlateKey, WellAddress, Option<u32>)> {
+    let (rest, site) = match has_site {
+        true => {
+            let (rest, site) = id.rsplit_once('_')?;
+            (rest, Some(site.parse().ok()?))
+        }
+        false => (id, None),
+    };
+    let (rest, well) = rest.rsplit_once('_')?;
+    let (experiment, plate) = rest.rsplit_once('_')?;
+    let plate: u32 = plate.parse().ok()?;
+    let key = PlateKey::new(experiment, plate.to_string());
+    Some((key, well.parse().ok()?, site))
+}
+
+/// Names of reagents by numbering and number.
+type Reagents = HashMap<(&'static str, String), String>;
+
 impl LabelColumns {
+    /// The reagents that rows give both a name and a number.
+    ///
+    /// # Errors
+    /// [`ScreenError::InvalidValue`]: a number has two names.
+    fn reagents(&self, table: &Table) -> Result<Reagents, ScreenError> {
+        let mut reagents = Reagents::new();
+        let Some(sirna) = self.sirna else {
+            return Ok(reagents);
+        };
+        for row in 0..table.num_rows() {
+            let Some(name) = table.get(row, sirna) else {
+                continue;
+            };
+            for (column, numbering) in self.ids {
+                let Some(column) = column else { continue };
+                let Some(id) = table.get(row, column) else {
+                    continue;
+                };
+                let key = (numbering, without_zero_fraction(id).to_owned());
+                let first = reagents.entry(key).or_insert_with(|| name.to_owned());
+                if first != name && !(is_empty(first) && is_empty(name)) {
+                    let message = format!(
+                        "'{}' is the number of '{}' here and of '{}' in a line before\nhint: \
+                         columns were moved against each other; fetch the table again",
+                        excerpt(id),
+                        excerpt(name),
+                        excerpt(first)
+                    );
+                    return Err(table.invalid(row, column, &message));
+                }
+            }
+        }
+        Ok(reagents)
+    }
+
     fn read(
         &self,
         table: &Table,
         row: usize,
+        reagents: &Reagents,
     ) -> Result<(ControlRole, Vec<Perturbation>), ScreenError> {
         let get = |column: Option<ColumnIndex>| column.and_then(|column| table.get(row, column));
         let role: ControlRole = table.require(row, self.well_type)?.parse().map_err(
@@ -362,15 +442,17 @@ impl LabelColumns {
         let id = ids.find_map(|&(column, numbering)| {
             Some((without_zero_fraction(get(column)?), numbering))
         });
-        let says_empty = sirna.is_some_and(|name| {
-            matches!(name.to_ascii_uppercase().as_str(), "EMPTY" | "UNTREATED")
-        });
+        let says_empty = sirna.is_some_and(is_empty);
         let name = match sirna {
             _ if says_empty => None,
             Some(name) => Some(name.to_owned()),
             None => id
                 .filter(|&(id, _)| id != UNTREATED_CLASS)
-                .map(|(id, numbering)| format!("{numbering}_{id}")),
+                .map(|(id, numbering)| {
+                    let known = reagents.get(&(numbering, id.to_owned()));
+                    known.map_or_else(|| format!("{numbering}_{id}"), String::clone)
+                })
+                .filter(|name| !is_empty(name)),
         };
         // A negative control without a reagent is a well left alone. A
         // treatment without one has a hidden label and stays a treatment.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ScreenError;
 use crate::focus::focus;
+use crate::pixel_history::{CHANNELS_NOTE, Z_NOTE};
 use crate::screen::{Pixels, Plane, Screen};
 use crate::tiling::Tile;
 
@@ -152,7 +153,7 @@ impl SelectedScreen {
         wanted.retain(|key| !stacks.contains_key(key));
         let mut notes = screen.notes().to_vec();
         if let Some(z) = selection.z {
-            notes.push(format!("z-planes: {z}"));
+            notes.push(format!("{Z_NOTE}{z}"));
         }
         if let Some(timepoint) = selection.timepoint {
             notes.push(format!("time point: {timepoint}"));
@@ -308,7 +309,7 @@ fn note_of_channels(available: &[Channel], chosen: &[(usize, Channel)]) -> Optio
         (source != channel).then(|| format!("{channel} is {source}"))
     };
     let renamed: Vec<String> = chosen.iter().filter_map(renamed).collect();
-    (!renamed.is_empty()).then(|| format!("channels: {}", renamed.join(", ")))
+    (!renamed.is_empty()).then(|| format!("{CHANNELS_NOTE}{}", renamed.join(", ")))
 }
 
 fn note_of_left_out(left_out: &BTreeSet<SiteKey>, selection: &Selection) -> Option<String> {

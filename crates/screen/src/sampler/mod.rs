@@ -54,7 +54,7 @@ pub use batch::Batch;
 pub use class_balanced::ClassBalanced;
 pub use cross_domain::{CrossDomain, CrossDomainConfig, OnUnpaired};
 pub use error::SamplerError;
-pub use identity::SamplerIdentity;
+pub use identity::{SamplerIdentity, sites_sha256};
 pub use position::{Batches, SamplerPosition};
 pub use remainder::Remainder;
 pub use single_domain::{Domain, SingleDomain, SingleDomainConfig};

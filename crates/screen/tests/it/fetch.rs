@@ -342,6 +342,56 @@ fn parts_that_were_not_asked_for_are_not_taken() {
 }
 
 #[test]
+fn parts_of_two_files_are_not_put_together() {
+    let part = |tag: &str, total: u64| {
+        let mut answer = Answer::new(206, contents(1_000)[500..].to_vec());
+        answer.headers.push(("ETag", format!("\"{tag}\"")));
+        let range = format!("bytes 500-{}/{total}", total - 1);
+        answer.headers.push(("Content-Range", range));
+        answer
+    };
+    // A server that ignores If-Range: another name, or another length.
+    for (tag, total) in [("second", 1_000), ("first", 1_200)] {
+        let server = server_by_count(move |count, request| match count {
+            0 => {
+                let mut answer = Answer::new(200, vec![9; 1_000]);
+                answer.headers.push(("ETag", "\"first\"".to_owned()));
+                answer.breaks_after = Some(500);
+                answer
+            }
+            1 => part(tag, total),
+            _ => Answer::file(request, &contents(1_000)),
+        });
+        let output = tempfile::tempdir().expect("a folder");
+        succeeds(&plan_of(&server), output.path());
+        let found = fs::read(output.path().join("a.bin")).expect("there");
+        assert!(found == contents(1_000), "{tag} {total}");
+    }
+}
+
+#[test]
+fn a_file_that_broke_off_is_not_whole_because_the_server_now_says_so() {
+    let server = server_by_count(|count, request| match count {
+        0 => Answer {
+            breaks_after: Some(500),
+            ..Answer::file(request, &contents(1_000))
+        },
+        1 => {
+            let mut answer = Answer::new(416, "");
+            answer
+                .headers
+                .push(("Content-Range", "bytes */500".to_owned()));
+            answer
+        }
+        _ => Answer::file(request, &contents(1_000)),
+    });
+    let output = tempfile::tempdir().expect("a folder");
+    succeeds(&plan_of(&server), output.path());
+    let found = fs::read(output.path().join("a.bin")).expect("there");
+    assert!(found == contents(1_000));
+}
+
+#[test]
 fn redirections_are_followed_but_not_for_ever() {
     let other = WebServer::start(|request| Answer::file(request, &contents(1_000)));
     let target = format!("{}/elsewhere", other.url);

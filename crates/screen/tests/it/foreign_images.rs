@@ -103,6 +103,12 @@ fn what_is_not_read_is_named() {
     assert_eq!(error, DecodeError::UnsupportedDepth { bits: 32 });
     let error = decode_image(&fixture("rgb_8.jp2")).expect_err("colour");
     assert_names(&error.to_string(), &["colour image, not grey"]);
+    // The sign is a bit of the depth, 38 bytes behind the marker of the size.
+    let mut signed = fixture("lossless_16.jp2");
+    let size = signed.windows(2).position(|part| part == b"\xff\x51");
+    signed[size.expect("a size") + 40] |= 0x80;
+    let error = decode_image(&signed).expect_err("signed");
+    assert_names(&error.to_string(), &["JPEG 2000", "with a sign"]);
 }
 
 /// All fixtures that are images.

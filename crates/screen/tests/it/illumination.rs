@@ -311,6 +311,7 @@ fn a_corrected_screen_divides_by_its_plates_functions() {
             channels: screen.channels.clone(),
             sites: screen.sites.clone(),
             planes: screen.planes.clone(),
+            notes: Vec::new(),
         })
     };
     let missing = CorrectedScreen::new(shared(), source.clone()).map(|_| ());
@@ -370,6 +371,7 @@ fn plates_of_one_number_have_functions_of_their_own() {
             channels: screen.channels.clone(),
             sites: screen.sites.clone(),
             planes: screen.planes.clone(),
+            notes: Vec::new(),
         })
     };
     let source = IlluminationSource::Folder(folder.path().to_owned());

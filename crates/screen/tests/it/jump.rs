@@ -567,6 +567,27 @@ fn refused_tables_say_why() {
 }
 
 #[test]
+fn a_form_of_a_table_that_is_not_read_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = "Metadata_Plate,Metadata_Well,URL_OrigDNA\nP1,A01,a.tif\n";
+    write(
+        folder.path(),
+        "load_data.csv",
+        format!("{rows}P1,A02,b.tif\n"),
+    );
+    let screen = open_screen(folder.path(), None).expect("opens");
+    assert_eq!(screen.sites().len(), 2);
+    assert!(!screen.notes().join(" ").contains("not read"));
+    write(folder.path(), "load_data_with_illum.csv", rows);
+    let screen = open_screen(folder.path(), None).expect("opens");
+    assert_eq!(screen.sites().len(), 1);
+    assert_names(
+        &screen.notes().join(" "),
+        &["not read", ": 1", "'load_data.csv'"],
+    );
+}
+
+#[test]
 fn tables_of_the_collection_that_contradict_themselves_are_refused() {
     let open = |file: &str, rows: &str| {
         let folder = tempfile::tempdir().expect("a folder");

@@ -11,6 +11,7 @@ pub(crate) struct MemoryScreen {
     pub(crate) sites: Vec<Site>,
     /// For each site, the image of each channel.
     pub(crate) planes: Vec<Vec<Option<Plane>>>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl MemoryScreen {
@@ -19,6 +20,7 @@ impl MemoryScreen {
             channels,
             sites: Vec::new(),
             planes: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -81,6 +83,10 @@ impl Screen for MemoryScreen {
 
     fn sites(&self) -> &[Site] {
         &self.sites
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn plane_location(&self, site_index: usize, channel_index: usize) -> Option<String> {

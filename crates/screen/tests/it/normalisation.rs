@@ -2,12 +2,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use morphospace_core::{Channel, ControlRole, PlateKey, Stain};
 use morphospace_screen::{
     ChannelStatistics, ControlImages, Normalisation, NormalisationError, NormalisationOptions,
     NormalisationScheme, NormalisationStatistics, OnIncomplete, Pixels, Plane, ReadSite, Screen,
     SelfStandardisation, Tile, read_site,
 };
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 
 use crate::memory_screen::{MemoryScreen, plane};
@@ -202,6 +208,93 @@ fn a_table_comes_back_as_it_was() {
         assert_eq!(found.skipped.len(), left_out, "{scheme}");
         found.save(&path).expect("written");
         assert_eq!(NormalisationStatistics::load(&path).expect("read"), found);
+    }
+}
+
+#[test]
+fn a_table_that_was_edited_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("normalisation.parquet");
+    let options = NormalisationOptions::new(NormalisationScheme::AllPerPlate);
+    let found = statistics(&made_up_screen(), &options).expect("computed");
+    found.save(&path).expect("written");
+    let file = std::fs::File::open(&path).expect("opens");
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).expect("opens");
+    let metadata = builder
+        .metadata()
+        .file_metadata()
+        .key_value_metadata()
+        .cloned();
+    let schema = Arc::clone(builder.schema());
+    let batches: Vec<RecordBatch> = builder
+        .build()
+        .expect("reads")
+        .collect::<Result<_, _>>()
+        .expect("reads");
+    let write = |change: f64| {
+        let properties = WriterProperties::builder().set_key_value_metadata(metadata.clone());
+        let file = std::fs::File::create(&path).expect("creates");
+        let properties = Some(properties.build());
+        let mut writer =
+            ArrowWriter::try_new(file, Arc::clone(&schema), properties).expect("starts");
+        for batch in &batches {
+            let mut columns = batch.columns().to_vec();
+            let index = schema.index_of("mean").expect("a column");
+            let means = columns[index].as_primitive::<Float64Type>();
+            columns[index] = Arc::new(means.unary::<_, Float64Type>(|mean| mean + change));
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("fits");
+            writer.write(&batch).expect("writes");
+        }
+        writer.close().expect("writes");
+    };
+    write(0.0);
+    assert_eq!(NormalisationStatistics::load(&path).expect("read"), found);
+    write(1.0);
+    assert_names(
+        &message(NormalisationStatistics::load(&path)),
+        &[
+            "normalisation.parquet",
+            "values are not those that were computed",
+            "hint",
+        ],
+    );
+}
+
+#[test]
+fn statistics_of_other_pixels_are_refused() {
+    let mut screen = made_up_screen();
+    let options = NormalisationOptions::new(NormalisationScheme::AllPerPlate);
+    let mut table_of = |notes: &[&str]| {
+        screen.notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        let table = statistics(&screen, &options).expect("computed");
+        Normalisation::Statistics(Arc::new(table))
+    };
+    let corrected = "illumination is corrected (functions: here)";
+    let tables = [
+        table_of(&["chosen sites: 3 of 9"]),
+        table_of(&[corrected]),
+        table_of(&["z-planes: max"]),
+        table_of(&["channels: w1 is b (ER), w2 is a (DNA)"]),
+    ];
+    for (own, notes) in [
+        (0, "chosen sites: 2 of 9"),
+        (1, "illumination is corrected (functions: there)"),
+        (2, "z-planes: max"),
+        (3, "channels: w2 is a (DNA), w1 is b (ER)"),
+    ] {
+        screen.notes = vec![notes.to_owned()];
+        for (index, table) in tables.iter().enumerate() {
+            match table.check(&screen) {
+                Ok(_) => assert_eq!(index, own, "{notes}"),
+                Err(error) => {
+                    assert_ne!(index, own, "{error}");
+                    assert_names(
+                        &error.to_string(),
+                        &["was computed with", "hint", "--illumination"],
+                    );
+                }
+            }
+        }
     }
 }
 

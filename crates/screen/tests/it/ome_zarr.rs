@@ -61,6 +61,17 @@ fn a_channel_says_where_it_lies() {
 
 /// A plate of one image without a chunk, of version 0.4.
 fn plate_of(shape: [u64; 3], labels: &[&str]) -> Result<Box<dyn Screen>, ScreenError> {
+    plate_as("A/1", ["c", "y", "x"], shape, labels)
+}
+
+/// [`plate_of`] of other axes, or whose well is said to lie elsewhere.
+fn plate_as(
+    well: &str,
+    axes: [&str; 3],
+    shape: [u64; 3],
+    labels: &[&str],
+) -> Result<Box<dyn Screen>, ScreenError> {
+    let axes = axes.map(|name| json!({ "name": name }));
     let folder = tempfile::tempdir().expect("a folder");
     let labels: Vec<_> = labels
         .iter()
@@ -72,7 +83,7 @@ fn plate_of(shape: [u64; 3], labels: &[&str]) -> Result<Box<dyn Screen>, ScreenE
             json!({ "plate": {
                 "rows": [{ "name": "A" }],
                 "columns": [{ "name": "1" }],
-                "wells": [{ "path": "A/1", "rowIndex": 0, "columnIndex": 0 }],
+                "wells": [{ "path": well, "rowIndex": 0, "columnIndex": 0 }],
             } }),
         ),
         (
@@ -83,7 +94,7 @@ fn plate_of(shape: [u64; 3], labels: &[&str]) -> Result<Box<dyn Screen>, ScreenE
             "A/1/0/.zattrs",
             json!({
                 "multiscales": [{
-                    "axes": [{ "name": "c" }, { "name": "y" }, { "name": "x" }],
+                    "axes": axes,
                     "datasets": [{ "path": "0" }],
                 }],
                 "omero": { "channels": labels },
@@ -123,6 +134,28 @@ fn labels_that_do_not_tell_channels_apart_give_way_to_numbers() {
         let (names, note) = of(labels);
         assert_eq!(names, "c0 c1");
         assert_names(&note, &["p.zarr/A/1/0", "2 channels", labels[0], "c0"]);
+    }
+}
+
+#[test]
+fn wells_and_axes_that_would_be_read_wrongly_are_refused() {
+    for (well, axes, parts) in [
+        (
+            "B/2",
+            ["c", "y", "x"],
+            &["p.zarr", "'B/2'", "A01", "hint"][..],
+        ),
+        (
+            "A/1",
+            ["c", "x", "y"],
+            &["p.zarr/A/1/0", "'x' comes before 'y'", "hint"],
+        ),
+    ] {
+        let error = match plate_as(well, axes, [2, 4, 4], &["DNA", "ER"]) {
+            Ok(_) => panic!("{well} {axes:?} is accepted"),
+            Err(error) => error.to_string(),
+        };
+        assert_names(&error, parts);
     }
 }
 

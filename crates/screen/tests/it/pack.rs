@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use morphospace_screen::conformance::check_screen;
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
 use morphospace_screen::{
-    OmeZarrScreen, OnIncomplete, PackConfig, PackError, ReadSite, Screen, Tile, open_screen, pack,
-    read_site_crop, verify_pack,
+    OmeZarrScreen, OnIncomplete, PackConfig, PackError, Pixels, Plane, ReadSite, Screen, Tile,
+    encode_tiff, open_screen, pack, read_site_crop, verify_pack,
 };
 
 use crate::support::{assert_names, message};
@@ -146,6 +146,49 @@ fn what_has_changed_is_packed_again() {
     assert_eq!(pack_again().expect("packs").num_packed, 0);
     let pack = OmeZarrScreen::open(output.path()).expect("opens");
     assert_same_pixels(&*screen, &pack);
+}
+
+/// Files that were copied together may have one length and one time.
+#[test]
+fn another_file_of_the_same_version_is_packed_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plate = folder.path().join("screen/P1");
+    std::fs::create_dir_all(&plate).expect("creates");
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    for (name, value) in [("a", 10), ("b", 20)] {
+        let plane = Plane {
+            width: 16,
+            height: 16,
+            pixels: Pixels::U8(vec![value; 256]),
+        };
+        let path = plate.join(format!("B02_{name}.tif"));
+        std::fs::write(&path, encode_tiff(&plane)).expect("writes");
+        let file = std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .expect("opens");
+        file.set_modified(time).expect("sets");
+    }
+    let first_pixels = |dna: &str, er: &str| {
+        let text = format!(
+            "name = \"s\"\n[pattern]\npath = '(?<plate>P1)/(?<well>B02)_(?<channel>.)\\.tif'\n\
+             [[channels]]\nname = \"DNA\"\nstain = \"DNA\"\nin_file_name = \"{dna}\"\n\
+             [[channels]]\nname = \"ER\"\nstain = \"ER\"\nin_file_name = \"{er}\"\n"
+        );
+        std::fs::write(folder.path().join("screen/screen.toml"), text).expect("writes");
+        let screen = open_screen(&folder.path().join("screen"), None).expect("opens");
+        let output = folder.path().join("pack");
+        let report = pack(&*screen, &output, &PackConfig::default(), &|| {}).expect("packs");
+        let pack = OmeZarrScreen::open(&output).expect("opens");
+        let plane = pack.read_plane(0, 0).expect("reads");
+        let Pixels::U8(pixels) = plane.pixels else {
+            panic!("8 bit")
+        };
+        (pixels[0], report.num_packed)
+    };
+    assert_eq!(first_pixels("a", "b"), (10, 1));
+    assert_eq!(first_pixels("a", "b"), (10, 0));
+    assert_eq!(first_pixels("b", "a"), (20, 1));
 }
 
 /// Checksums are of whole chunks, and crops take parts of them.

@@ -110,6 +110,65 @@ fn optional_columns_stand_in_for_each_other() {
 }
 
 #[test]
+fn a_hidden_name_is_known_by_its_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "experiment,plate,well,site,well_type,sirna,kaggle_sirna_id\n\
+                HUVEC-01,1,B03,1,treatment,s250,513\n\
+                HUVEC-01,1,B04,1,treatment,,513\n\
+                HUVEC-01,1,B05,1,treatment,,514\n\
+                HUVEC-01,1,B06,1,treatment,,\n";
+    write(folder.path(), "metadata.csv", text);
+    let screen = Rxrx1Screen::open(folder.path()).expect("opens");
+    let labels: Vec<_> = screen.sites().iter().map(|s| s.well.label()).collect();
+    let labels: Vec<_> = labels.iter().map(Option::as_deref).collect();
+    let expected = [Some("s250"), Some("s250"), Some("kaggle_514"), None];
+    assert_eq!(labels, expected);
+}
+
+#[test]
+fn columns_that_were_moved_against_each_other_are_refused() {
+    const COLUMNS: &str = "site_id,well_id,experiment,plate,well,site,well_type,sirna,sirna_id\n";
+    let row = "HUVEC-01_1_B03_2,HUVEC-01_1_B03,HUVEC-01,1,B03,2,treatment,s1,7\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    // Ids of another make say nothing.
+    let other = "a,b_c,HUVEC-01,1,B04,2,treatment,s2,8\n";
+    write(
+        folder.path(),
+        "metadata.csv",
+        format!("{COLUMNS}{row}{other}"),
+    );
+    Rxrx1Screen::open(folder.path()).expect("opens");
+    for (from, to, parts) in [
+        (
+            "B03_2,",
+            "B03_1,",
+            &["line 2, column 'site_id'", "HUVEC-01_1_B03_1", "site 2"][..],
+        ),
+        (
+            ",HUVEC-01_1_B03,",
+            ",HUVEC-01_1_B07,",
+            &["line 2, column 'well_id'", "B07", "well B03"],
+        ),
+        (
+            "b_c",
+            "HUVEC-02_1_B04",
+            &["line 3, column 'well_id'", "hint"],
+        ),
+        (
+            "s2,8",
+            "s2,7",
+            &[
+                "line 3, column 'sirna_id'",
+                "'7' is the number of 's2' here and of 's1'",
+            ],
+        ),
+    ] {
+        let text = format!("{COLUMNS}{row}{other}").replacen(from, to, 1);
+        check_refused(&text, parts);
+    }
+}
+
+#[test]
 fn missing_images_are_named_with_what_was_found() {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), "metadata.csv", metadata("HUVEC-01"));

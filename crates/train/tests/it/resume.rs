@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::tensor::Device;
-use morphospace_screen::{LoaderOptions, Screen};
+use morphospace_screen::{LoaderOptions, Screen, open_screen};
 use morphospace_train::{StepReport, TrainConfig, TrainError, latest_checkpoint, train};
 
 use crate::support::{adam_w, fresh_mae, tiny_run, tiny_screen};
@@ -127,4 +127,28 @@ fn a_folder_of_other_settings_is_refused() {
     .unwrap_err();
     assert!(matches!(error, TrainError::ForeignCheckpoint { .. }));
     assert!(error.to_string().contains("give the run a new folder"));
+
+    // Fewer sites.
+    let metadata = folder.path().join("screen/metadata.csv");
+    let text = fs::read_to_string(&metadata).unwrap();
+    let kept: Vec<&str> = text.lines().collect();
+    fs::write(&metadata, kept[..kept.len() - 1].join("\n")).unwrap();
+    let fewer = open_screen(&folder.path().join("screen"), None).unwrap();
+    let error = train(
+        fresh_mae(&Device::default()),
+        &*fewer,
+        &tiny_run().check().unwrap(),
+        &run_folder,
+        &device,
+        LoaderOptions::default(),
+        &mut |_| {},
+    )
+    .unwrap_err()
+    .to_string();
+    let num_sites = screen.sites().len();
+    assert!(
+        error.contains(&format!("trained on {num_sites} sites")),
+        "{error}"
+    );
+    assert!(error.contains("another screen, split or part"), "{error}");
 }
