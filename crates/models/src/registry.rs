@@ -22,6 +22,8 @@ const CONFIG_FILE: &str = "config.json";
 const MAE_ENCODER_PREFIX: &str = "encoder.vit_backbone.";
 /// What a network's channels show, in [`CONFIG_FILE`].
 const CHANNELS_FIELD: &str = "channels";
+/// What had been done to its images' pixels, in [`CONFIG_FILE`].
+const PIXEL_HISTORY_FIELD: &str = "pixel_history";
 /// How its images were normalised, in [`CONFIG_FILE`].
 const NORMALISATION_FIELD: &str = "normalisation";
 /// No honest `config.json` is longer.
@@ -131,6 +133,10 @@ pub struct CheckpointConfig {
     /// The self-standardisation of its images, or the scheme of the statistics
     /// that normalised them; `None` of weights whose source does not say.
     pub normalisation: Option<String>,
+    /// What had been done to all pixels before, such as illumination
+    /// correction, a sentence each; `None` of weights whose source does not
+    /// say.
+    pub pixel_history: Option<Vec<String>>,
 }
 
 impl CheckpointConfig {
@@ -140,6 +146,7 @@ impl CheckpointConfig {
             network,
             channels: None,
             normalisation: None,
+            pixel_history: None,
         }
     }
 }
@@ -163,10 +170,13 @@ pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelEr
         let channels = fields.remove(CHANNELS_FIELD).map(serde_json::from_value);
         let normalisation = fields.remove(NORMALISATION_FIELD);
         let normalisation = normalisation.map(serde_json::from_value);
+        let pixel_history = fields.remove(PIXEL_HISTORY_FIELD);
+        let pixel_history = pixel_history.map(serde_json::from_value);
         Ok(CheckpointConfig {
             network: serde_json::from_value(fields.into())?,
             channels: channels.transpose()?,
             normalisation: normalisation.transpose()?,
+            pixel_history: pixel_history.transpose()?,
         })
     };
     let config = parse().map_err(|source| ModelError::CheckpointConfig { path, source })?;
@@ -241,6 +251,9 @@ pub fn save_checkpoint<M: Module>(
         }
         if let Some(normalisation) = &config.normalisation {
             fields[NORMALISATION_FIELD] = normalisation.as_str().into();
+        }
+        if let Some(pixel_history) = &config.pixel_history {
+            fields[PIXEL_HISTORY_FIELD] = pixel_history.as_slice().into();
         }
         let text = serde_json::to_string_pretty(&fields)?;
         write_atomically(&path, |file| writeln!(file, "{text}"))

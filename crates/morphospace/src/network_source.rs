@@ -70,6 +70,12 @@ impl NetworkSource {
         Ok(self.config()?.and_then(|config| config.normalisation))
     }
 
+    /// What had been done to the pixels that it was trained on, where that is
+    /// known.
+    pub(crate) fn pixel_history(&self) -> Result<Option<Vec<String>>> {
+        Ok(self.config()?.and_then(|config| config.pixel_history))
+    }
+
     fn config(&self) -> Result<Option<CheckpointConfig>> {
         let Self::Folder(folder) = self else {
             return Ok(None);

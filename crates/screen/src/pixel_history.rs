@@ -13,6 +13,27 @@ pub(crate) const ILLUMINATION_NOTE: &str = "illumination is corrected";
 /// files give them.
 pub(crate) const CHANNELS_NOTE: &str = "channels: ";
 
+/// What was done to all pixels of a screen on the way from its files, a
+/// sentence each; empty if nothing: illumination correction, and how z-planes
+/// were chosen or projected. A network sees images as it was trained with only
+/// where this is the same.
+///
+/// ```no_run
+/// let screen = morphospace_screen::open_screen("rxrx1".as_ref(), None)?;
+/// assert!(morphospace_screen::pixel_history(&*screen).is_empty());
+/// # Ok::<(), morphospace_screen::ScreenError>(())
+/// ```
+pub fn pixel_history(screen: &dyn Screen) -> Vec<String> {
+    let PixelHistory {
+        z,
+        is_illumination_corrected,
+        sources: _,
+    } = PixelHistory::of(screen);
+    let corrected = is_illumination_corrected.then(|| ILLUMINATION_NOTE.to_owned());
+    let z = z.map(|z| format!("{Z_NOTE}{z}"));
+    corrected.into_iter().chain(z).collect()
+}
+
 /// What was done to the pixels of a screen on the way from its files, as far
 /// as it changes their statistics. Packed screens keep the notes that it is
 /// read from.

@@ -47,6 +47,8 @@ pub struct TrainedOn {
     pub channels: Vec<Stain>,
     /// [`Normalisation::name`](morphospace_screen::Normalisation::name).
     pub normalisation: String,
+    /// [`pixel_history`](morphospace_screen::pixel_history) of their screen.
+    pub pixel_history: Vec<String>,
     /// Sites that crops are drawn from.
     pub num_sites: usize,
     /// [`sites_sha256`](morphospace_screen::sampler::sites_sha256) of them.
@@ -78,6 +80,7 @@ impl Checkpoint {
             network: network.network_config(),
             channels: Some(trained_on.channels.clone()),
             normalisation: Some(trained_on.normalisation.clone()),
+            pixel_history: Some(trained_on.pixel_history.clone()),
         };
         save_checkpoint(&unfinished, &config, network)?;
         optimiser
@@ -141,8 +144,20 @@ impl Checkpoint {
                 ),
             });
         }
+        let saved = read_checkpoint_config(&self.folder)?;
+        let history = saved.pixel_history.unwrap_or_default();
+        if history != images.pixel_history {
+            return Err(TrainError::ForeignCheckpoint {
+                path: self.folder.clone(),
+                message: format!(
+                    "it was trained on images {}, these are {}",
+                    in_words(&history),
+                    in_words(&images.pixel_history)
+                ),
+            });
+        }
         let channels = &images.channels[..];
-        let trained_on = read_checkpoint_config(&self.folder)?.channels;
+        let trained_on = saved.channels;
         if trained_on
             .as_deref()
             .is_some_and(|trained| trained != channels)
@@ -163,6 +178,13 @@ impl Checkpoint {
         let path = self.folder.join(OPTIMISER_FILE);
         let optimiser = Optimiser::load(config, &path, device).map_err(TrainError::file(&path))?;
         Ok((network, optimiser))
+    }
+}
+
+fn in_words(pixel_history: &[String]) -> String {
+    match pixel_history {
+        [] => "as they are".to_owned(),
+        history => format!("of which is said: {}", history.join("; ")),
     }
 }
 

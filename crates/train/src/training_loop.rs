@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_core::write_atomically;
 use morphospace_screen::sampler::sites_sha256;
-use morphospace_screen::{LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, read_site};
+use morphospace_screen::{
+    LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, pixel_history, read_site,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::loader::{LoaderSettings, spawn_loader};
@@ -83,6 +85,7 @@ pub fn train<O: Objective>(
             .map(|channel| channel.stain.clone())
             .collect(),
         normalisation: normalisation.name(),
+        pixel_history: pixel_history(screen),
         num_sites: site_indices.len(),
         sites_sha256: sites_sha256(screen.sites(), &site_indices),
     };

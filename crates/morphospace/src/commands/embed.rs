@@ -10,7 +10,7 @@ use morphospace_models::Encoder;
 use morphospace_profiles::Profiles;
 use morphospace_screen::{
     Normalisation, NormalisationChoice, NormalisationScheme, NormalisationScope, Screen, Tiling,
-    with_stains,
+    pixel_history, with_stains,
 };
 
 use crate::cli::EmbedArgs;
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         None => screen,
     };
     let (choice, normalisation) = normalisation(args).or_refuse()?;
+    warn_of_other_pixels(&args.network, &*screen).or_refuse()?;
     let encoder = args
         .network
         .open(&device, Seed::new(args.seed))
@@ -105,6 +106,24 @@ fn normalisation(args: &EmbedArgs) -> Result<(NormalisationChoice, Normalisation
         ));
     }
     Ok((choice, normalisation))
+}
+
+/// Says so if other things were done to the pixels than in training.
+fn warn_of_other_pixels(network: &NetworkSource, screen: &dyn Screen) -> Result<()> {
+    let in_words = |history: &[String]| match history {
+        [] => "nothing".to_owned(),
+        history => format!("'{}'", history.join("; ")),
+    };
+    let found = pixel_history(screen);
+    if let Some(trained) = network.pixel_history()?.filter(|trained| *trained != found) {
+        warn(format!(
+            "network '{network}' was trained on images to which was done: {}, here: {} \
+             (--illumination, --z)",
+            in_words(&trained),
+            in_words(&found)
+        ));
+    }
+    Ok(())
 }
 
 /// Where the statistics are that a network wants.

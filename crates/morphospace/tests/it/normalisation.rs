@@ -132,6 +132,39 @@ fn a_network_is_given_images_as_it_was_trained_with() {
 }
 
 #[test]
+fn a_network_knows_whether_illumination_was_corrected() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    tiny_screen(folder);
+    let fit = ["illumination", "screen", "--output", "functions"];
+    morphospace(folder, &fit).expect_status(0);
+    let corrected = ["--illumination", "functions"];
+    let set = ["--set", "normalisation=\"n.parquet\""];
+    let args = ["--scheme", "all_per_plate", "--output", "n.parquet"];
+    normalise(folder, &[&args[..], &corrected].concat()).expect_status(0);
+
+    // Statistics of corrected images are of no use for others.
+    train(folder, "run", &set).expect_status(2).expect_stderr(&[
+        "computed with illumination corrected, the screen is read without",
+        "hint",
+    ]);
+    train(folder, "run", &[&set[..], &corrected].concat()).expect_status(0);
+    let table = ["--normalisation", "n.parquet"];
+    let run = embed(folder, "run", &[&table[..], &corrected].concat()).expect_status(0);
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+
+    // By their own pixels, both can be embedded: that is said.
+    train(folder, "own", &corrected).expect_status(0);
+    embed(folder, "own", &[]).expect_status(0).expect_stderr(&[
+        "'own' was trained on images to which was done: 'illumination is corrected', here: nothing",
+        "--illumination",
+    ]);
+    train(folder, "own", &[])
+        .expect_status(2)
+        .expect_stderr(&["said: illumination is corrected, these are as they are"]);
+}
+
+#[test]
 fn normalisations_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
