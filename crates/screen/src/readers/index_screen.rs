@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::readers::screen_description::{
 };
 use crate::screen::{Plane, Screen};
 use crate::site_list::{Wells, name_of, sorted_unique};
-use crate::store::{FolderStore, LinkedStore, SharedStore};
+use crate::store::{FolderStore, LinkedStore, SharedStore, is_url};
 use crate::table::{ColumnIndex, Table};
 
 /// A screen whose images are listed by a table or by their names, as a
@@ -41,6 +41,23 @@ pub struct IndexScreen {
     images: ImagePaths,
     illumination: Option<ImagePaths>,
     notes: Vec<String>,
+    /// [`hash_of_path`]s of images that its tables name and that are left
+    /// out; `None` where the tables need not name all images.
+    left_out: Option<HashSet<u64>>,
+}
+
+/// Stands for a path among millions.
+pub(super) fn hash_of_path(path: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::new().hash_one(path)
+}
+
+/// Whether a file is an image, by its name.
+fn is_image_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_of = |end: &str| name.ends_with(end);
+    [".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2"]
+        .into_iter()
+        .any(is_of)
 }
 
 impl IndexScreen {
@@ -144,12 +161,20 @@ impl IndexScreen {
             images,
             illumination: is_illuminated.then_some(illumination),
             notes: Vec::new(),
+            left_out: None,
         })
     }
 
     /// The screen with what its user should know.
     pub(super) fn with_notes(mut self, notes: Vec<String>) -> Self {
         self.notes = notes;
+        self
+    }
+
+    /// Says that its tables name every image there is, with [`hash_of_path`]s
+    /// of those that are left out: any other is unlisted.
+    pub(super) fn with_all_named(mut self, left_out: HashSet<u64>) -> Self {
+        self.left_out = Some(left_out);
         self
     }
 
@@ -178,6 +203,7 @@ impl IndexScreen {
             images: paths,
             illumination: None,
             notes: Vec::new(),
+            left_out: None,
         })
     }
 }
@@ -228,6 +254,39 @@ impl Screen for IndexScreen {
 
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    fn unlisted_images(&self) -> Vec<String> {
+        let Some(left_out) = &self.left_out else {
+            return Vec::new();
+        };
+        let listed: HashSet<(u32, &str)> = self
+            .images
+            .images
+            .iter()
+            .flatten()
+            .map(|(folder, file)| (*folder, &**file))
+            .collect();
+        let mut unlisted = Vec::new();
+        for (index, folder) in (0..).zip(&self.images.folders) {
+            // A mirrored URL's folder cannot be listed by the URL.
+            if is_url(folder) {
+                continue;
+            }
+            let entries = self.store.entries(folder.trim_end_matches('/'));
+            for entry in entries.unwrap_or_default() {
+                let path = format!("{folder}{}", entry.name);
+                let is_unlisted = !entry.is_folder
+                    && is_image_name(&entry.name)
+                    && !listed.contains(&(index, &*entry.name))
+                    && !left_out.contains(&hash_of_path(&path));
+                if is_unlisted {
+                    unlisted.push(self.store.file_location(&path));
+                }
+            }
+        }
+        unlisted.sort();
+        unlisted
     }
 
     fn illumination_path(&self, site_index: usize, channel_index: usize) -> Option<String> {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use morphospace_core::{Channel, Experiment, PlateKey, SiteKey, Stain};
@@ -6,6 +6,7 @@ use morphospace_core::{Channel, Experiment, PlateKey, SiteKey, Stain};
 use crate::ScreenError;
 use crate::readers::IndexScreen;
 use crate::readers::found_site::FoundSite;
+use crate::readers::index_screen::hash_of_path;
 use crate::readers::jump_tables::JumpTables;
 use crate::readers::listed_folders::ListedFolders;
 use crate::readers::platemaps::{Platemaps, metadata_folder};
@@ -114,6 +115,7 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
         folders: ListedFolders::new(SharedStore::clone(&store)),
         channels: Vec::new(),
         left_out: BTreeSet::new(),
+        left_out_images: HashSet::new(),
         sites: Vec::new(),
         metadata_folders: HashMap::new(),
     };
@@ -139,6 +141,7 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
     }
     let mut notes = images.notes();
     let metadata_folders = std::mem::take(&mut images.metadata_folders);
+    let left_out_images = std::mem::take(&mut images.left_out_images);
     let (channels, sites) = images.in_channel_order();
     let labels = tables.read_wells(&sites)?;
     let platemaps = Platemaps::read(&store, &paths)?;
@@ -159,7 +162,7 @@ pub fn open_jump(store: SharedStore) -> Result<IndexScreen, ScreenError> {
         }
         Ok(well)
     })?;
-    Ok(screen.with_notes(notes))
+    Ok(screen.with_notes(notes).with_all_named(left_out_images))
 }
 
 pub(super) fn is_jump(store: &SharedStore) -> bool {
@@ -255,6 +258,8 @@ struct ListedImages<'a> {
     channels: Vec<String>,
     /// Brightfield channels.
     left_out: BTreeSet<String>,
+    /// Hashes of their paths.
+    left_out_images: HashSet<u64>,
     sites: Vec<FoundSite>,
     /// Where the metadata of each plate's source lie.
     metadata_folders: HashMap<PlateKey, String>,
@@ -311,7 +316,7 @@ impl FileColumns {
 
 impl ListedImages<'_> {
     fn read(&mut self, table: &Table, path: &str) -> Result<(), ScreenError> {
-        let images = self.image_columns(table)?;
+        let (images, brightfield) = self.image_columns(table)?;
         let is_illuminated = images.iter().any(|columns| {
             let illumination = &columns.illumination;
             illumination.url.or(illumination.name).is_some()
@@ -369,14 +374,27 @@ impl ListedImages<'_> {
                         columns.illumination.path(table, row, plate, folders)?;
                 }
             }
+            // Images of a site lie together.
+            let beside = found.images.iter().flatten().next();
+            let folder = beside.map(|path| path.rsplit_once('/').map_or("", |(folder, _)| folder));
+            for columns in &brightfield {
+                let name = get(columns.name.or(columns.url));
+                let name = name.map(|name| name.rsplit('/').next().unwrap_or(name));
+                let path = folder.zip(name).map(|(folder, name)| joined(folder, name));
+                self.left_out_images
+                    .extend(path.as_deref().map(hash_of_path));
+            }
             self.sites.push(found);
         }
         Ok(())
     }
 
     /// Finds a table's channels; those that are new become channels of the
-    /// screen.
-    fn image_columns(&mut self, table: &Table) -> Result<Vec<ImageColumns>, ScreenError> {
+    /// screen. Brightfield channels are apart.
+    fn image_columns(
+        &mut self,
+        table: &Table,
+    ) -> Result<(Vec<ImageColumns>, Vec<FileColumns>), ScreenError> {
         let listed: BTreeSet<&str> = table
             .columns()
             .iter()
@@ -387,7 +405,7 @@ impl ListedImages<'_> {
             .filter(|name| !name.starts_with("Illum"))
             .collect();
         let has_orig = listed.iter().any(|name| name.starts_with("Orig"));
-        let mut columns = Vec::new();
+        let (mut columns, mut brightfield) = (Vec::new(), Vec::new());
         for listed in listed {
             let name = match listed.strip_prefix("Orig") {
                 Some(name) if !name.is_empty() => name,
@@ -396,6 +414,7 @@ impl ListedImages<'_> {
             };
             if is_brightfield(name) {
                 self.left_out.insert(name.to_owned());
+                brightfield.push(FileColumns::of(table, listed)?);
                 continue;
             }
             let known = self.channels.iter().position(|other| other == name);
@@ -409,7 +428,7 @@ impl ListedImages<'_> {
                 illumination: FileColumns::of(table, &format!("Illum{name}"))?,
             });
         }
-        Ok(columns)
+        Ok((columns, brightfield))
     }
 
     fn notes(&self) -> Vec<String> {

@@ -567,6 +567,26 @@ fn refused_tables_say_why() {
 }
 
 #[test]
+fn images_that_no_table_names_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let header = "Metadata_Plate,Metadata_Well,PathName_OrigDNA,FileName_OrigDNA,\
+                  PathName_OrigBrightfield,FileName_OrigBrightfield\n";
+    let row = "P1,A01,/data/x/Images,a.tif,/data/x/Images,bright.tif\n";
+    write(root, "load_data.csv", format!("{header}{row}"));
+    for name in ["a.tif", "bright.tif", "notes.txt"] {
+        write(root, &format!("x/Images/{name}"), "");
+    }
+    let screen = open_screen(root, None).expect("opens");
+    assert_eq!(screen.unlisted_images(), Vec::<String>::new());
+    write(root, "x/Images/other.TIFF", "");
+    let screen = open_screen(root, None).expect("opens");
+    let unlisted = screen.unlisted_images();
+    assert_eq!(unlisted.len(), 1, "{unlisted:?}");
+    assert!(unlisted[0].ends_with("x/Images/other.TIFF"), "{unlisted:?}");
+}
+
+#[test]
 fn a_form_of_a_table_that_is_not_read_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let rows = "Metadata_Plate,Metadata_Well,URL_OrigDNA\nP1,A01,a.tif\n";
