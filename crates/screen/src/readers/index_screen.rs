@@ -349,6 +349,18 @@ fn split_plane(path: &str) -> (&str, Option<usize>) {
     split.unwrap_or((path, None))
 }
 
+/// A path without the parts that lead nowhere, so that a file has one:
+/// `x/./a.png` is `x/a.png`.
+fn plain_path(path: &str) -> String {
+    if is_url(path) {
+        return path.to_owned();
+    }
+    let parts = path.split('/').enumerate();
+    // An absolute path starts with an empty part.
+    let kept = parts.filter(|&(index, part)| part != "." && (index == 0 || !part.is_empty()));
+    kept.map(|(_, part)| part).collect::<Vec<_>>().join("/")
+}
+
 /// Appends a plane to the path of its file.
 fn with_plane(path: String, plane: Option<u32>) -> String {
     match plane {
@@ -532,7 +544,7 @@ fn list_rows(
                     Some(folder) => format!("{}/{path}", folder.trim_end_matches('/')),
                     None => path.to_owned(),
                 };
-                Some(with_plane(path, plane))
+                Some(with_plane(plain_path(&path), plane))
             })
             .collect();
         found.push(FoundSite {

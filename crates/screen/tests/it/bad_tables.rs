@@ -302,20 +302,24 @@ fn one_barcode_in_two_batches_or_sources_is_two_plates() {
 #[test]
 fn a_file_that_two_sites_name_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = message(index(
-        folder.path(),
-        "source,batch,plate,well,site,file\ns1,b1,BR1,A01,1,x/a.png\ns1,b1,BR1,A01,2,x/b.png\n\
-         s1,b1,BR1,B02,1,x/a.png\n",
-    ));
-    assert_names(
-        &error,
-        &[
-            "'x/a.png' is the image of",
-            "s1 b1 plate BR1 well A01 site 1 channel a (DNA)",
-            "s1 b1 plate BR1 well B02 site 1 channel a (DNA)",
-            "hint",
-        ],
-    );
+    for again in ["x/a.png", "./x/a.png", "x//a.png", "x/./a.png"] {
+        let error = message(index(
+            folder.path(),
+            &format!(
+                "source,batch,plate,well,site,file\ns1,b1,BR1,A01,1,x/a.png\n\
+                 s1,b1,BR1,A01,2,x/b.png\ns1,b1,BR1,B02,1,{again}\n"
+            ),
+        ));
+        assert_names(
+            &error,
+            &[
+                "'x/a.png' is the image of",
+                "s1 b1 plate BR1 well A01 site 1 channel a (DNA)",
+                "s1 b1 plate BR1 well B02 site 1 channel a (DNA)",
+                "hint",
+            ],
+        );
+    }
 }
 
 #[test]
