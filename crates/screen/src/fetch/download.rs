@@ -10,7 +10,7 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::file_start::contents_problem;
+use super::file_contents::contents_problem;
 use super::{FetchError, FilePlan};
 use crate::store::{blocking_runtime, http_client, in_short};
 

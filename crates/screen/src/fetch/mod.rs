@@ -9,8 +9,8 @@
 mod catalogue;
 mod download;
 mod error;
+mod file_contents;
 mod file_plan;
-mod file_start;
 mod listing;
 mod plan;
 mod record;
