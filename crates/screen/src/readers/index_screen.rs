@@ -42,7 +42,8 @@ pub struct IndexScreen {
     illumination: Option<ImagePaths>,
     notes: Vec<String>,
     /// [`hash_of_path`]s of images that its tables name and that are left
-    /// out; `None` where the tables need not name all images.
+    /// out, by their paths or names alone; `None` where the tables need not
+    /// name all images.
     left_out: Option<HashSet<u64>>,
 }
 
@@ -108,6 +109,7 @@ impl IndexScreen {
                 },
             });
         }
+        let named = index_table.as_ref().map(images_named_by);
         let labels = Labels::read(&store, description, index_table)?;
         labels.check_that_some_match(&found)?;
         let notes = labels.notes(&found);
@@ -115,7 +117,11 @@ impl IndexScreen {
         let screen = Self::from_found(name, store, channels, found, |site| {
             labels.describe(site, description)
         })?;
-        Ok(screen.with_notes(notes))
+        let screen = screen.with_notes(notes);
+        Ok(match named {
+            Some(named) => screen.with_all_named(named),
+            None => screen,
+        })
     }
 
     /// A screen of sites in any order; `describe` says what is known of the
@@ -172,7 +178,8 @@ impl IndexScreen {
     }
 
     /// Says that its tables name every image there is, with [`hash_of_path`]s
-    /// of those that are left out: any other is unlisted.
+    /// of those that are left out, or of their names alone: any other is
+    /// unlisted.
     pub(super) fn with_all_named(mut self, left_out: HashSet<u64>) -> Self {
         self.left_out = Some(left_out);
         self
@@ -265,7 +272,7 @@ impl Screen for IndexScreen {
             .images
             .iter()
             .flatten()
-            .map(|(folder, file)| (*folder, &**file))
+            .map(|(folder, file)| (*folder, split_plane(file).0))
             .collect();
         let mut unlisted = Vec::new();
         for (index, folder) in (0..).zip(&self.images.folders) {
@@ -276,10 +283,12 @@ impl Screen for IndexScreen {
             let entries = self.store.entries(folder.trim_end_matches('/'));
             for entry in entries.unwrap_or_default() {
                 let path = format!("{folder}{}", entry.name);
+                let is_left_out = |path: &str| left_out.contains(&hash_of_path(path));
                 let is_unlisted = !entry.is_folder
                     && is_image_name(&entry.name)
                     && !listed.contains(&(index, &*entry.name))
-                    && !left_out.contains(&hash_of_path(&path));
+                    && !is_left_out(&path)
+                    && !is_left_out(&entry.name);
                 if is_unlisted {
                     unlisted.push(self.store.file_location(&path));
                 }
@@ -566,6 +575,17 @@ fn list_rows(
         });
     }
     Ok(found)
+}
+
+/// [`hash_of_path`]s of all images that stand anywhere in an index: also
+/// those of channels that its screen does not list.
+fn images_named_by(table: &Table) -> HashSet<u64> {
+    (0..table.num_rows())
+        .flat_map(|row| table.values(row))
+        .map(|text| split_plane(text).0)
+        .filter(|text| is_image_name(text))
+        .map(|text| hash_of_path(&plain_path(text)))
+        .collect()
 }
 
 /// The plate of a site. Without an experiment, all plates of the screen are

@@ -155,6 +155,63 @@ fn tsv_and_parquet_indices_are_the_same_screen() {
     check_index_screen(&IndexScreen::open(folder.path(), &parquet).expect("Parquet"));
 }
 
+#[test]
+fn images_that_no_row_of_an_index_names_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    write_index_images(root);
+    // The table names images of a third channel, which the description passes
+    // over, by their names alone.
+    let table: String = TABLE
+        .lines()
+        .enumerate()
+        .map(|(line, text)| match line {
+            0 => format!("{text},file_er\n"),
+            _ => format!("{text},er_{line}.png\n"),
+        })
+        .collect();
+    write(
+        root,
+        "index.csv",
+        table.replace("p7/a2_d.png", "./p7//a2_d.png"),
+    );
+    for line in 1..=4 {
+        write(root, &format!("p7/er_{line}.png"), png_u8(6, 4, 1));
+    }
+    write(root, "p7/Thumbs.db", b"x");
+    let screen = IndexScreen::open(root, &description(INDEX)).expect("opens");
+    assert_eq!(screen.unlisted_images(), Vec::<String>::new());
+
+    write(root, "p7/a3_d.png", png_u8(6, 4, 1));
+    let unlisted = screen.unlisted_images();
+    assert_eq!(unlisted.len(), 1, "{unlisted:?}");
+    assert_names(&unlisted[0], &["p7/a3_d.png"]);
+}
+
+#[test]
+fn planes_of_files_that_an_index_names_are_no_strangers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    write(root, "p/a1.tif", b"not looked at");
+    write(root, "p/a2.tif", b"not looked at");
+    write(
+        root,
+        "index.csv",
+        "plate,well,dna,actin\nP,A1,p/a1.tif#0,p/a1.tif#1\n",
+    );
+    let description = ScreenDescription::parse(
+        "screen.toml",
+        "[[channels]]\nname = 'd'\nstain = 'DNA'\npath_column = 'dna'\n\
+         [[channels]]\nname = 'a'\nstain = 'Actin'\npath_column = 'actin'\n\
+         [index]\nfile = 'index.csv'\nplate = 'plate'\nwell = 'well'\n",
+    )
+    .expect("valid");
+    let screen = IndexScreen::open(root, &description).expect("opens");
+    let unlisted = screen.unlisted_images();
+    assert_eq!(unlisted.len(), 1, "{unlisted:?}");
+    assert_names(&unlisted[0], &["p/a2.tif"]);
+}
+
 #[track_caller]
 fn check_index_refused(table: &str, parts: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");

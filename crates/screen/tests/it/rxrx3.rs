@@ -48,6 +48,24 @@ pub(crate) fn write_screen(root: &Path) {
 }
 
 #[test]
+fn images_that_no_well_names_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_screen(folder.path());
+    let screen = open_screen(folder.path(), None).expect("opens");
+    assert_eq!(screen.unlisted_images(), Vec::<String>::new());
+    write(
+        folder.path(),
+        "gene-088/Plate9/C03_s1_w2.png",
+        png_u8(6, 4, 1),
+    );
+    write_rxrx1_site(folder.path(), "gene-088/Plate10", "A01_s1");
+    let unlisted = screen.unlisted_images();
+    assert_eq!(unlisted.len(), 2, "{unlisted:?}");
+    assert_names(&unlisted[0], &["gene-088/Plate10"]);
+    assert_names(&unlisted[1], &["gene-088/Plate9/C03_s1_w2.png"]);
+}
+
+#[test]
 fn wells_are_told_apart() {
     let folder = tempfile::tempdir().expect("a folder");
     write_screen(folder.path());
