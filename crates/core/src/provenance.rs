@@ -37,10 +37,11 @@ pub struct Provenance {
     pub settings: BTreeMap<String, String>,
 }
 
-/// A file that was read and its SHA-256 (`sha256sum` gives the same).
+/// Something that was read and its SHA-256: of a file what `sha256sum` gives,
+/// of anything else what whoever adds it says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputHash {
-    /// The file's name as it was given.
+    /// A file's name as it was given, or what it is.
     pub name: String,
     /// Lower-case hexadecimal digest.
     pub sha256: String,
@@ -68,13 +69,17 @@ impl Provenance {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn with_input(mut self, path: &Path) -> io::Result<Self> {
+    pub fn with_input(self, path: &Path) -> io::Result<Self> {
         let sha256 = sha256_of_file(path)?;
-        self.inputs.push(InputHash {
-            name: path.display().to_string(),
-            sha256,
-        });
-        Ok(self)
+        Ok(self.with_hash(path.display().to_string(), sha256))
+    }
+
+    /// Adds the SHA-256, in hexadecimal, of something that was read.
+    #[must_use]
+    pub fn with_hash(mut self, name: impl Into<String>, sha256: String) -> Self {
+        let name = name.into();
+        self.inputs.push(InputHash { name, sha256 });
+        self
     }
 
     /// Adds a seed.

@@ -81,7 +81,15 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
 
 /// The sites of one part of a split.
 fn part_of(screen: Box<dyn Screen>, split: &Path, part: Part) -> Result<Box<dyn Screen>> {
-    let parts = read_split(split)?.parts(screen.sites())?;
+    let table = read_split(split)?;
+    let parts = table.parts(screen.sites())?;
+    if table.was_made_of(screen.sites()) == Some(false) {
+        terminal::warn(format!(
+            "split '{}' was made when the screen had other sites or labels\nhint: make it again \
+             with `morphospace split`",
+            split.display()
+        ));
+    }
     let sites: Vec<usize> = (0..parts.len())
         .filter(|&site| parts[site] == Some(part))
         .collect();
@@ -97,15 +105,20 @@ fn part_of(screen: Box<dyn Screen>, split: &Path, part: Part) -> Result<Box<dyn 
     Ok(Box::new(SelectedScreen::new(screen, &selection)?))
 }
 
-/// Adds where the screen lies and the file that describes it.
+/// Adds where the screen lies, the file that describes it, and the split and
+/// the part of it that are looked at.
 fn with_screen(provenance: Provenance, args: &ScreenArgs) -> Result<Provenance> {
     let provenance = provenance.with_setting("screen", args.screen.display());
     let provenance = match &args.format {
         Some(ScreenFormat::Described(path)) => provenance.with_input(path)?,
         _ => provenance,
     };
-    Ok(match &args.split {
+    let provenance = match &args.split {
         Some(path) => provenance.with_input(path)?,
+        None => provenance,
+    };
+    Ok(match args.part {
+        Some(part) => provenance.with_setting("part", part),
         None => provenance,
     })
 }

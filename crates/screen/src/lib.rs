@@ -71,6 +71,7 @@ mod screen;
 pub mod simulator;
 mod site_image;
 mod site_list;
+mod sites_hash;
 pub mod split;
 mod standardise;
 pub mod store;
@@ -116,5 +117,6 @@ pub use site_image::{
     OnIncomplete, ReadSite, SiteImage, SkippedSite, UnknownOnIncomplete, read_site, read_site_crop,
 };
 pub use site_list::site_key_text;
+pub use sites_hash::{SITES_INPUT, sites_sha256};
 pub use standardise::{PixelStats, SelfStandardisation, Standardiser, UnknownStandardisation};
 pub use tiling::{EdgePolicy, Tile, TilePlan, TileSelection, Tiling, TilingError, UnknownTiling};

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -102,13 +103,15 @@ pub(crate) fn bounded_reader<R: ChunkReader + 'static>(
 
 /// A file's metadata, with views in place of text and bytes.
 pub(crate) fn metadata_with_views(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, String> {
-    let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::default())
-        .map_err(|error| damaged(&error))?;
-    check_places(metadata.metadata(), file.len())?;
-    let schema = Schema::new(fields_with_views(metadata.schema().fields()));
-    let options = ArrowReaderOptions::default().with_schema(Arc::new(schema));
-    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
-        .map_err(|error| damaged(&error))
+    caught(|| {
+        let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::default())
+            .map_err(|error| damaged(&error))?;
+        check_places(metadata.metadata(), file.len())?;
+        let schema = Schema::new(fields_with_views(metadata.schema().fields()));
+        let options = ArrowReaderOptions::default().with_schema(Arc::new(schema));
+        ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
+            .map_err(|error| damaged(&error))
+    })
 }
 
 /// Refuses a footer whose columns lie outside the file: the reader panics at
@@ -250,9 +253,9 @@ impl ParquetFile {
             .collect();
         let provenance = pairs
             .get(PROVENANCE_KEY)
-            .map(|json| Provenance::from_json(json))
+            .map(|json| read_provenance(json))
             .transpose()
-            .map_err(|error| invalid(format!("metadata '{PROVENANCE_KEY}': {error}")))?;
+            .map_err(|message| invalid(format!("metadata '{PROVENANCE_KEY}': {message}")))?;
         let schema = Arc::clone(builder.schema());
         let batches = RecordBatches::of(builder).map_err(invalid)?;
         Ok(Self {
@@ -284,7 +287,19 @@ impl ParquetFile {
     }
 }
 
-pub(crate) fn missing_column(table: &str, batch: &RecordBatch, name: &str) -> ScreenError {
+fn read_provenance(json: &str) -> Result<Provenance, String> {
+    let provenance = Provenance::from_json(json).map_err(|error| error.to_string())?;
+    if provenance.schema_version > Provenance::SCHEMA_VERSION {
+        return Err(format!(
+            "schema version {} is newer than {}\nhint: update morphospace",
+            provenance.schema_version,
+            Provenance::SCHEMA_VERSION
+        ));
+    }
+    Ok(provenance)
+}
+
+fn missing_column(table: &str, batch: &RecordBatch, name: &str) -> ScreenError {
     let schema = batch.schema();
     let available: Vec<String> = schema
         .fields()
@@ -309,8 +324,28 @@ pub(crate) fn batch_column(
     let column = batch
         .column_by_name(name)
         .ok_or_else(|| missing_column(table, batch, name))?;
-    cast(column, data_type).map_err(|error| ScreenError::InvalidTable {
+    cast_column(column, data_type).map_err(|error| ScreenError::InvalidTable {
         table: table.to_owned(),
         message: format!("column '{name}': {error}"),
     })
+}
+
+/// A column as the type that is needed.
+///
+/// # Errors
+/// Why it cannot be, in words.
+pub(crate) fn cast_column(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
+    caught(|| cast(column, data_type).map_err(|error| error.to_string()))
+}
+
+/// Runs what decodes a foreign file. Arrow and Parquet panic at some values
+/// and pages that contradict each other, such as positions in a dictionary
+/// that is not there; here that is damage like any other.
+///
+/// # Errors
+/// What the function returns, or that it panicked. Nothing that it may have
+/// left half done is to be used again.
+pub(crate) fn caught<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(damaged(&"its contents contradict each other")))
 }

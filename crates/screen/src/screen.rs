@@ -2,6 +2,7 @@ use morphospace_core::{Channel, Provenance, Site, SiteKey};
 
 use crate::ScreenError;
 use crate::error::{ImageError, ImageProblem};
+use crate::sites_hash::{SITES_INPUT, sites_sha256};
 use crate::tiling::Tile;
 
 /// A screen: sites, channels and the images behind them.
@@ -102,10 +103,11 @@ pub trait Screen: Send + Sync {
     }
 
     /// Where what comes of this screen comes from: its name, its channels,
-    /// and its [notes](Screen::notes).
+    /// a [hash of its sites](sites_sha256), and its [notes](Screen::notes).
     fn provenance(&self, stage: &str) -> Provenance {
         let channels: Vec<String> = self.channels().iter().map(ToString::to_string).collect();
         let provenance = Provenance::new(stage)
+            .with_hash(SITES_INPUT, sites_sha256(self.sites()))
             .with_setting("screen", self.name())
             .with_setting("channels", channels.join(", "));
         match self.notes() {

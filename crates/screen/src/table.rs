@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use morphospace_core::{WellAddress, excerpt, suggestion};
 
 use crate::ScreenError;
-use crate::parquet_file::bounded_reader;
+use crate::parquet_file::{bounded_reader, caught};
 use crate::record_batches::RecordBatches;
 use crate::store::{MAX_FILE_LEN, SharedStore, StoredFile};
 use crate::table_rows::{CellText, MAX_CELL_LEN, TableRows, too_long_cell};
@@ -146,6 +146,11 @@ impl Table {
     pub(crate) fn get(&self, row: usize, column: ColumnIndex) -> Option<&str> {
         let text = self.rows.get(row, column.0).trim();
         (!text.is_empty() && !self.missing.iter().any(|word| word == text)).then_some(text)
+    }
+
+    /// All values of a row.
+    pub(crate) fn values(&self, row: usize) -> impl Iterator<Item = &str> {
+        (0..self.columns.len()).filter_map(move |column| self.get(row, ColumnIndex(column)))
     }
 
     /// A value that must be there.
@@ -496,8 +501,11 @@ fn push_row(
 }
 
 fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenError> {
-    let invalid = |message: String| invalid(name, message);
-    let builder = bounded_reader(file).map_err(invalid)?;
+    caught(|| header_and_rows(file)).map_err(|message| invalid(name, message))
+}
+
+fn header_and_rows(file: StoredFile) -> Result<HeaderAndRows, String> {
+    let builder = bounded_reader(file)?;
     let columns: Vec<String> = builder
         .schema()
         .fields()
@@ -507,14 +515,14 @@ fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenErr
     let mut rows = TableRows::new(columns.len());
     let mut cell = CellText::default();
     let options = FormatOptions::default().with_display_error(false);
-    for batch in RecordBatches::of(builder).map_err(invalid)? {
-        let batch = batch.map_err(invalid)?;
+    for batch in RecordBatches::of(builder)? {
+        let batch = batch?;
         let formatters = batch
             .columns()
             .iter()
             .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| invalid(error.to_string()))?;
+            .map_err(|error| error.to_string())?;
         for row in 0..batch.num_rows() {
             for (column, formatter) in columns.iter().zip(&formatters) {
                 cell.clear();
@@ -526,10 +534,10 @@ fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenErr
                 };
                 pushed.map_err(|message| {
                     let row = rows.len() + 1;
-                    invalid(format!("row {row}, column '{column}': {message}"))
+                    format!("row {row}, column '{column}': {message}")
                 })?;
             }
-            rows.end_row(None).map_err(invalid)?;
+            rows.end_row(None)?;
         }
     }
     Ok((columns, rows))

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use morphospace_screen::split::{Part, read_split};
+use morphospace_screen::{read_manifest, sites_sha256};
 
 use crate::support::{Run, morphospace};
 
@@ -55,6 +56,36 @@ fn a_split_is_written_and_summed_up() {
     let same = run(folder, "full --json").expect_status(0);
     let summary: serde_json::Value = serde_json::from_str(&same.stdout).expect("JSON");
     assert_eq!(summary["parts"]["test"]["total"]["num_sites"], 72);
+}
+
+#[test]
+fn a_split_of_labels_that_changed_since_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    screen(folder, &[]);
+    run(folder, "batch-separated").expect_status(0);
+    let inspect = || {
+        let part = ["--split", "split.parquet", "--part", "train"];
+        let table = ["--depth", "presence", "--manifest", "manifest.parquet"];
+        let args = [&["inspect", "screen"][..], &part, &table].concat();
+        // No image is there.
+        morphospace(folder, &args).expect_status(1)
+    };
+    let told = "was made when the screen had other sites or labels";
+    assert!(!inspect().stderr.contains(told));
+    let manifest = read_manifest(&folder.join("manifest.parquet")).expect("written");
+    let provenance = manifest.provenance.expect("has one");
+    let names: Vec<&str> = provenance.inputs.iter().map(|i| i.name.as_str()).collect();
+    assert_eq!(names, ["sites of the screen", "split.parquet"]);
+    assert_eq!(provenance.inputs[0].sha256, sites_sha256(&manifest.sites));
+    assert_eq!(provenance.settings["part"], "train");
+
+    let metadata = folder.join("screen/metadata.csv");
+    let text = fs::read_to_string(&metadata).unwrap();
+    fs::write(&metadata, text.replacen(",s1", ",s2", 2)).unwrap();
+    let run = inspect();
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: make it again"), "{}", run.stderr);
 }
 
 #[test]

@@ -2,7 +2,6 @@ use std::ops::Range;
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_cast::cast;
 use arrow_schema::DataType;
 use morphospace_core::{Channel, PlateKey, Site, SiteKey};
 use parquet::arrow::ProjectionMask;
@@ -14,7 +13,7 @@ use regex::Regex;
 use crate::ScreenError;
 use crate::decode::decode_image;
 use crate::error::ImageProblem;
-use crate::parquet_file::{check_lengths, metadata_with_views};
+use crate::parquet_file::{cast_column, check_lengths, metadata_with_views};
 use crate::readers::row_blocks::{BlockPlace, ImageBlock, RowBlocks};
 use crate::readers::rxrx3;
 use crate::record_batches::RecordBatches;
@@ -478,7 +477,7 @@ impl Shard {
         for batch in batches {
             let batch = batch.map_err(invalid)?;
             check_lengths(&batch).map_err(invalid)?;
-            let keys = cast(batch.column(0), &DataType::Utf8)
+            let keys = cast_column(batch.column(0), &DataType::Utf8)
                 .map_err(|error| invalid(format!("column '{KEY_COLUMN}': {error}")))?;
             for key in keys.as_string::<i32>() {
                 num_rows += 1;

@@ -60,6 +60,7 @@ use morphospace_core::Site;
 
 use self::candidates::Candidates;
 use crate::site_list::site_key_text;
+use crate::sites_hash::{SITES_INPUT, sites_sha256};
 
 pub use error::SplitError;
 pub use leaks::Leaks;
@@ -130,7 +131,11 @@ pub fn make_split(sites: &[Site], config: &SplitConfig) -> Result<Split, SplitEr
     Ok(Split {
         rows,
         fold: config.scheme.fold(),
-        provenance: Some(config.provenance()),
+        provenance: Some(
+            config
+                .provenance()
+                .with_hash(SITES_INPUT, sites_sha256(sites)),
+        ),
     })
 }
 

@@ -1,31 +1,19 @@
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array};
-use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema};
-use morphospace_core::{Provenance, Site, write_atomically};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use morphospace_core::{Provenance, Site};
 
 use super::error::SplitError;
 use super::part::Part;
 use crate::ScreenError;
-use crate::parquet_file::{bounded_reader, check_lengths, missing_column};
-use crate::record_batches::RecordBatches;
+use crate::parquet_file::{BATCH_LEN, ParquetFile, batch_column, write_parquet};
 use crate::site_list::site_key_text;
-
-/// Key of the provenance in a Parquet file's metadata.
-const PROVENANCE_KEY: &str = "morphospace";
-/// Sites per record batch.
-const BATCH_LEN: usize = 16_384;
+use crate::sites_hash::{SITES_INPUT, sites_sha256};
 
 /// Which sites of a screen are for training, validation and test, as one
 /// Parquet file that later stages and other programs read: `split.parquet`.
@@ -88,6 +76,14 @@ impl Split {
             }),
         }
     }
+
+    /// Whether these are the sites it was made of, labelled as they were then;
+    /// `None` where its provenance does not say.
+    pub fn was_made_of(&self, sites: &[Site]) -> Option<bool> {
+        let mut inputs = self.provenance.as_ref()?.inputs.iter();
+        let made_of = inputs.find(|input| input.name == SITES_INPUT)?;
+        Some(made_of.sha256 == sites_sha256(sites))
+    }
 }
 
 /// Writes a split; the file appears whole or not at all.
@@ -100,32 +96,14 @@ pub fn write_split(path: &Path, split: &Split) -> Result<(), ScreenError> {
         Field::new("part", DataType::Utf8, false),
         Field::new("fold", DataType::UInt32, true),
     ]));
-    let provenance = split.provenance.as_ref().map(|provenance| {
-        vec![KeyValue::new(
-            PROVENANCE_KEY.to_owned(),
-            provenance.to_json(),
-        )]
+    let batches = split.rows.chunks(BATCH_LEN).map(|rows| {
+        let keys: StringArray = rows.iter().map(|(key, _)| Some(key)).collect();
+        let parts: StringArray = rows.iter().map(|(_, part)| Some(part.as_str())).collect();
+        let folds: UInt32Array = rows.iter().map(|_| split.fold).collect();
+        let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(parts), Arc::new(folds)];
+        Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
     });
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_key_value_metadata(provenance)
-        .build();
-    write_atomically(path, |file| {
-        let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
-        for rows in split.rows.chunks(BATCH_LEN) {
-            let keys: StringArray = rows.iter().map(|(key, _)| Some(key)).collect();
-            let parts: StringArray = rows.iter().map(|(_, part)| Some(part.as_str())).collect();
-            let folds: UInt32Array = rows.iter().map(|_| split.fold).collect();
-            let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(parts), Arc::new(folds)];
-            writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
-        }
-        writer.close()?;
-        Ok::<(), ParquetError>(())
-    })
-    .map_err(|error| ScreenError::CannotWrite {
-        path: path.to_owned(),
-        message: error.to_string(),
-    })
+    write_parquet(path, &schema, split.provenance.as_ref(), &[], batches)
 }
 
 /// Reads a split. Columns that others added are ignored.
@@ -135,48 +113,25 @@ pub fn write_split(path: &Path, split: &Split) -> Result<(), ScreenError> {
 /// that is missing, an unknown part, a site that occurs twice, several folds
 /// in one table.
 pub fn read_split(path: &Path) -> Result<Split, ScreenError> {
-    let table = path.display().to_string();
-    let invalid = |message: String| ScreenError::InvalidTable {
-        table: table.clone(),
-        message,
-    };
-    let file = File::open(path).map_err(|source| ScreenError::CannotRead {
-        path: path.to_owned(),
-        source,
-    })?;
-    let builder = bounded_reader(file).map_err(invalid)?;
-    let provenance = builder
-        .metadata()
-        .file_metadata()
-        .key_value_metadata()
-        .into_iter()
-        .flatten()
-        .find(|pair| pair.key == PROVENANCE_KEY)
-        .and_then(|pair| pair.value.as_deref())
-        .map(parse_provenance)
-        .transpose()
-        .map_err(|message| invalid(format!("metadata '{PROVENANCE_KEY}': {message}")))?;
-
+    let mut file = ParquetFile::open(path)?;
     let mut rows: Vec<(String, Part)> = Vec::new();
     let mut seen = HashSet::new();
     let mut fold = None;
-    for batch in RecordBatches::of(builder).map_err(invalid)? {
-        let batch = batch.map_err(invalid)?;
-        check_lengths(&batch).map_err(invalid)?;
-        let columns = Columns::of(&table, &batch)?;
+    while let Some(batch) = file.next_batch()? {
+        let columns = Columns::of(&file.table, &batch)?;
         for row in 0..batch.num_rows() {
             let place = format!("row {}", rows.len() + 1);
             let (key, part) = columns
                 .row(row)
-                .map_err(|error| invalid(format!("{place}, {error}")))?;
+                .map_err(|error| file.invalid(format!("{place}, {error}")))?;
             if !seen.insert(key.clone()) {
-                return Err(invalid(format!(
+                return Err(file.invalid(format!(
                     "{place}: site '{key}' occurs twice\nhint: keep each site in one part"
                 )));
             }
             let fold_of_row = columns.fold(row);
             if *fold.get_or_insert(fold_of_row) != fold_of_row {
-                return Err(invalid(format!(
+                return Err(file.invalid(format!(
                     "{place}, column 'fold': several folds\nhint: write one file per fold"
                 )));
             }
@@ -186,20 +141,8 @@ pub fn read_split(path: &Path) -> Result<Split, ScreenError> {
     Ok(Split {
         rows,
         fold: fold.flatten(),
-        provenance,
+        provenance: file.provenance,
     })
-}
-
-fn parse_provenance(json: &str) -> Result<Provenance, String> {
-    let provenance = Provenance::from_json(json).map_err(|error| error.to_string())?;
-    if provenance.schema_version > Provenance::SCHEMA_VERSION {
-        return Err(format!(
-            "schema version {} is newer than {}\nhint: update morphospace",
-            provenance.schema_version,
-            Provenance::SCHEMA_VERSION
-        ));
-    }
-    Ok(provenance)
 }
 
 /// The columns of one record batch.
@@ -211,15 +154,7 @@ struct Columns {
 
 impl Columns {
     fn of(table: &str, batch: &RecordBatch) -> Result<Self, ScreenError> {
-        let column = |name: &str, data_type: DataType| {
-            let column = batch
-                .column_by_name(name)
-                .ok_or_else(|| missing_column(table, batch, name))?;
-            cast(column, &data_type).map_err(|error| ScreenError::InvalidTable {
-                table: table.to_owned(),
-                message: format!("column '{name}': {error}"),
-            })
-        };
+        let column = |name: &str, data_type| batch_column(table, batch, name, &data_type);
         Ok(Self {
             keys: column("site_key", DataType::Utf8)?
                 .as_string::<i32>()

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
-use morphospace_core::Provenance;
-use morphospace_screen::split::{Part, Split, read_split, write_split};
+use morphospace_core::{Provenance, Seed};
+use morphospace_screen::split::{
+    Part, Split, SplitConfig, SplitScheme, make_split, read_split, write_split,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -206,4 +208,38 @@ fn rubbish_is_refused_by_name() {
     }
     let error = message(read_split(&folder.path().join("gone.parquet")));
     assert_names(&error, &["cannot read", "gone.parquet"]);
+}
+
+#[test]
+fn a_split_knows_the_sites_and_labels_it_was_made_of() {
+    let sites = designed_sites(&["A-1".into(), "A-2".into()], 1, 2, 1);
+    let config = SplitConfig {
+        scheme: SplitScheme::LeaveExperimentOut {
+            test: vec!["A-2".into()],
+            validation: vec![],
+        },
+        seed: Seed::new(0),
+        only_labelled: false,
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("split.parquet");
+    write_split(&path, &make_split(&sites, &config).expect("split")).expect("written");
+    let split = read_split(&path).expect("read");
+    assert_eq!(split.was_made_of(&sites), Some(true));
+    assert_eq!(split.was_made_of(&sites[1..]), Some(false));
+    // Labels that changed since.
+    let mut relabelled = sites.clone();
+    Arc::make_mut(&mut relabelled[0].well).cell_type = Some("U2OS".to_owned());
+    assert_eq!(split.was_made_of(&relabelled), Some(false));
+    split.parts(&relabelled).expect("the same keys");
+    // Another spelling of an address says the same.
+    let mut respelled = sites.clone();
+    Arc::make_mut(&mut respelled[0].well).original_address = "b2".to_owned();
+    assert_eq!(split.was_made_of(&respelled), Some(true));
+    // Of others' tables it is not known.
+    let unknown = Split {
+        provenance: None,
+        ..split
+    };
+    assert_eq!(unknown.was_made_of(&sites), None);
 }
