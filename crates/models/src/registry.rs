@@ -26,6 +26,8 @@ const CHANNELS_FIELD: &str = "channels";
 const PIXEL_HISTORY_FIELD: &str = "pixel_history";
 /// How its images were normalised, in [`CONFIG_FILE`].
 const NORMALISATION_FIELD: &str = "normalisation";
+/// Field of whether labels had a part in training.
+const USES_LABELS_FIELD: &str = "uses_labels";
 /// No honest `config.json` is longer.
 const MOST_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -137,6 +139,10 @@ pub struct CheckpointConfig {
     /// correction, a sentence each; `None` of weights whose source does not
     /// say.
     pub pixel_history: Option<Vec<String>>,
+    /// Whether labels had a part in training, if only in which images it saw
+    /// together: weakly supervised then, whatever the loss; `None` of weights
+    /// whose source does not say.
+    pub uses_labels: Option<bool>,
 }
 
 impl CheckpointConfig {
@@ -147,6 +153,7 @@ impl CheckpointConfig {
             channels: None,
             normalisation: None,
             pixel_history: None,
+            uses_labels: None,
         }
     }
 }
@@ -172,11 +179,14 @@ pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelEr
         let normalisation = normalisation.map(serde_json::from_value);
         let pixel_history = fields.remove(PIXEL_HISTORY_FIELD);
         let pixel_history = pixel_history.map(serde_json::from_value);
+        let uses_labels = fields.remove(USES_LABELS_FIELD);
+        let uses_labels = uses_labels.map(serde_json::from_value);
         Ok(CheckpointConfig {
             network: serde_json::from_value(fields.into())?,
             channels: channels.transpose()?,
             normalisation: normalisation.transpose()?,
             pixel_history: pixel_history.transpose()?,
+            uses_labels: uses_labels.transpose()?,
         })
     };
     let config = parse().map_err(|source| ModelError::CheckpointConfig { path, source })?;
@@ -254,6 +264,9 @@ pub fn save_checkpoint<M: Module>(
         }
         if let Some(pixel_history) = &config.pixel_history {
             fields[PIXEL_HISTORY_FIELD] = pixel_history.as_slice().into();
+        }
+        if let Some(uses_labels) = config.uses_labels {
+            fields[USES_LABELS_FIELD] = uses_labels.into();
         }
         let text = serde_json::to_string_pretty(&fields)?;
         write_atomically(&path, |file| writeln!(file, "{text}"))

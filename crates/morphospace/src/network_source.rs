@@ -76,6 +76,11 @@ impl NetworkSource {
         Ok(self.config()?.and_then(|config| config.pixel_history))
     }
 
+    /// Whether labels had a part in its training, where that is known.
+    pub(crate) fn uses_labels(&self) -> Result<Option<bool>> {
+        Ok(self.config()?.and_then(|config| config.uses_labels))
+    }
+
     fn config(&self) -> Result<Option<CheckpointConfig>> {
         let Self::Folder(folder) = self else {
             return Ok(None);

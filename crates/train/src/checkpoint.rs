@@ -8,6 +8,7 @@ use morphospace_models::{
     CheckpointConfig, Unexpected, WeightsFile, load_weights, read_checkpoint_config,
     save_checkpoint,
 };
+use morphospace_screen::sampler::{Batches, Sampler, SamplerIdentity, SamplerPosition};
 use serde::{Deserialize, Serialize};
 
 use crate::{Objective, Optimiser, OptimiserConfig, TrainError};
@@ -29,15 +30,27 @@ pub struct Checkpoint {
     pub num_steps_done: u64,
 }
 
-/// `state.json`. The sampler's position and all generators follow from the
-/// step, so the step is all there is to remember.
+/// `state.json`. All generators follow from the step, so that it and the
+/// sampler's position are all there is to remember.
 #[derive(Serialize, Deserialize)]
 struct State {
     schema_version: u32,
     num_steps_done: u64,
     config_sha256: String,
-    num_sites: usize,
-    sites_sha256: String,
+    sampler: SamplerPosition,
+}
+
+/// Version of `state.json`.
+const STATE_VERSION: u32 = 2;
+
+/// What a run goes on with.
+pub struct Resumed<'a, O> {
+    /// The network.
+    pub network: O,
+    /// Its optimiser.
+    pub optimiser: Optimiser,
+    /// The batches that come next.
+    pub batches: Batches<'a>,
 }
 
 /// The images of a run, as far as they matter to whoever uses its network.
@@ -49,16 +62,15 @@ pub struct TrainedOn {
     pub normalisation: String,
     /// [`pixel_history`](morphospace_screen::pixel_history) of their screen.
     pub pixel_history: Vec<String>,
-    /// Sites that crops are drawn from.
-    pub num_sites: usize,
-    /// [`sites_sha256`](morphospace_screen::sampler::sites_sha256) of them.
-    pub sites_sha256: String,
+    /// Whether labels have a part in training.
+    pub uses_labels: bool,
 }
 
 impl Checkpoint {
     /// Writes a checkpoint into `run_folder/checkpoints`. It is filled under
     /// another name and renamed, so a folder with the final name is whole;
-    /// all but the last two are then removed.
+    /// all but the last two are then removed. `next` is the batch that comes
+    /// next.
     ///
     /// # Errors
     /// [`TrainError::File`] or [`TrainError::Model`]; earlier checkpoints are
@@ -70,6 +82,7 @@ impl Checkpoint {
         network: &O,
         trained_on: &TrainedOn,
         optimiser: &Optimiser,
+        next: SamplerPosition,
     ) -> Result<Self, TrainError> {
         let parent = run_folder.join("checkpoints");
         let folder = parent.join(format!("{FOLDER_PREFIX}{num_steps_done:08}"));
@@ -81,17 +94,17 @@ impl Checkpoint {
             channels: Some(trained_on.channels.clone()),
             normalisation: Some(trained_on.normalisation.clone()),
             pixel_history: Some(trained_on.pixel_history.clone()),
+            uses_labels: Some(trained_on.uses_labels),
         };
         save_checkpoint(&unfinished, &config, network)?;
         optimiser
             .save(&unfinished.join(OPTIMISER_FILE))
             .map_err(TrainError::file(unfinished.join(OPTIMISER_FILE)))?;
         let state = State {
-            schema_version: 1,
+            schema_version: STATE_VERSION,
             num_steps_done,
             config_sha256: config_sha256.to_owned(),
-            num_sites: trained_on.num_sites,
-            sites_sha256: trained_on.sites_sha256.clone(),
+            sampler: next,
         };
         let text = serde_json::to_string_pretty(&state).expect("plain values serialise");
         write_atomically(&unfinished.join(STATE_FILE), |file| {
@@ -109,52 +122,56 @@ impl Checkpoint {
         })
     }
 
-    /// Reads the weights into `network` and returns it with the optimiser.
+    /// Reads the weights into `network`, and what else a run goes on with.
     ///
     /// # Errors
     /// [`TrainError::ForeignCheckpoint`] if another configuration wrote it, or
     /// images of other sites or channels were trained on.
-    pub fn read<O: Objective>(
+    pub fn read<'a, O: Objective>(
         &self,
         network: &O,
         config: OptimiserConfig,
         config_sha256: &str,
         images: &TrainedOn,
+        sampler: &'a dyn Sampler,
         device: &Device,
-    ) -> Result<(O, Optimiser), TrainError> {
+    ) -> Result<Resumed<'a, O>, TrainError> {
         let path = self.folder.join(STATE_FILE);
         let text = fs::read_to_string(&path).map_err(TrainError::file(&path))?;
-        let state: State = serde_json::from_str(&text)
-            .map_err(|error| TrainError::file(&path)(io::Error::other(error)))?;
+        let foreign = |message: String| TrainError::ForeignCheckpoint {
+            path: self.folder.clone(),
+            message,
+        };
+        let unreadable = |error| TrainError::file(&path)(io::Error::other(error));
+        let state: serde_json::Value = serde_json::from_str(&text).map_err(unreadable)?;
+        let version = &state["schema_version"];
+        if *version != STATE_VERSION {
+            return Err(foreign(format!(
+                "its state is of version {version}, this morphospace reads {STATE_VERSION}"
+            )));
+        }
+        let state: State = serde_json::from_value(state).map_err(unreadable)?;
         if state.config_sha256 != config_sha256 {
-            return Err(TrainError::ForeignCheckpoint {
-                path: self.folder.clone(),
-                message: "it was written with other settings".to_owned(),
-            });
+            return Err(foreign("it was written with other settings".to_owned()));
         }
-        if (state.num_sites, &state.sites_sha256) != (images.num_sites, &images.sites_sha256) {
-            let sites = |num: usize, sha256: &str| format!("{num} sites (SHA-256 {sha256:.12})");
-            return Err(TrainError::ForeignCheckpoint {
-                path: self.folder.clone(),
-                message: format!(
-                    "it was trained on {}, these are {}: another screen, split or part, or images \
-                     that came or went",
-                    sites(state.num_sites, &state.sites_sha256),
-                    sites(images.num_sites, &images.sites_sha256)
-                ),
-            });
-        }
+        let batches = Batches::resume(sampler, &state.sampler).map_err(|_| {
+            let sites =
+                |of: &SamplerIdentity| format!("{} sites (SHA-256 {:.12})", of.num_sites, of.sites);
+            foreign(format!(
+                "it was trained on {}, these are {}: another screen, split or part, or images \
+                 that came or went",
+                sites(&state.sampler.sampler),
+                sites(sampler.identity())
+            ))
+        })?;
         let saved = read_checkpoint_config(&self.folder)?;
         let history = saved.pixel_history.unwrap_or_default();
         if history != images.pixel_history {
-            return Err(TrainError::ForeignCheckpoint {
-                path: self.folder.clone(),
-                message: format!(
-                    "it was trained on images {}, these are {}",
-                    in_words(&history),
-                    in_words(&images.pixel_history)
-                ),
-            });
+            return Err(foreign(format!(
+                "it was trained on images {}, these are {}",
+                in_words(&history),
+                in_words(&images.pixel_history)
+            )));
         }
         let channels = &images.channels[..];
         let trained_on = saved.channels;
@@ -162,14 +179,11 @@ impl Checkpoint {
             .as_deref()
             .is_some_and(|trained| trained != channels)
         {
-            return Err(TrainError::ForeignCheckpoint {
-                path: self.folder.clone(),
-                message: format!(
-                    "it was trained on channels {}, the screen has {}",
-                    listed(&trained_on.unwrap_or_default()),
-                    listed(channels)
-                ),
-            });
+            return Err(foreign(format!(
+                "it was trained on channels {}, the screen has {}",
+                listed(&trained_on.unwrap_or_default()),
+                listed(channels)
+            )));
         }
         let weights = WeightsFile::open(&self.folder.join("model.safetensors"))
             .map_err(morphospace_models::ModelError::from)?;
@@ -177,7 +191,11 @@ impl Checkpoint {
             .map_err(morphospace_models::ModelError::from)?;
         let path = self.folder.join(OPTIMISER_FILE);
         let optimiser = Optimiser::load(config, &path, device).map_err(TrainError::file(&path))?;
-        Ok((network, optimiser))
+        Ok(Resumed {
+            network,
+            optimiser,
+            batches,
+        })
     }
 }
 

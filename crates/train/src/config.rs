@@ -1,6 +1,7 @@
 use morphospace_core::{Seed, sha256_hex};
 use morphospace_models::NetworkConfig;
 use morphospace_screen::NormalisationChoice;
+use morphospace_screen::sampler::SamplerChoice;
 use serde::{Deserialize, Serialize};
 
 use crate::{OptimiserConfig, Schedule, TrainError};
@@ -23,6 +24,11 @@ pub struct TrainConfig {
     /// relative path starts at the current folder.
     #[serde(default)]
     pub normalisation: NormalisationChoice,
+    /// Which sites make up a batch: `kind = "uniform"`, if nothing else is
+    /// said; `"single_domain"` or `"class_balanced"`. Pairs
+    /// (`"cross_domain"`) are of no use to masked autoencoders.
+    #[serde(default)]
+    pub sampler: SamplerChoice,
     /// The network and its objective: `kind = "mae"` or `"camae"`.
     pub network: NetworkConfig,
     /// How weights move.
@@ -77,6 +83,25 @@ impl TrainConfig {
             return invalid(
                 "network kind 'vit' has no objective of its own: use 'mae' or 'camae'".to_owned(),
             );
+        }
+        match self.sampler {
+            SamplerChoice::CrossDomain { .. } => {
+                return invalid(
+                    "sampler kind 'cross_domain' makes pairs, and no objective of masked \
+                     autoencoders compares two images: use 'uniform', 'single_domain' or \
+                     'class_balanced'"
+                        .to_owned(),
+                );
+            }
+            SamplerChoice::SingleDomain {
+                ghost_batch_size, ..
+            } if ghost_batch_size == 0 || !self.batch_size.is_multiple_of(ghost_batch_size) => {
+                return invalid(format!(
+                    "batch_size {} is no multiple of sampler.ghost_batch_size {ghost_batch_size}",
+                    self.batch_size
+                ));
+            }
+            _ => {}
         }
         Ok(CheckedTrainConfig(self))
     }

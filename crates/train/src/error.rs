@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use morphospace_models::ModelError;
+use morphospace_screen::sampler::SamplerError;
 use morphospace_screen::{NormalisationError, ScreenError};
 
 /// Why a network could not be trained.
@@ -22,6 +23,10 @@ pub enum TrainError {
     /// nothing has been done yet.
     #[error(transparent)]
     Normalisation(#[from] NormalisationError),
+    /// The screen's sites do not make up the batches that were asked for;
+    /// nothing has been done yet.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
     /// A site could not be read in the middle of training.
     #[error(transparent)]
     Screen(#[from] ScreenError),

@@ -9,7 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `config.rs` | [`TrainConfig`], the TOML of a run |
-//! | `crops.rs` | which crops make up step `n` |
+//! | `crops.rs` | where the images of a step are cut from their sites |
 //! | `loader.rs` | decodes them ahead of the training thread |
 //! | `objective/` | one loss per file |
 //! | `optimiser.rs`, `schedule.rs` | AdamW and Lion, learning rates |
@@ -26,9 +26,8 @@ mod optimiser;
 mod schedule;
 mod training_loop;
 
-pub use checkpoint::{Checkpoint, TrainedOn, latest_checkpoint};
+pub use checkpoint::{Checkpoint, Resumed, TrainedOn, latest_checkpoint};
 pub use config::{CheckedTrainConfig, TrainConfig};
-pub use crops::{Crop, CropSampler};
 pub use error::TrainError;
 pub use objective::{Loss, Objective};
 pub use optimiser::{Optimiser, OptimiserConfig, Rule};

@@ -1,12 +1,13 @@
 use std::thread::Scope;
 
 use morphospace_core::{Seed, SiteKey};
+use morphospace_screen::sampler::Batches;
 use morphospace_screen::{
     CheckedNormalisation, Loader, LoaderOptions, OnIncomplete, ReadSite, Screen, ScreenError,
     SiteImage, Tile, read_site_crop,
 };
 
-use crate::crops::{Crop, CropSampler};
+use crate::crops::{Crop, crops_of_step};
 
 /// The images of one step.
 #[derive(Clone, Debug)]
@@ -24,26 +25,30 @@ pub(crate) struct Batch {
 pub(crate) struct LoaderSettings {
     pub(crate) first_step: u64,
     pub(crate) num_steps: u64,
-    pub(crate) batch_size: usize,
     pub(crate) crop_px: usize,
     pub(crate) seed: Seed,
 }
 
-/// Decodes the batches of all steps ahead of the training thread.
+/// Decodes the batches of all steps ahead of the training thread; `batches`
+/// stands at the first.
 pub(crate) fn spawn_loader<'scope>(
     scope: &'scope Scope<'scope, '_>,
     screen: &'scope dyn Screen,
-    site_indices: Vec<usize>,
+    batches: &Batches<'scope>,
     normalisation: &'scope CheckedNormalisation,
     settings: LoaderSettings,
     options: LoaderOptions,
 ) -> Loader<Result<Batch, ScreenError>> {
-    let sampler = CropSampler::new(site_indices, settings.batch_size, settings.seed);
     let steps = settings.first_step..settings.num_steps;
     Loader::spawn(scope, steps, options, move || {
-        let mut sampler = sampler.clone();
+        let mut batches = batches.clone();
+        let mut next_step = settings.first_step;
         move |step| {
-            let crops = sampler.step(step);
+            // The steps between are other threads'.
+            let batch = batches.nth((step - next_step) as usize);
+            next_step = step + 1;
+            let sites = batch.expect("samplers never end").site_indices;
+            let crops = crops_of_step(&sites, step, settings.seed);
             load_step(screen, &crops, normalisation, step, settings.crop_px)
         }
     })

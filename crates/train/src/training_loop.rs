@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_core::write_atomically;
-use morphospace_screen::sampler::sites_sha256;
+use morphospace_screen::sampler::Batches;
 use morphospace_screen::{
     LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, pixel_history, read_site,
 };
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::loader::{LoaderSettings, spawn_loader};
 use crate::{
-    CheckedTrainConfig, Checkpoint, Objective, Optimiser, TrainError, TrainedOn, latest_checkpoint,
+    CheckedTrainConfig, Checkpoint, Objective, Optimiser, Resumed, TrainError, TrainedOn,
+    latest_checkpoint,
 };
 
 const METRICS_FILE: &str = "metrics.jsonl";
@@ -78,6 +79,12 @@ pub fn train<O: Objective>(
 
     // What is there to train on?
     let site_indices = trainable_sites(screen, config)?;
+    let sampler = settings.sampler.open(
+        screen.sites(),
+        &site_indices,
+        settings.batch_size,
+        config.seed().split("sites"),
+    )?;
     let normalisation = settings.normalisation.open()?;
     let trained_on = TrainedOn {
         channels: channels
@@ -86,8 +93,7 @@ pub fn train<O: Objective>(
             .collect(),
         normalisation: normalisation.name(),
         pixel_history: pixel_history(screen),
-        num_sites: site_indices.len(),
-        sites_sha256: sites_sha256(screen.sites(), &site_indices),
+        uses_labels: sampler.uses_labels(),
     };
     let sha256 = config.sha256(normalisation.content_hash());
     let normalisation = normalisation.check(screen)?;
@@ -104,19 +110,28 @@ pub fn train<O: Objective>(
     .map_err(TrainError::file(&config_path))?;
 
     // Fresh, or from the last checkpoint.
-    let (mut network, mut optimiser, first_step) = match latest_checkpoint(folder)? {
-        Some(checkpoint) => {
-            let (network, optimiser) = checkpoint.read(
-                &network,
-                settings.optimiser,
-                &sha256,
-                &trained_on,
-                &device.clone().inner(),
-            )?;
-            (network, optimiser, checkpoint.num_steps_done)
-        }
-        None => (network, Optimiser::new(settings.optimiser), 0),
+    let last = latest_checkpoint(folder)?;
+    let first_step = last.as_ref().map_or(0, |last| last.num_steps_done);
+    let resumed = match last {
+        Some(checkpoint) => checkpoint.read(
+            &network,
+            settings.optimiser,
+            &sha256,
+            &trained_on,
+            &*sampler,
+            &device.clone().inner(),
+        )?,
+        None => Resumed {
+            network,
+            optimiser: Optimiser::new(settings.optimiser),
+            batches: Batches::new(&*sampler),
+        },
     };
+    let Resumed {
+        mut network,
+        mut optimiser,
+        mut batches,
+    } = resumed;
     let metrics_path = folder.join(METRICS_FILE);
     forget_metrics_from(&metrics_path, first_step)?;
     let mut metrics = OpenOptions::new()
@@ -128,7 +143,6 @@ pub fn train<O: Objective>(
     let loader_settings = LoaderSettings {
         first_step,
         num_steps: settings.num_steps,
-        batch_size: settings.batch_size,
         crop_px,
         seed: config.seed().split("crops"),
     };
@@ -136,10 +150,10 @@ pub fn train<O: Objective>(
     let mut last_checkpoint = Instant::now();
     let between_checkpoints = Duration::from_secs_f64(settings.checkpoint_minutes * 60.0);
     thread::scope(|scope| {
-        let mut batches = spawn_loader(
+        let mut loaded = spawn_loader(
             scope,
             screen,
-            site_indices,
+            &batches,
             &normalisation,
             loader_settings,
             loader,
@@ -147,7 +161,7 @@ pub fn train<O: Objective>(
         for step in first_step..settings.num_steps {
             // Images.
             let step_started = Instant::now();
-            let batch = batches
+            let batch = loaded
                 .next()
                 .expect("the loader sends every step or an error")?;
             debug_assert_eq!(batch.step, step);
@@ -193,9 +207,19 @@ pub fn train<O: Objective>(
             steps.push(report);
 
             // Checkpoint.
+            batches.next();
             let is_last = step + 1 == settings.num_steps;
             if is_last || last_checkpoint.elapsed() >= between_checkpoints {
-                Checkpoint::write(folder, step + 1, &sha256, &network, &trained_on, &optimiser)?;
+                let next = batches.position();
+                Checkpoint::write(
+                    folder,
+                    step + 1,
+                    &sha256,
+                    &network,
+                    &trained_on,
+                    &optimiser,
+                    next,
+                )?;
                 last_checkpoint = Instant::now();
             }
         }

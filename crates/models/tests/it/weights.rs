@@ -134,6 +134,7 @@ fn an_encoder_opens_from_an_autoencoders_checkpoint() {
         channels: Some(vec![Stain::Dna, Stain::Other("w9".to_owned())]),
         normalisation: Some("std_plus_eps".to_owned()),
         pixel_history: Some(vec!["z-planes: max".to_owned()]),
+        uses_labels: Some(true),
     };
     for config in [bare, known] {
         save_checkpoint(folder.path(), &config, &mae).unwrap();

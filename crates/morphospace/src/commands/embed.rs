@@ -68,6 +68,10 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .with_setting("network", &args.network)
         .with_setting("device", args.device.device)
         .with_seed("untrained network", args.seed);
+    let provenance = match args.network.uses_labels().or_stop()? {
+        Some(uses_labels) => provenance.with_setting("network_uses_labels", uses_labels),
+        None => provenance,
+    };
     let provenance = super::with_screen(provenance, &args.screen).or_stop()?;
     let weights = args.network.weights_file().or_stop()?;
     let table = choice.table().map(Path::to_owned);

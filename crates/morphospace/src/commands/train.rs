@@ -84,6 +84,7 @@ pub(crate) fn train_under_progress(
         TrainError::InvalidConfig(_)
         | TrainError::UnsuitableScreen { .. }
         | TrainError::Normalisation(_)
+        | TrainError::Sampler(_)
         | TrainError::ForeignCheckpoint { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
     })?;

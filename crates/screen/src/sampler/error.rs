@@ -15,8 +15,8 @@ pub enum SamplerError {
     },
     /// Fewer sites than one batch takes, and no site may be used twice.
     #[error(
-        "{num_sites} sites do not fill a batch of {batch_size}\nhint: use smaller batches, or let \
-         them wrap around"
+        "{num_sites} sites do not fill a batch of {batch_size}\nhint: use smaller batches, or \
+         sampler.remainder = \"wrap\" to use sites twice"
     )]
     TooFewSites {
         /// Sites to sample.
@@ -27,7 +27,7 @@ pub enum SamplerError {
     /// A domain has fewer sites than one ghost batch takes.
     #[error(
         "{domain} has {num_sites} sites, which do not fill a ghost batch of {ghost_batch_size}\n\
-         hint: use smaller ghost batches, or let them wrap around"
+         hint: use smaller ghost batches, or sampler.remainder = \"wrap\" to use sites twice"
     )]
     TooSmallDomain {
         /// The experiment or plate.
@@ -40,13 +40,24 @@ pub enum SamplerError {
     /// Too few ghost batches for one step.
     #[error(
         "{num_ghost_batches} ghost batches do not make a step of {ghosts_per_step}\nhint: use \
-         fewer per step, or let them wrap around"
+         smaller batches, or sampler.remainder = \"wrap\" to use sites twice"
     )]
     TooFewGhostBatches {
         /// Ghost batches of an epoch.
         num_ghost_batches: usize,
         /// Ghost batches of one step.
         ghosts_per_step: usize,
+    },
+    /// A batch that is not made up of whole ghost batches.
+    #[error(
+        "a batch of {batch_size} is not made up of ghost batches of {ghost_batch_size}\nhint: \
+         give a batch size that is a multiple of it"
+    )]
+    PartialGhostBatch {
+        /// Sites of one step.
+        batch_size: usize,
+        /// Sites of one ghost batch.
+        ghost_batch_size: usize,
     },
     /// Labels are needed and not known.
     #[error(
@@ -64,8 +75,8 @@ pub enum SamplerError {
     /// Sites have no partner to be paired with.
     #[error(
         "{num_unpaired} of {num_sites} sites have no partner: no site of the same label in \
-         another experiment{}, first {first}\nhint: leave such sites out, or sample more \
-         experiments", if *other_cell_type { " of another cell type" } else { "" }
+         another experiment{}, first {first}\nhint: leave such sites out (sampler.on_unpaired = \
+         \"skip\"), or sample more experiments", if *other_cell_type { " of another cell type" } else { "" }
     )]
     NoPartner {
         /// Sites without a partner.

@@ -65,15 +65,6 @@ impl SamplerIdentity {
     }
 }
 
-/// SHA-256, in hexadecimal, of the keys of some sites, given by their
-/// positions, in that order: what a run samples from.
-///
-/// # Panics
-/// A position is out of range.
-pub fn sites_sha256(sites: &[Site], site_indices: &[usize]) -> String {
-    hash_of(sites, site_indices, false)
-}
-
 fn hash_of(sites: &[Site], site_indices: &[usize], uses_labels: bool) -> String {
     let mut hasher = Sha256::new();
     // Lengths keep neighbouring texts apart.

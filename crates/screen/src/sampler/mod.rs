@@ -10,7 +10,7 @@
 //! A plan is a function of the sampler and the epoch alone, so that a run is
 //! resumed from two numbers ([`SamplerPosition`]) and never depends on what
 //! was drawn before. With them goes the sampler's [`SamplerIdentity`], so that
-//! another sampler is refused.
+//! another sampler is refused. Configurations name one by [`SamplerChoice`].
 //!
 //! # Example
 //! ```no_run
@@ -40,6 +40,7 @@
 //! ```
 
 mod batch;
+mod choice;
 mod class_balanced;
 mod cross_domain;
 mod error;
@@ -51,14 +52,15 @@ mod single_domain;
 mod uniform;
 
 pub use batch::Batch;
+pub use choice::SamplerChoice;
 pub use class_balanced::ClassBalanced;
 pub use cross_domain::{CrossDomain, CrossDomainConfig, OnUnpaired};
 pub use error::SamplerError;
-pub use identity::{SamplerIdentity, sites_sha256};
+pub use identity::SamplerIdentity;
 pub use position::{Batches, SamplerPosition};
 pub use remainder::Remainder;
 pub use single_domain::{Domain, SingleDomain, SingleDomainConfig};
-pub use uniform::{Uniform, epoch_order};
+pub use uniform::Uniform;
 
 /// Decides which sites make up which batch.
 pub trait Sampler: Send + Sync {

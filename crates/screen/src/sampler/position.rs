@@ -38,6 +38,7 @@ pub struct SamplerPosition {
 /// assert_eq!(resumed.next(), run.next());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone)]
 pub struct Batches<'a> {
     sampler: &'a dyn Sampler,
     epoch: u64,

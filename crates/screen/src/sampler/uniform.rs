@@ -43,25 +43,10 @@ impl Uniform {
 
     /// All sites in the order of an epoch.
     pub fn order(&self, epoch: u64) -> Vec<usize> {
-        epoch_order(&self.site_indices, self.seed, epoch)
+        let mut order = self.site_indices.clone();
+        order.shuffle(&mut self.seed.split("epoch").split_index(epoch).rng());
+        order
     }
-}
-
-/// Sites in the order of an epoch, as [`Uniform`] draws it; for callers that
-/// cut batches across epochs.
-///
-/// ```
-/// use morphospace_core::Seed;
-/// use morphospace_screen::sampler::epoch_order;
-///
-/// let mut order = epoch_order(&[5, 6, 7], Seed::new(1), 0);
-/// order.sort();
-/// assert_eq!(order, [5, 6, 7]);
-/// ```
-pub fn epoch_order(site_indices: &[usize], seed: Seed, epoch: u64) -> Vec<usize> {
-    let mut order = site_indices.to_vec();
-    order.shuffle(&mut seed.split("epoch").split_index(epoch).rng());
-    order
 }
 
 impl Sampler for Uniform {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use morphospace_core::{Seed, Site};
 use morphospace_screen::sampler::{
     Batch, Batches, ClassBalanced, CrossDomain, CrossDomainConfig, Domain, OnUnpaired, Remainder,
-    Sampler, SamplerPosition, SingleDomain, SingleDomainConfig, Uniform, epoch_order,
+    Sampler, SamplerChoice, SamplerPosition, SingleDomain, SingleDomainConfig, Uniform,
 };
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
@@ -77,11 +77,9 @@ fn uniform_takes_every_site_once() {
     assert_eq!(used(&dropping.plan(0)), sites);
     assert_ne!(dropping.plan(0), dropping.plan(1));
     assert!(!dropping.uses_labels());
-    // The order that training has drawn since its first version.
     let mut order = sites.clone();
     order.shuffle(&mut seed.split("epoch").split_index(3).rng());
     assert_eq!(dropping.order(3), order);
-    assert_eq!(epoch_order(&sites, seed, 3), order);
 
     let dropping = Uniform::new(&screen, &sites, 4, Remainder::Drop, seed).expect("valid");
     let plan = dropping.plan(3);
@@ -496,5 +494,58 @@ proptest! {
             let num_sites = plan[0].site_indices.len();
             prop_assert!(plan.iter().all(|batch| batch.site_indices.len() == num_sites));
         }
+    }
+}
+
+#[test]
+fn configurations_name_samplers() {
+    let sites = screen();
+    let indices = all(&sites);
+    let seed = Seed::new(8);
+    let opened = |text: &str| {
+        let choice: SamplerChoice = toml::from_str(text).expect("valid");
+        choice.open(&sites, &indices, 6, seed)
+    };
+    let drop = Remainder::Drop;
+    let uniform = Uniform::new(&sites, &indices, 6, drop, seed).expect("valid");
+    let single = SingleDomain::new(&sites, &indices, single_domain(Domain::Plate, drop), seed);
+    let wrap = Remainder::Wrap;
+    let balanced = ClassBalanced::new(&sites, &indices, 6, wrap, seed).expect("valid");
+    let pairs = CrossDomainConfig {
+        batch_size: 6,
+        remainder: drop,
+        ..cross_domain(true, OnUnpaired::Skip)
+    };
+    let pairs = CrossDomain::new(&sites, &indices, pairs, seed).expect("valid");
+    let expected: [(&str, Box<dyn Sampler>); 4] = [
+        ("kind = 'uniform'", Box::new(uniform)),
+        (
+            "kind = 'single_domain'\ndomain = 'plate'\nghost_batch_size = 3",
+            Box::new(single.expect("valid")),
+        ),
+        (
+            "kind = 'class_balanced'\nremainder = 'wrap'",
+            Box::new(balanced),
+        ),
+        (
+            "kind = 'cross_domain'\nother_cell_type = true\non_unpaired = 'skip'",
+            Box::new(pairs),
+        ),
+    ];
+    for (text, expected) in expected {
+        let found = opened(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(found.identity(), expected.identity(), "{text}");
+        assert_eq!(found.plan(2), expected.plan(2), "{text}");
+    }
+    assert_names(
+        &message(opened("kind = 'single_domain'\nghost_batch_size = 4")),
+        &["a batch of 6", "ghost batches of 4", "hint:"],
+    );
+    assert_names(
+        &message(opened("kind = 'single_domain'\nghost_batch_size = 0")),
+        &["the size of ghost batches is 0"],
+    );
+    for text in ["kind = 'unifrom'", "kind = 'uniform'\nremaindr = 'wrap'"] {
+        assert!(toml::from_str::<SamplerChoice>(text).is_err(), "{text}");
     }
 }

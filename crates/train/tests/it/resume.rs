@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::tensor::Device;
+use morphospace_screen::sampler::{Batches, Domain, Remainder, SamplerChoice, SamplerPosition};
 use morphospace_screen::{LoaderOptions, Screen, open_screen};
 use morphospace_train::{StepReport, TrainConfig, TrainError, latest_checkpoint, train};
 
@@ -56,15 +57,39 @@ fn losses(folder: &Path) -> Vec<(u64, f32)> {
 
 #[test]
 fn a_killed_run_ends_where_an_undisturbed_one_does() {
+    check_killed(SamplerChoice::default());
+}
+
+#[test]
+fn a_killed_run_of_single_domain_batches_does_too() {
+    check_killed(SamplerChoice::SingleDomain {
+        domain: Domain::Plate,
+        ghost_batch_size: 2,
+        remainder: Remainder::Wrap,
+    });
+}
+
+#[test]
+fn a_killed_run_of_balanced_classes_does_too() {
+    check_killed(SamplerChoice::ClassBalanced {
+        remainder: Remainder::Drop,
+    });
+}
+
+fn check_killed(sampler: SamplerChoice) {
     let folder = tempfile::tempdir().unwrap();
     let screen = tiny_screen(&folder.path().join("screen"));
+    let undisturbed = TrainConfig {
+        sampler,
+        ..tiny_run()
+    };
     let after_every_step = TrainConfig {
         checkpoint_minutes: 1e-9,
-        ..tiny_run()
+        ..undisturbed.clone()
     };
 
     let whole = folder.path().join("whole");
-    assert_eq!(run(&*screen, tiny_run(), &whole, None), Some(0));
+    assert_eq!(run(&*screen, undisturbed, &whole, None), Some(0));
     let killed = folder.path().join("killed");
     assert_eq!(
         run(&*screen, after_every_step.clone(), &killed, Some(3)),
@@ -82,13 +107,33 @@ fn a_killed_run_ends_where_an_undisturbed_one_does() {
     assert_eq!(losses(&killed), losses(&whole));
     assert_eq!(losses(&whole).len(), 6);
     let last = |run: &Path| latest_checkpoint(run).unwrap().unwrap().folder;
-    for file in ["model.safetensors", "optimiser.safetensors", "config.json"] {
+    let files = [
+        "model.safetensors",
+        "optimiser.safetensors",
+        "config.json",
+        "state.json",
+    ];
+    for file in files {
         assert!(
             fs::read(last(&whole).join(file)).unwrap()
                 == fs::read(last(&killed).join(file)).unwrap(),
             "{file} differs"
         );
     }
+    // Where the sampler stood, and whether it looked at labels.
+    let json = |file: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(last(&killed).join(file)).unwrap()).unwrap()
+    };
+    let position: SamplerPosition =
+        serde_json::from_value(json("state.json")["sampler"].clone()).unwrap();
+    let sites: Vec<usize> = (0..screen.sites().len()).collect();
+    let seed = tiny_run().check().unwrap().seed().split("sites");
+    let sampler = sampler.open(screen.sites(), &sites, 4, seed).unwrap();
+    let mut batches = Batches::new(&*sampler);
+    batches.by_ref().take(6).for_each(drop);
+    assert_eq!(position, batches.position());
+    assert!(position.epoch > 0);
+    assert_eq!(json("config.json")["uses_labels"], sampler.uses_labels());
     // Only the last two checkpoints are kept.
     assert_eq!(fs::read_dir(killed.join("checkpoints")).unwrap().count(), 2);
 }
@@ -151,4 +196,29 @@ fn a_folder_of_other_settings_is_refused() {
         "{error}"
     );
     assert!(error.contains("another screen, split or part"), "{error}");
+
+    // What another version left.
+    let state = latest_checkpoint(&run_folder)
+        .unwrap()
+        .unwrap()
+        .folder
+        .join("state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    fs::write(
+        &state,
+        text.replace("\"schema_version\": 2", "\"schema_version\": 1"),
+    )
+    .unwrap();
+    let error = train(
+        fresh_mae(&Device::default()),
+        &*screen,
+        &tiny_run().check().unwrap(),
+        &run_folder,
+        &device,
+        LoaderOptions::default(),
+        &mut |_| {},
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(error.contains("its state is of version 1"), "{error}");
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use morphospace_core::Seed;
 use morphospace_models::{Mae, MaeConfig, MaeDecoderConfig, NetworkConfig, VitConfig};
+use morphospace_screen::sampler::SamplerChoice;
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
 use morphospace_screen::{NormalisationChoice, Screen, open_screen};
 use morphospace_train::{OptimiserConfig, Rule, Schedule, TrainConfig};
@@ -56,6 +57,7 @@ pub(crate) fn tiny_run() -> TrainConfig {
         batch_size: 4,
         checkpoint_minutes: 1e3,
         normalisation: NormalisationChoice::default(),
+        sampler: SamplerChoice::default(),
         network: NetworkConfig::Mae(tiny_mae()),
         optimiser: adam_w(1e-3),
         schedule: Schedule::WarmupCosine { warmup_steps: 2 },

@@ -2,14 +2,23 @@
 
 use burn::tensor::Device;
 use morphospace_models::{MaeConfig, NetworkConfig, VitConfig};
+use morphospace_screen::sampler::{Domain, OnUnpaired, Remainder, SamplerChoice};
 use morphospace_screen::{LoaderOptions, open_screen};
 use morphospace_train::{OptimiserConfig, Schedule, TrainConfig, train};
 
 use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen};
 
+fn ghosts_of(ghost_batch_size: usize) -> SamplerChoice {
+    SamplerChoice::SingleDomain {
+        domain: Domain::Experiment,
+        ghost_batch_size,
+        remainder: Remainder::Drop,
+    }
+}
+
 #[test]
 fn settings_out_of_range_are_named() {
-    let cases: [(TrainConfig, &str); 7] = [
+    let cases: [(TrainConfig, &str); 10] = [
         (
             TrainConfig {
                 num_steps: 0,
@@ -62,6 +71,31 @@ fn settings_out_of_range_are_named() {
             },
             "has no objective of its own",
         ),
+        (
+            TrainConfig {
+                sampler: SamplerChoice::CrossDomain {
+                    other_cell_type: false,
+                    on_unpaired: OnUnpaired::Refuse,
+                    remainder: Remainder::Drop,
+                },
+                ..tiny_run()
+            },
+            "sampler kind 'cross_domain' makes pairs",
+        ),
+        (
+            TrainConfig {
+                sampler: ghosts_of(3),
+                ..tiny_run()
+            },
+            "batch_size 4 is no multiple of sampler.ghost_batch_size 3",
+        ),
+        (
+            TrainConfig {
+                sampler: ghosts_of(0),
+                ..tiny_run()
+            },
+            "batch_size 4 is no multiple of sampler.ghost_batch_size 0",
+        ),
     ];
     for (config, expected) in cases {
         let error = config.check().unwrap_err().to_string();
@@ -75,7 +109,7 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
     let screen_folder = folder.path().join("screen");
     tiny_screen(&screen_folder);
     let run_folder = folder.path().join("run");
-    let refused = |encoder: VitConfig| {
+    let refused_in = |encoder: VitConfig, batch_size: usize| {
         let mae = MaeConfig {
             encoder,
             ..tiny_mae()
@@ -84,6 +118,7 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
         let network = mae.init(&device, morphospace_core::Seed::new(1)).unwrap();
         let config = TrainConfig {
             network: NetworkConfig::Mae(mae),
+            batch_size,
             ..tiny_run()
         };
         let screen = open_screen(&screen_folder, None).unwrap();
@@ -100,6 +135,13 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
         assert!(!run_folder.exists());
         error.to_string()
     };
+    let refused = |encoder: VitConfig| refused_in(encoder, 4);
+    let error = refused_in(tiny_mae().encoder, 1000);
+    assert!(
+        error.contains("do not fill a batch of 1000")
+            && error.contains("sampler.remainder = \"wrap\""),
+        "{error}"
+    );
     let error = refused(VitConfig {
         in_chans: 5,
         ..tiny_mae().encoder
