@@ -352,6 +352,15 @@ impl OmeZarrScreen {
         })
     }
 
+    /// Whether there is something to read of a plane, readable or not.
+    fn has_plane(&self, place: &PlanePlace, channel_index: usize) -> bool {
+        let has_chunk = self.array(&place.path).and_then(|array| {
+            let ranges = place.plane_of(&array, channel_index)?;
+            self.has_chunk(&array, &ranges)
+        });
+        has_chunk.unwrap_or_else(|problem| !problem.is_missing())
+    }
+
     /// Whether any chunk of a plane is stored: Zarr leaves out chunks that
     /// hold nothing, and reads lost ones as such.
     fn has_chunk(&self, array: &ZarrArray, ranges: &[Range<u64>]) -> Result<bool, ImageProblem> {
@@ -440,11 +449,7 @@ impl Screen for OmeZarrScreen {
             .is_listed
             .as_ref()
             .is_none_or(|listed| listed[site_index][channel_index]);
-        is_listed
-            && self.array(&place.path).is_ok_and(|array| {
-                let ranges = place.plane_of(&array, channel_index);
-                ranges.is_ok_and(|ranges| self.has_chunk(&array, &ranges).unwrap_or(false))
-            })
+        is_listed && self.has_plane(place, channel_index)
     }
 
     fn image_version(&self, site_index: usize, channel_index: usize) -> Option<String> {
@@ -453,14 +458,21 @@ impl Screen for OmeZarrScreen {
         if is_listed.is_some_and(|listed| !listed[site_index][channel_index]) {
             return None;
         }
-        let array = self.array(&place.path).ok()?;
-        let ranges = place.plane_of(&array, channel_index).ok()?;
-        let files = array.files_of(&ranges).ok()?.take(MAX_NUM_CHUNKS);
-        let versions: Vec<String> = files
-            .filter_map(|file| self.store.version(&file).ok()?)
-            .collect();
+        let versions = self.array(&place.path).and_then(|array| {
+            let ranges = place.plane_of(&array, channel_index)?;
+            let files = array.files_of(&ranges)?.take(MAX_NUM_CHUNKS);
+            let versions = files.filter_map(|file| self.store.version(&file).ok()?);
+            Ok(versions.collect::<Vec<String>>().join(","))
+        });
+        let version = match versions {
+            Ok(versions) if versions.is_empty() => return None,
+            Ok(versions) => versions,
+            Err(problem) if problem.is_missing() => return None,
+            // There is something, which cannot be read as it is now.
+            Err(problem) => problem.to_string(),
+        };
         let plane = format!("{}.{}.{channel_index}", place.time, place.z);
-        (!versions.is_empty()).then(|| format!("{}#{plane}", versions.join(",")))
+        Some(format!("{version}#{plane}"))
     }
 
     fn read_plane(&self, site_index: usize, channel_index: usize) -> Result<Plane, ScreenError> {
