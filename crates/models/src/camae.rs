@@ -243,7 +243,7 @@ impl CaMaeDecoder {
                 .forward(self.query_norm.forward(x), context.clone());
             let mut x = x.clone() + self.mlp.forward(self.out_norm.forward(x));
             for block in blocks {
-                x = block.forward(x);
+                x = block.forward(x, None);
             }
             debug_assert_eq!(x.dims(), [batch, num_patches, dim]);
             outputs.push(x);

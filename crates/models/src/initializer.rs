@@ -23,6 +23,17 @@ pub enum Initializer {
     /// product of the others (a convolution counts as the linear map of its
     /// patches, as in He et al.'s MAE).
     XavierUniform,
+    /// Normal of variance `2 / fan_in` (He et al. 2015;
+    /// `torch.nn.init.kaiming_normal_`), the first axis being the outputs.
+    KaimingNormal,
+    /// Normal of variance `2 / fan_out`, a kernel's outputs times its pixels
+    /// (`kaiming_normal_(mode="fan_out")`).
+    KaimingNormalFanOut,
+    /// Uniform in `±1 / sqrt(fan)`: what PyTorch's own layers start with.
+    Uniform {
+        /// Inputs of one output.
+        fan_in: usize,
+    },
 }
 
 impl Initializer {
@@ -67,25 +78,45 @@ impl Initializer {
         let mut rng = seed.rng();
         match self {
             Self::Constant(value) => vec![value; count],
-            Self::Normal { std } => {
-                let mut values = Vec::with_capacity(count + 1);
-                while values.len() < count {
-                    let (first, second) = normal_pair(&mut rng);
-                    values.push((std * first) as f32);
-                    values.push((std * second) as f32);
-                }
-                values.truncate(count);
-                values
+            Self::Normal { std } => normal_values(std, count, &mut rng),
+            Self::KaimingNormal => {
+                let fan_in: usize = shape.iter().skip(1).product();
+                normal_values((2.0 / fan_in as f64).sqrt(), count, &mut rng)
+            }
+            Self::KaimingNormalFanOut => {
+                let pixels: usize = shape.iter().skip(2).product();
+                let fan_out = shape.first().copied().unwrap_or(1) * pixels;
+                normal_values((2.0 / fan_out as f64).sqrt(), count, &mut rng)
+            }
+            Self::Uniform { fan_in } => {
+                let bound = 1.0 / (fan_in as f64).sqrt();
+                uniform_values(bound, count, &mut rng)
             }
             Self::XavierUniform => {
                 let first = shape.first().copied().unwrap_or(1);
                 let rest: usize = shape.iter().skip(1).product();
                 let bound = (6.0 / (first + rest) as f64).sqrt();
-                let mut draw = || ((2.0 * rng.random::<f64>() - 1.0) * bound) as f32;
-                (0..count).map(|_| draw()).collect()
+                uniform_values(bound, count, &mut rng)
             }
         }
     }
+}
+
+fn normal_values(std: f64, count: usize, rng: &mut impl Rng) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count + 1);
+    while values.len() < count {
+        let (first, second) = normal_pair(rng);
+        values.push((std * first) as f32);
+        values.push((std * second) as f32);
+    }
+    values.truncate(count);
+    values
+}
+
+/// Uniform in `±bound`.
+fn uniform_values(bound: f64, count: usize, rng: &mut impl Rng) -> Vec<f32> {
+    let mut draw = || ((2.0 * rng.random::<f64>() - 1.0) * bound) as f32;
+    (0..count).map(|_| draw()).collect()
 }
 
 /// Two independent standard normal numbers (Box and Muller).

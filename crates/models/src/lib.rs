@@ -6,6 +6,12 @@
 //! | [`Vit`] | `vit.rs` | vision transformer with parallel scaling blocks, plain or channel-agnostic (maes_microscopy on timm) |
 //! | [`Mae`] | `mae.rs` | masked autoencoder around it (He et al. 2022) |
 //! | [`CaMae`] | `camae.rs` | channel-agnostic masked autoencoder (Kraus et al. 2024) |
+//! | [`PlainVit`] | `plain_vit.rs` | vision transformer of DINO, DINOv2 and the ImageNet baselines |
+//! | [`DenseNet`] | `densenet.rs` | Huang et al. 2017, for six channels (Sypetkowski et al. 2023) |
+//! | [`ResNet`] | `resnet.rs` | He et al. 2016 |
+//! | [`MuNet`] | `munet.rs` | U-Net for masked images (Kraus et al. 2023, after Microsnoop) |
+//! | [`SupervisedHead`] | `supervised_head.rs` | neck and heads of weak supervision, with gradient reversal |
+//! | [`DinoHead`] | `dino_head.rs` | projection head of DINO |
 //!
 //! A caller who only wants embeddings works with [`Encoder`], which
 //! [`open_checkpoint`] and [`NetworkConfig::init_encoder`] return. Weights keep
@@ -39,24 +45,36 @@ mod error;
 mod initializer;
 mod mae;
 mod mae_loss;
+mod plain_vit;
 mod registry;
 mod vit;
 mod weights;
 
 pub mod blocks;
+pub mod densenet;
+pub mod dino_head;
+pub mod munet;
+pub mod resnet;
+pub mod supervised_head;
 
 pub use blocks::masking::Masking;
 pub use blocks::parallel_scaling_block::BiasLayout;
 pub use blocks::self_standardise::self_standardise;
 pub use camae::{CaMae, CaMaeConfig};
+pub use densenet::{DenseNet, DenseNetConfig};
+pub use dino_head::{DinoHead, DinoHeadConfig};
 pub use encoder::{ChannelSupport, Encoder, Pooling};
 pub use error::ModelError;
 pub use initializer::Initializer;
 pub use mae::{Mae, MaeConfig, MaeDecoderConfig, MaeOutput};
 pub use mae_loss::{FourierView, MaeLoss, MaeLossConfig, fourier_magnitudes, mae_loss};
+pub use munet::{MuNet, MuNetConfig};
+pub use plain_vit::{PlainVit, PlainVitConfig};
 pub use registry::{
     CheckpointConfig, NetworkConfig, open_checkpoint, read_checkpoint_config, save_checkpoint,
 };
+pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
+pub use supervised_head::{BatchHead, SupervisedHead, SupervisedHeadConfig};
 pub use vit::{GlobalPool, Vit, VitConfig, WeightInit};
 pub use weights::{
     LoadReport, Parameter, TensorMismatch, Unexpected, WeightsError, WeightsFile, load_weights,

@@ -12,6 +12,7 @@ use morphospace_core::Seed;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::block::{Block, BlockConfig};
+use crate::blocks::feed_forward::FeedForwardKind;
 use crate::blocks::layer_norm::LayerNorm;
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::masking::Masking;
@@ -115,6 +116,10 @@ impl MaeDecoderConfig {
             dim: self.embed_dim,
             num_heads: self.num_heads,
             mlp_hidden: (self.embed_dim as f64 * self.mlp_ratio) as usize,
+            feed_forward: FeedForwardKind::Mlp,
+            qkv_bias: Bias::Zeros,
+            init_values: None,
+            drop_path_rate: 0.0,
             norm_eps: self.norm_eps,
             initializer,
         }
@@ -260,7 +265,7 @@ impl MaeDecoder {
         let mut tokens = restore_all(latent, self.mask_token.val(), masking);
         tokens = tokens + self.pos_embeddings.val();
         for block in &self.blocks {
-            tokens = block.forward(tokens);
+            tokens = block.forward(tokens, None);
         }
         self.norm.forward(tokens)
     }

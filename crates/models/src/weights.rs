@@ -18,6 +18,10 @@ use morphospace_core::write_atomically;
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensorError};
 
+/// A count beside the running averages of PyTorch's batch normalisation, which
+/// nothing depends on and its strict loading asks for.
+const BATCHES_TRACKED: &str = ".num_batches_tracked";
+
 /// The longest header the format allows.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
 
@@ -304,6 +308,8 @@ pub struct Parameter {
     pub id: ParamId,
     /// Shape in a file.
     pub shape: Vec<usize>,
+    /// Whether the file's axes are the other way round than in memory.
+    pub is_turned: bool,
 }
 
 /// All parameters of a network in the order of its fields, without
@@ -395,6 +401,8 @@ fn compare<M: Module>(module: &M, file: &WeightsFile, prefix: &str) -> LoadRepor
             });
         }
     }
+    // What PyTorch counts beside running averages and uses for nothing.
+    left.retain(|name| !name.ends_with(BATCHES_TRACKED));
     report.unexpected = left.into_iter().map(str::to_owned).collect();
     report
 }
@@ -415,16 +423,27 @@ pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), WeightsErr
         path: path.to_owned(),
         source,
     };
-    let views: Result<Vec<(&str, TensorView<'_>)>, SafeTensorError> = saver
-        .tensors
-        .iter()
-        .map(|(name, (shape, bytes))| {
-            Ok((
-                name.as_str(),
-                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
+    let averages = saver.tensors.keys();
+    let counts: Vec<String> = averages
+        .filter_map(|name| {
+            Some(format!(
+                "{}{BATCHES_TRACKED}",
+                name.strip_suffix(".running_mean")?
             ))
         })
         .collect();
+    let counts = counts.iter().map(|name| {
+        Ok((
+            name.as_str(),
+            TensorView::new(Dtype::I64, Vec::new(), &[0; 8])?,
+        ))
+    });
+    let weights = saver.tensors.iter().map(|(name, (shape, bytes))| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
+        Ok((name.as_str(), view))
+    });
+    let views: Result<Vec<(&str, TensorView<'_>)>, SafeTensorError> =
+        weights.chain(counts).collect();
     // Readers in Python ask for the format.
     let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = views
@@ -432,6 +451,18 @@ pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), WeightsErr
         .map_err(|error| cannot_write(io::Error::other(error)))?;
     write_atomically(path, |file| file.write_all(&bytes)).map_err(cannot_write)
 }
+
+/// Lists whose items torchvision's DenseNet and Microsnoop's U-Net number
+/// without a dot: the field here, what stands before the number, the first.
+const NUMBERED: [(&str, &str, usize); 7] = [
+    ("denseblocks", "denseblock", 1),
+    ("denselayers", "denselayer", 1),
+    ("transitions", "transition", 1),
+    ("res_downs", "res_down_", 0),
+    ("conv_downs", "conv_down_", 0),
+    ("res_ups", "res_up_", 0),
+    ("conv_ups", "conv_up_", 0),
+];
 
 /// Where a traversal of a module stands.
 #[derive(Debug, Default)]
@@ -451,8 +482,34 @@ impl KeyPath {
         self.containers.pop();
     }
 
+    /// The names joined by dots, but for forms that no field can have: `_0` is
+    /// the number `0` of a `torch.nn.Sequential`, and the items of a list of
+    /// [`NUMBERED`] bear their number in their name. Which of several modules
+    /// one is has no name.
     fn key(&self) -> String {
-        self.names.join(".")
+        let mut parts: Vec<String> = Vec::with_capacity(self.names.len());
+        let steps = self.names.iter().zip(&self.containers);
+        let mut names = steps
+            .filter(|(_, container)| !container.starts_with("Enum:"))
+            .map(|(name, _)| name);
+        while let Some(name) = names.next() {
+            let numbered = NUMBERED.iter().find(|(list, _, _)| list == name);
+            let part = match (numbered, name.strip_prefix('_')) {
+                (Some((_, stem, first)), _) => match names.next() {
+                    Some(index) => {
+                        let index: usize = index.parse().expect("items of lists are numbered");
+                        format!("{stem}{}", index + first)
+                    }
+                    None => name.clone(),
+                },
+                (None, Some(digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    digits.to_owned()
+                }
+                (None, _) => name.clone(),
+            };
+            parts.push(part);
+        }
+        parts.join(".")
     }
 
     /// Whether the parameter here is turned in files.
@@ -493,6 +550,7 @@ impl ModuleVisitor for Lister {
             name: self.path.key(),
             id: param.id,
             shape,
+            is_turned: self.path.is_turned(),
         });
     }
 }

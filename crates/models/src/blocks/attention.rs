@@ -57,15 +57,16 @@ impl Attention {
     pub fn init(
         dim: usize,
         num_heads: usize,
+        qkv_bias: Bias,
         initializer: Initializer,
         seed: Seed,
         device: &Device,
     ) -> Self {
         let linear =
-            |shape, name| Linear::init(shape, Bias::Zeros, initializer, seed.split(name), device);
+            |shape, bias, name| Linear::init(shape, bias, initializer, seed.split(name), device);
         Self {
-            qkv: linear([dim, 3 * dim], "qkv"),
-            proj: linear([dim, dim], "proj"),
+            qkv: linear([dim, 3 * dim], qkv_bias, "qkv"),
+            proj: linear([dim, dim], Bias::Zeros, "proj"),
             num_heads,
         }
     }
@@ -73,14 +74,29 @@ impl Attention {
     /// # Shapes
     /// `[B, N, D]`, kept
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [q, k, v] = self.heads(x);
+        self.proj.forward(scaled_dot_product_attention(q, k, v))
+    }
+
+    /// What every token takes of the others, to look at.
+    ///
+    /// # Shapes
+    /// `[B, N, D]` to `[B, H, N, N]`, rows of sum one
+    pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
+        let [q, k, _] = self.heads(x);
+        let head_dim = q.dims()[3] as f64;
+        let scores = q.swap_dims(1, 2).matmul(k.permute([0, 2, 3, 1]));
+        activation::softmax(scores / head_dim.sqrt(), 3)
+    }
+
+    /// Queries, keys and values, `[B, N, H, head_dim]` each.
+    fn heads(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
         let [batch, num_tokens, dim] = x.dims();
         let qkv = self.qkv.forward(x);
-        let part = |index: usize| {
+        [0, 1, 2].map(|index| {
             let part = qkv.clone().narrow(2, index * dim, dim);
             part.reshape([batch, num_tokens, self.num_heads, dim / self.num_heads])
-        };
-        self.proj
-            .forward(scaled_dot_product_attention(part(0), part(1), part(2)))
+        })
     }
 }
 

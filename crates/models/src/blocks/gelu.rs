@@ -1,5 +1,6 @@
 //! The exact GELU.
 
+use burn::module::Module;
 use burn::tensor::{Tensor, activation};
 
 /// `x Φ(x)` with the normal distribution function by erf, not its tanh
@@ -7,3 +8,7 @@ use burn::tensor::{Tensor, activation};
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::gelu(x)
 }
+
+/// [`gelu`] in a list of modules.
+#[derive(Module, Debug)]
+pub struct Gelu;

@@ -1,6 +1,9 @@
 //! Integration tests of the networks: one binary.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod convolutional;
 mod golden;
+mod plain_vit;
 mod properties;
+mod support;
 mod weights;

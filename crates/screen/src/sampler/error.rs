@@ -16,7 +16,7 @@ pub enum SamplerError {
     /// Fewer sites than one batch takes, and no site may be used twice.
     #[error(
         "{num_sites} sites do not fill a batch of {batch_size}\nhint: use smaller batches, or \
-         sampler.remainder = \"wrap\" to use sites twice"
+         use sites twice: remainder = \"wrap\" beside the kind in [sampler]"
     )]
     TooFewSites {
         /// Sites to sample.
@@ -27,7 +27,7 @@ pub enum SamplerError {
     /// A domain has fewer sites than one ghost batch takes.
     #[error(
         "{domain} has {num_sites} sites, which do not fill a ghost batch of {ghost_batch_size}\n\
-         hint: use smaller ghost batches, or sampler.remainder = \"wrap\" to use sites twice"
+         hint: use smaller ghost batches, or use sites twice: remainder = \"wrap\" beside the kind in [sampler]"
     )]
     TooSmallDomain {
         /// The experiment or plate.
@@ -40,7 +40,7 @@ pub enum SamplerError {
     /// Too few ghost batches for one step.
     #[error(
         "{num_ghost_batches} ghost batches do not make a step of {ghosts_per_step}\nhint: use \
-         smaller batches, or sampler.remainder = \"wrap\" to use sites twice"
+         smaller batches, or use sites twice: remainder = \"wrap\" beside the kind in [sampler]"
     )]
     TooFewGhostBatches {
         /// Ghost batches of an epoch.
@@ -75,8 +75,8 @@ pub enum SamplerError {
     /// Sites have no partner to be paired with.
     #[error(
         "{num_unpaired} of {num_sites} sites have no partner: no site of the same label in \
-         another experiment{}, first {first}\nhint: leave such sites out (sampler.on_unpaired = \
-         \"skip\"), or sample more experiments", if *other_cell_type { " of another cell type" } else { "" }
+         another experiment{}, first {first}\nhint: leave such sites out (on_unpaired = \"skip\" in \
+         [sampler]), or sample more experiments", if *other_cell_type { " of another cell type" } else { "" }
     )]
     NoPartner {
         /// Sites without a partner.

@@ -139,7 +139,7 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
     let error = refused_in(tiny_mae().encoder, 1000);
     assert!(
         error.contains("do not fill a batch of 1000")
-            && error.contains("sampler.remainder = \"wrap\""),
+            && error.contains("remainder = \"wrap\""),
         "{error}"
     );
     let error = refused(VitConfig {
