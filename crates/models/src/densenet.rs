@@ -17,6 +17,7 @@ use crate::blocks::conv2d::{Conv2d, Conv2dConfig};
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::norm_pass::NormPass;
 use crate::blocks::pooling::{avg_pool_2x2, global_avg_pool, stem_max_pool};
+use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images, check_map_pooling};
 use crate::error::ModelError;
 use crate::initializer::Initializer;
 
@@ -25,6 +26,8 @@ use crate::initializer::Initializer;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DenseNetConfig {
+    /// Side of the square images it is made for, in pixels; it takes any.
+    pub img_size: usize,
     /// Channels of the images.
     pub in_chans: usize,
     /// Channels that every layer adds.
@@ -42,6 +45,7 @@ pub struct DenseNetConfig {
 impl Default for DenseNetConfig {
     fn default() -> Self {
         Self {
+            img_size: 256,
             in_chans: 6,
             growth_rate: 48,
             block_config: vec![6, 12, 36, 24],
@@ -93,6 +97,7 @@ impl DenseNetConfig {
             })
         };
         let counts = [
+            ("img_size", self.img_size, 1, 16_384),
             ("in_chans", self.in_chans, 1, 1024),
             ("growth_rate", self.growth_rate, 1, 1024),
             ("num_init_features", self.num_init_features, 2, 4096),
@@ -254,7 +259,19 @@ impl DenseNet {
     /// # Shapes
     /// `[B, C, H, W]` to `[B, num_features, H / reduction, W / reduction]`
     pub fn forward_features(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<4> {
+        let maps = self.forward_block_maps(images, pass);
+        let last = maps.into_iter().next_back().expect("there is a block");
+        self.features.norm5.forward(last, pass)
+    }
+
+    /// The maps behind every block, without a norm.
+    ///
+    /// # Shapes
+    /// `[B, C, H, W]` to one `[B, _, H / 2^(2 + n), W / 2^(2 + n)]` for each
+    /// block `n` from 0
+    pub fn forward_block_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
         let features = &self.features;
+        let mut maps = Vec::with_capacity(features.denseblocks.len());
         let x = features.conv0.forward(images);
         let x = activation::relu(features.norm0.forward(x, pass));
         let mut x = stem_max_pool(x);
@@ -268,8 +285,9 @@ impl DenseNet {
                 let added = layer.forward(x.clone(), pass);
                 x = Tensor::cat(vec![x, added], 1);
             }
+            maps.push(x.clone());
         }
-        features.norm5.forward(x, pass)
+        maps
     }
 
     /// ReLU and mean over all pixels of [`DenseNet::forward_features`].
@@ -290,5 +308,43 @@ impl DenseNet {
     pub fn classify(&self, embedding: Tensor<2>) -> Tensor<2> {
         let classifier = self.classifier.as_ref();
         classifier.expect("built with classes").forward(embedding)
+    }
+}
+
+impl Encoder for DenseNet {
+    fn num_features(&self) -> usize {
+        self.config.num_features()
+    }
+
+    fn in_chans(&self) -> ChannelSupport {
+        ChannelSupport::Exactly(self.config.in_chans)
+    }
+
+    fn img_size(&self) -> usize {
+        self.config.img_size
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.config.block_config.len()
+    }
+
+    fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
+        check_images(self.in_chans(), self.img_size(), in_chans)?;
+        check_map_pooling(pooling)
+    }
+
+    fn forward_pooled(&self, images: Tensor<4>, _pooling: Pooling) -> Tensor<2> {
+        self.forward_embedding(images, &mut NormPass::running())
+    }
+
+    fn forward_blocks(
+        &self,
+        images: Tensor<4>,
+        blocks: &[usize],
+        _pooling: Pooling,
+    ) -> Vec<Tensor<2>> {
+        let maps = self.forward_block_maps(images, &mut NormPass::running());
+        let pooled = |block: &usize| global_avg_pool(maps[*block].clone());
+        blocks.iter().map(pooled).collect()
     }
 }

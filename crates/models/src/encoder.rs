@@ -80,7 +80,8 @@ pub trait Encoder: Send {
     /// network's last norm; one pass that stops behind the last one asked for.
     ///
     /// # Shapes
-    /// `[B, C, H, W]` to `blocks.len()` times `[B, num_pooled_features]`
+    /// `[B, C, H, W]` to `blocks.len()` times `[B, num_pooled_features]`; of
+    /// networks of maps, as many features as the block has channels
     ///
     /// # Panics
     /// A block is not below [`Encoder::num_blocks`].
@@ -90,6 +91,18 @@ pub trait Encoder: Send {
         blocks: &[usize],
         pooling: Pooling,
     ) -> Vec<Tensor<2>>;
+}
+
+/// Networks of maps have no tokens: their embedding is the mean over pixels.
+pub(crate) fn check_map_pooling(pooling: Pooling) -> Result<(), ModelError> {
+    match pooling {
+        Pooling::PatchMean => Ok(()),
+        Pooling::Cls | Pooling::PerChannel => Err(ModelError::WrongPooling(format!(
+            "{} pooling is of tokens, and this network has maps\nhint: pool by patch-mean, the \
+             mean over their pixels",
+            pooling.as_str()
+        ))),
+    }
 }
 
 /// Compares the channels of a screen with those of a network.

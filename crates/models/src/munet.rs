@@ -21,6 +21,7 @@ use crate::blocks::conv2d::{Conv2d, Conv2dConfig};
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::norm_pass::NormPass;
 use crate::blocks::pooling::{global_avg_pool, max_pool_2x2};
+use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images, check_map_pooling};
 use crate::error::ModelError;
 use crate::initializer::Initializer;
 use crate::vit::not_a_multiple;
@@ -29,6 +30,8 @@ use crate::vit::not_a_multiple;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MuNetConfig {
+    /// Side of the square images it is made for, in pixels; it takes others.
+    pub img_size: usize,
     /// Channels of the images, in and out.
     pub in_chans: usize,
     /// Channels of each level, from the image's size down by halves.
@@ -42,6 +45,7 @@ pub struct MuNetConfig {
 impl Default for MuNetConfig {
     fn default() -> Self {
         Self {
+            img_size: 256,
             in_chans: 6,
             depths: vec![32, 64, 128, 256, 512],
             kernel: 5,
@@ -76,6 +80,7 @@ impl MuNetConfig {
             })
         };
         let counts = [
+            ("img_size", self.img_size, 16_384),
             ("in_chans", self.in_chans, 1024),
             ("kernel", self.kernel, 63),
             ("levels in depths", self.depths.len(), 12),
@@ -95,24 +100,17 @@ impl MuNetConfig {
                 self.kernel + 1
             ));
         }
-        Ok(())
+        let unit = ("the deepest pixel", self.deepest_pixel());
+        match not_a_multiple(("img_size", self.img_size), unit) {
+            Some(message) => invalid(message),
+            None => Ok(()),
+        }
     }
 
-    /// Whether an image can be halved as often as there are levels.
-    ///
-    /// # Errors
-    /// [`ModelError::WrongImages`] gives the nearest sizes.
-    pub fn check_images(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        let unit = 1 << (self.depths.len() - 1);
-        for side in [height, width] {
-            if let Some(message) = not_a_multiple(("side", side), ("the deepest pixel", unit)) {
-                return Err(ModelError::WrongImages {
-                    expected: format!("sides that are multiples of {unit}"),
-                    got: format!("{height} x {width} pixels: {message}"),
-                });
-            }
-        }
-        Ok(())
+    /// Pixels of the image that one of the deepest maps stands for, along a
+    /// side.
+    pub fn deepest_pixel(&self) -> usize {
+        1 << (self.depths.len() - 1)
     }
 
     /// A network with weights drawn from `seed`.
@@ -496,6 +494,44 @@ impl MuNet {
         }
         let x = activation::relu(self.decoder.base_bn.forward(x, pass));
         self.decoder.base_conv.forward(x)
+    }
+}
+
+impl Encoder for MuNet {
+    fn num_features(&self) -> usize {
+        self.config.num_features()
+    }
+
+    fn in_chans(&self) -> ChannelSupport {
+        ChannelSupport::Exactly(self.config.in_chans)
+    }
+
+    fn img_size(&self) -> usize {
+        self.config.img_size
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.config.depths.len()
+    }
+
+    fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
+        check_images(self.in_chans(), self.img_size(), in_chans)?;
+        check_map_pooling(pooling)
+    }
+
+    fn forward_pooled(&self, images: Tensor<4>, _pooling: Pooling) -> Tensor<2> {
+        self.forward_embedding(images, &mut NormPass::running())
+    }
+
+    fn forward_blocks(
+        &self,
+        images: Tensor<4>,
+        blocks: &[usize],
+        _pooling: Pooling,
+    ) -> Vec<Tensor<2>> {
+        let maps = self.forward_maps(images, &mut NormPass::running());
+        let pooled = |block: &usize| global_avg_pool(maps[*block].clone());
+        blocks.iter().map(pooled).collect()
     }
 }
 

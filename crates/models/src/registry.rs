@@ -4,14 +4,18 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use morphospace_core::{Seed, Stain, write_atomically};
+use morphospace_core::{Seed, Stain, suggestion, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::camae::CaMaeConfig;
+use crate::densenet::DenseNetConfig;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::mae::MaeConfig;
-use crate::vit::{Vit, VitConfig};
+use crate::munet::MuNetConfig;
+use crate::plain_vit::PlainVitConfig;
+use crate::resnet::ResNetConfig;
+use crate::vit::VitConfig;
 use crate::weights::{Unexpected, WeightsError, WeightsFile, load_weights, save_weights};
 
 /// Weights of a checkpoint folder.
@@ -41,18 +45,31 @@ const MOST_CONFIG_BYTES: u64 = 1 << 20;
     deny_unknown_fields
 )]
 pub enum NetworkConfig {
-    /// [`Vit`].
+    /// [`Vit`](crate::Vit).
     Vit(VitConfig),
     /// [`Mae`](crate::Mae).
     Mae(MaeConfig),
     /// [`CaMae`](crate::CaMae).
     #[serde(rename = "camae")]
     CaMae(CaMaeConfig),
+    /// [`PlainVit`](crate::PlainVit).
+    PlainVit(PlainVitConfig),
+    /// [`DenseNet`](crate::DenseNet).
+    #[serde(rename = "densenet")]
+    DenseNet(DenseNetConfig),
+    /// [`ResNet`](crate::ResNet).
+    #[serde(rename = "resnet")]
+    ResNet(ResNetConfig),
+    /// [`MuNet`](crate::MuNet).
+    #[serde(rename = "munet")]
+    MuNet(MuNetConfig),
 }
 
 impl NetworkConfig {
-    /// A network by name: a variant of [`VitConfig::decode_variant`], alone or
-    /// behind `mae_` or `camae_`.
+    /// A network by name, on six channels: a variant of
+    /// [`VitConfig::decode_variant`], alone or behind `mae_` or `camae_`; of
+    /// [`PlainVitConfig::decode_variant`]; `densenet161`; `resnet18` and so on;
+    /// `munet_m` or `munet_l`.
     ///
     /// # Errors
     /// [`ModelError::UnknownVariant`] with the nearest name.
@@ -61,7 +78,7 @@ impl NetworkConfig {
     /// use morphospace_models::NetworkConfig;
     ///
     /// let config = NetworkConfig::decode_variant("mae_vit_small_patch16")?;
-    /// assert_eq!(config.encoder().embed_dim, 384);
+    /// assert_eq!(config.img_size(), 256);
     /// # Ok::<(), morphospace_models::ModelError>(())
     /// ```
     pub fn decode_variant(name: &str) -> Result<Self, ModelError> {
@@ -83,15 +100,57 @@ impl NetworkConfig {
                 ..MaeConfig::default()
             }));
         }
-        VitConfig::decode_variant(name).map(Self::Vit)
+        if name.starts_with("dino") {
+            return PlainVitConfig::decode_variant(name).map(Self::PlainVit);
+        }
+        if let Some(depth) = name.strip_prefix("resnet") {
+            return ResNetConfig::of_depth(depth.parse().unwrap_or(0)).map(Self::ResNet);
+        }
+        match name {
+            "densenet161" => Ok(Self::DenseNet(DenseNetConfig::default())),
+            "munet_m" => Ok(Self::MuNet(MuNetConfig::default())),
+            "munet_l" => Ok(Self::MuNet(MuNetConfig::large())),
+            _ if name.starts_with("vit") => VitConfig::decode_variant(name).map(Self::Vit),
+            _ => Err(ModelError::UnknownVariant {
+                name: name.to_owned(),
+                hint: unknown_name(name),
+            }),
+        }
     }
 
-    /// The encoder of the network, which is all of a [`Vit`].
-    pub fn encoder(&self) -> &VitConfig {
+    /// Side of the square images it is made for, in pixels.
+    pub fn img_size(&self) -> usize {
         match self {
-            Self::Vit(config) => config,
-            Self::Mae(config) => &config.encoder,
-            Self::CaMae(config) => &config.encoder,
+            Self::Vit(config) => config.img_size,
+            Self::Mae(config) => config.encoder.img_size,
+            Self::CaMae(config) => config.encoder.img_size,
+            Self::PlainVit(config) => config.img_size,
+            Self::DenseNet(config) => config.img_size,
+            Self::ResNet(config) => config.img_size,
+            Self::MuNet(config) => config.img_size,
+        }
+    }
+
+    /// Channels of the images it is trained on, and the setting that says so.
+    pub fn training_channels(&self) -> (usize, &'static str) {
+        match self {
+            Self::Vit(config) => (config.in_chans, "in_chans"),
+            Self::Mae(config) => (config.encoder.in_chans, "encoder.in_chans"),
+            Self::CaMae(config) => (config.channels, "channels"),
+            Self::PlainVit(config) => (config.in_chans, "in_chans"),
+            Self::DenseNet(config) => (config.in_chans, "in_chans"),
+            Self::ResNet(config) => (config.in_chans, "in_chans"),
+            Self::MuNet(config) => (config.in_chans, "in_chans"),
+        }
+    }
+
+    /// Whether it takes any channels in any order.
+    pub fn is_channel_agnostic(&self) -> bool {
+        match self {
+            Self::Vit(config) => config.channel_agnostic,
+            Self::Mae(config) => config.encoder.channel_agnostic,
+            Self::CaMae(_) => true,
+            Self::PlainVit(_) | Self::DenseNet(_) | Self::ResNet(_) | Self::MuNet(_) => false,
         }
     }
 
@@ -104,6 +163,10 @@ impl NetworkConfig {
             Self::Vit(config) => config.check(),
             Self::Mae(config) => config.check(),
             Self::CaMae(config) => config.check(),
+            Self::PlainVit(config) => config.check(),
+            Self::DenseNet(config) => config.check(),
+            Self::ResNet(config) => config.check(),
+            Self::MuNet(config) => config.check(),
         }
     }
 
@@ -117,7 +180,72 @@ impl NetworkConfig {
         seed: Seed,
     ) -> Result<Box<dyn Encoder>, ModelError> {
         self.check()?;
-        Ok(Box::new(self.encoder().init(device, seed)?))
+        Ok(match self {
+            Self::Vit(config) => Box::new(config.init(device, seed)?),
+            Self::Mae(config) => Box::new(config.encoder.init(device, seed)?),
+            Self::CaMae(config) => Box::new(config.encoder.init(device, seed)?),
+            Self::PlainVit(config) => Box::new(config.init(device, seed)?),
+            Self::DenseNet(config) => Box::new(config.init(device, seed)?),
+            Self::ResNet(config) => Box::new(config.init(device, seed)?),
+            Self::MuNet(config) => Box::new(config.init(device, seed)?),
+        })
+    }
+
+    /// The encoder with the weights of a file; of an autoencoder's the
+    /// decoder's tensors are not read.
+    fn load_encoder(
+        &self,
+        device: &Device,
+        file: &WeightsFile,
+    ) -> Result<Box<dyn Encoder>, ModelError> {
+        fn load<M: Module + Encoder + 'static>(
+            network: &M,
+            file: &WeightsFile,
+            prefix: &str,
+        ) -> Result<Box<dyn Encoder>, ModelError> {
+            let (network, _) = load_weights(network, file, prefix, Unexpected::Refuse)?;
+            Ok(Box::new(network))
+        }
+        // Every weight is loaded, so nothing is ever drawn from the seed.
+        let seed = Seed::new(0);
+        let of_vit = |config: &VitConfig| {
+            let names = file.names();
+            let is_autoencoder = |name: &String| name.starts_with(MAE_ENCODER_PREFIX);
+            let prefix = match names.iter().any(is_autoencoder) {
+                true => MAE_ENCODER_PREFIX,
+                false => "",
+            };
+            load(&config.init(device, seed)?, file, prefix)
+        };
+        match self {
+            Self::Vit(config) => of_vit(config),
+            Self::Mae(config) => of_vit(&config.encoder),
+            Self::CaMae(config) => of_vit(&config.encoder),
+            Self::PlainVit(config) => load(&config.init(device, seed)?, file, ""),
+            Self::DenseNet(config) => load(&config.init(device, seed)?, file, ""),
+            Self::ResNet(config) => load(&config.init(device, seed)?, file, ""),
+            Self::MuNet(config) => load(&config.init(device, seed)?, file, ""),
+        }
+    }
+}
+
+/// What there is in place of a name that is none.
+fn unknown_name(name: &str) -> String {
+    const NAMES: [&str; 10] = [
+        "vit_small_patch16",
+        "mae_vit_small_patch16",
+        "camae_vit_small_patch16",
+        "dino_vit_small_patch16",
+        "dinov2_vit_small_patch14_reg4",
+        "densenet161",
+        "resnet18",
+        "resnet50",
+        "munet_m",
+        "munet_l",
+    ];
+    match suggestion(name, NAMES) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => format!("names are such as {}", NAMES.join(", ")),
     }
 }
 
@@ -222,19 +350,7 @@ pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelEr
 pub fn open_checkpoint(folder: &Path, device: &Device) -> Result<Box<dyn Encoder>, ModelError> {
     let config = read_checkpoint_config(folder)?.network;
     let file = WeightsFile::open(&folder.join(WEIGHTS_FILE))?;
-    let is_autoencoder = file
-        .names()
-        .iter()
-        .any(|name| name.starts_with(MAE_ENCODER_PREFIX));
-    let prefix = if is_autoencoder {
-        MAE_ENCODER_PREFIX
-    } else {
-        ""
-    };
-    // Every weight is loaded, so nothing is ever drawn from the seed.
-    let vit: Vit = config.encoder().init(device, Seed::new(0))?;
-    let (vit, _) = load_weights(&vit, &file, prefix, Unexpected::Refuse)?;
-    Ok(Box::new(vit))
+    config.load_encoder(device, &file)
 }
 
 /// Writes `model.safetensors` and `config.json` into a folder, each whole or

@@ -15,6 +15,7 @@ use crate::blocks::conv2d::{Conv2d, Conv2dConfig};
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::norm_pass::NormPass;
 use crate::blocks::pooling::{global_avg_pool, stem_max_pool};
+use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images, check_map_pooling};
 use crate::error::ModelError;
 use crate::initializer::Initializer;
 
@@ -43,6 +44,8 @@ impl ResNetBlock {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResNetConfig {
+    /// Side of the square images it is made for, in pixels; it takes any.
+    pub img_size: usize,
     /// Channels of the images.
     pub in_chans: usize,
     /// What it is made of.
@@ -58,6 +61,7 @@ pub struct ResNetConfig {
 impl Default for ResNetConfig {
     fn default() -> Self {
         Self {
+            img_size: 256,
             in_chans: 6,
             block: ResNetBlock::Bottleneck,
             layers: [3, 4, 6, 3],
@@ -112,6 +116,7 @@ impl ResNetConfig {
     /// [`ModelError::InvalidConfig`] gives the number and its range.
     pub fn check(&self) -> Result<(), ModelError> {
         let counts = [
+            ("img_size", self.img_size, 1, 16_384),
             ("in_chans", self.in_chans, 1, 1024),
             ("width", self.width, 1, 4096),
             ("num_classes", self.num_classes, 0, 1 << 24),
@@ -304,14 +309,26 @@ impl ResNet {
     /// # Shapes
     /// `[B, C, H, W]` to `[B, num_features, H / 32, W / 32]`, rounded up
     pub fn forward_features(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<4> {
+        let maps = self.forward_stage_maps(images, pass);
+        maps.into_iter().next_back().expect("there are four stages")
+    }
+
+    /// The maps behind every stage.
+    ///
+    /// # Shapes
+    /// `[B, C, H, W]` to one `[B, _, H / 2^(2 + n), W / 2^(2 + n)]` for each
+    /// stage `n` from 0, rounded up
+    pub fn forward_stage_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
+        let mut maps = Vec::with_capacity(4);
         let x = self.bn1.forward(self.conv1.forward(images), pass);
         let mut x = stem_max_pool(activation::relu(x));
         for stage in [&self.layer1, &self.layer2, &self.layer3, &self.layer4] {
             for block in stage {
                 x = block.forward(x, pass);
             }
+            maps.push(x.clone());
         }
-        x
+        maps
     }
 
     /// Mean over all pixels of [`ResNet::forward_features`].
@@ -332,5 +349,43 @@ impl ResNet {
     pub fn classify(&self, embedding: Tensor<2>) -> Tensor<2> {
         let fc = self.fc.as_ref();
         fc.expect("built with classes").forward(embedding)
+    }
+}
+
+impl Encoder for ResNet {
+    fn num_features(&self) -> usize {
+        self.config.num_features()
+    }
+
+    fn in_chans(&self) -> ChannelSupport {
+        ChannelSupport::Exactly(self.config.in_chans)
+    }
+
+    fn img_size(&self) -> usize {
+        self.config.img_size
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.config.layers.len()
+    }
+
+    fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
+        check_images(self.in_chans(), self.img_size(), in_chans)?;
+        check_map_pooling(pooling)
+    }
+
+    fn forward_pooled(&self, images: Tensor<4>, _pooling: Pooling) -> Tensor<2> {
+        self.forward_embedding(images, &mut NormPass::running())
+    }
+
+    fn forward_blocks(
+        &self,
+        images: Tensor<4>,
+        blocks: &[usize],
+        _pooling: Pooling,
+    ) -> Vec<Tensor<2>> {
+        let maps = self.forward_stage_maps(images, &mut NormPass::running());
+        let pooled = |block: &usize| global_avg_pool(maps[*block].clone());
+        blocks.iter().map(pooled).collect()
     }
 }

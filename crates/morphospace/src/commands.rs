@@ -20,7 +20,7 @@ mod train;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use morphospace_core::{Provenance, check_writable};
+use morphospace_core::{Provenance, check_writable, sha256_of_file};
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles, write_profiles};
 use morphospace_screen::split::{Part, read_split};
@@ -68,6 +68,7 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
         timepoint: args.timepoint,
         channels,
         sites: None,
+        sites_by: None,
     };
     let screen: Box<dyn Screen> = match selection.is_all() {
         true => screen,
@@ -80,26 +81,43 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
 }
 
 /// The sites of one part of a split.
-fn part_of(screen: Box<dyn Screen>, split: &Path, part: Part) -> Result<Box<dyn Screen>> {
-    let table = read_split(split)?;
-    let parts = table.parts(screen.sites())?;
-    if table.was_made_of(screen.sites()) == Some(false) {
+fn part_of(screen: Box<dyn Screen>, path: &Path, part: Part) -> Result<Box<dyn Screen>> {
+    let split = read_split(path)?;
+    let named = |what: &str| format!("split '{}' {what}", path.display());
+    let parts = split.parts(screen.sites()).with_context(|| {
+        named("is not of this screen (a pack of one part holds no other, and needs no split)")
+    })?;
+    if split.was_made_of(screen.sites()) == Some(false) {
+        let settings = split.provenance.as_ref().map(|made| &made.settings);
+        let scheme = settings.and_then(|settings| settings.get("scheme"));
+        let scheme = scheme.map_or_else(String::new, |name| format!(" (its scheme is '{name}')"));
         terminal::warn(format!(
-            "split '{}' was made when the screen had other sites or labels\nhint: make it again \
-             with `morphospace split`",
-            split.display()
+            "{}\nhint: if labels or sites matter to it, make it again with `morphospace split`{scheme}",
+            named("was made when the screen had other sites or labels")
         ));
     }
     let sites: Vec<usize> = (0..parts.len())
         .filter(|&site| parts[site] == Some(part))
         .collect();
-    anyhow::ensure!(
-        !sites.is_empty(),
-        "no site is in part '{part}' of '{}'",
-        split.display()
-    );
+    if sites.is_empty() {
+        let there: Vec<&str> = Part::ALL
+            .into_iter()
+            .filter(|part| parts.contains(&Some(*part)))
+            .map(Part::as_str)
+            .collect();
+        anyhow::bail!(
+            "{}\nhint: it has {}",
+            named(&format!("has no site in part '{part}'")),
+            there.join(" and ")
+        );
+    }
+    let sha256 = sha256_of_file(path)?;
     let selection = Selection {
         sites: Some(sites),
+        sites_by: Some(format!(
+            "part {part} of split '{}' (SHA-256 {sha256})",
+            path.display()
+        )),
         ..Selection::default()
     };
     Ok(Box::new(SelectedScreen::new(screen, &selection)?))

@@ -60,7 +60,7 @@ impl NetworkSource {
         let Some(config) = self.config()? else {
             return Ok(None);
         };
-        let is_agnostic = config.network.encoder().channel_agnostic;
+        let is_agnostic = config.network.is_channel_agnostic();
         Ok(config.channels.filter(|_| !is_agnostic))
     }
 

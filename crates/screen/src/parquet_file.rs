@@ -242,7 +242,16 @@ impl ParquetFile {
             table: table.clone(),
             message,
         };
-        let builder = bounded_reader(file).map_err(invalid)?;
+        let starts_as_parquet = store
+            .read_range(path, 0..4)
+            .is_ok_and(|start| start == b"PAR1");
+        let builder = bounded_reader(file).map_err(|error| match starts_as_parquet {
+            true => invalid(error),
+            false => invalid(
+                "it is not a Parquet file\nhint: it is of another kind, or damaged or cut off"
+                    .to_owned(),
+            ),
+        })?;
         let pairs: HashMap<String, String> = builder
             .metadata()
             .file_metadata()

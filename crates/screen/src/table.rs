@@ -148,11 +148,6 @@ impl Table {
         (!text.is_empty() && !self.missing.iter().any(|word| word == text)).then_some(text)
     }
 
-    /// All values of a row.
-    pub(crate) fn values(&self, row: usize) -> impl Iterator<Item = &str> {
-        (0..self.columns.len()).filter_map(move |column| self.get(row, ColumnIndex(column)))
-    }
-
     /// A value that must be there.
     pub(crate) fn require(&self, row: usize, column: ColumnIndex) -> Result<&str, ScreenError> {
         self.get(row, column)

@@ -11,7 +11,8 @@ use morphospace_models::{
 use morphospace_screen::sampler::{Batches, Sampler, SamplerIdentity, SamplerPosition};
 use serde::{Deserialize, Serialize};
 
-use crate::{Objective, Optimiser, OptimiserConfig, TrainError};
+use crate::training_loop::CONFIG_FILE;
+use crate::{CheckedTrainConfig, Objective, Optimiser, TrainError};
 
 /// Checkpoints of a run that are kept.
 const NUM_KEPT: usize = 2;
@@ -130,7 +131,7 @@ impl Checkpoint {
     pub fn read<'a, O: Objective>(
         &self,
         network: &O,
-        config: OptimiserConfig,
+        config: &CheckedTrainConfig,
         config_sha256: &str,
         images: &TrainedOn,
         sampler: &'a dyn Sampler,
@@ -152,14 +153,14 @@ impl Checkpoint {
         }
         let state: State = serde_json::from_value(state).map_err(unreadable)?;
         if state.config_sha256 != config_sha256 {
-            return Err(foreign("it was written with other settings".to_owned()));
+            return Err(foreign(self.other_settings(config)));
         }
         let batches = Batches::resume(sampler, &state.sampler).map_err(|_| {
             let sites =
                 |of: &SamplerIdentity| format!("{} sites (SHA-256 {:.12})", of.num_sites, of.sites);
             foreign(format!(
-                "it was trained on {}, these are {}: another screen, split or part, or images \
-                 that came or went",
+                "it was trained on {}, these are {}: another screen, split, part or label, \
+                 or images that came or went (`inspect` names missing ones)",
                 sites(&state.sampler.sampler),
                 sites(sampler.identity())
             ))
@@ -168,7 +169,7 @@ impl Checkpoint {
         let history = saved.pixel_history.unwrap_or_default();
         if history != images.pixel_history {
             return Err(foreign(format!(
-                "it was trained on images {}, these are {}",
+                "what had been done to the images it was trained on: {}; to these: {}",
                 in_words(&history),
                 in_words(&images.pixel_history)
             )));
@@ -190,19 +191,32 @@ impl Checkpoint {
         let (network, _) = load_weights(network, &weights, "", Unexpected::Refuse)
             .map_err(morphospace_models::ModelError::from)?;
         let path = self.folder.join(OPTIMISER_FILE);
-        let optimiser = Optimiser::load(config, &path, device).map_err(TrainError::file(&path))?;
+        let settings = config.get().optimiser;
+        let optimiser =
+            Optimiser::load(settings, &path, device).map_err(TrainError::file(&path))?;
         Ok(Resumed {
             network,
             optimiser,
             batches,
         })
     }
+
+    /// Which settings are others than those of the checkpoint's run.
+    fn other_settings(&self, config: &CheckedTrainConfig) -> String {
+        let run_folder = self.folder.parent().and_then(Path::parent);
+        let before = run_folder.and_then(|run| fs::read_to_string(run.join(CONFIG_FILE)).ok());
+        let differences = before.map_or_else(Vec::new, |before| config.differences(&before));
+        match &differences[..] {
+            [] => "it was written with other settings, or another table of statistics".to_owned(),
+            differences => format!("it was written with {}", differences.join(", ")),
+        }
+    }
 }
 
 fn in_words(pixel_history: &[String]) -> String {
     match pixel_history {
-        [] => "as they are".to_owned(),
-        history => format!("of which is said: {}", history.join("; ")),
+        [] => "nothing".to_owned(),
+        history => history.join("; "),
     }
 }
 

@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use morphospace_core::{Seed, sha256_hex};
 use morphospace_models::NetworkConfig;
 use morphospace_screen::NormalisationChoice;
@@ -79,9 +81,13 @@ impl TrainConfig {
         }
         self.optimiser.check()?;
         self.network.check()?;
-        if let NetworkConfig::Vit(_) = self.network {
+        if !matches!(
+            self.network,
+            NetworkConfig::Mae(_) | NetworkConfig::CaMae(_)
+        ) {
             return invalid(
-                "network kind 'vit' has no objective of its own: use 'mae' or 'camae'".to_owned(),
+                "only networks of kind 'mae' and 'camae' have an objective: use one of these"
+                    .to_owned(),
             );
         }
         match self.sampler {
@@ -94,8 +100,14 @@ impl TrainConfig {
                 );
             }
             SamplerChoice::SingleDomain {
+                ghost_batch_size: 0,
+                ..
+            } => {
+                return invalid("sampler.ghost_batch_size is 0: give at least 1".to_owned());
+            }
+            SamplerChoice::SingleDomain {
                 ghost_batch_size, ..
-            } if ghost_batch_size == 0 || !self.batch_size.is_multiple_of(ghost_batch_size) => {
+            } if !self.batch_size.is_multiple_of(ghost_batch_size) => {
                 return invalid(format!(
                     "batch_size {} is no multiple of sampler.ghost_batch_size {ghost_batch_size}",
                     self.batch_size
@@ -123,6 +135,28 @@ impl CheckedTrainConfig {
         toml::to_string_pretty(&self.0).expect("plain settings serialise to TOML")
     }
 
+    /// Where a resolved configuration says something else than this one, as
+    /// `optimiser.learning_rate 0.001, now 0.002`.
+    pub(crate) fn differences(&self, before: &str) -> Vec<String> {
+        let flat = |text: &str| {
+            let mut values = BTreeMap::new();
+            if let Ok(table) = text.parse::<toml::Table>() {
+                flatten("", &table, &mut values);
+            }
+            values
+        };
+        let (before, now) = (flat(before), flat(&self.to_toml()));
+        let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let value = |values: &BTreeMap<String, String>, key: &String| {
+            values.get(key).map_or("nothing", |value| value).to_owned()
+        };
+        keys.into_iter()
+            .map(|key| (key, value(&before, key), value(&now, key)))
+            .filter(|(key, before, now)| before != now && *key != "checkpoint_minutes")
+            .map(|(key, before, now)| format!("{key} {before}, now {now}"))
+            .collect()
+    }
+
     /// Digest of what decides the result, for recognising a run's own
     /// checkpoints: not how often they are written, and of a table of
     /// statistics not where it lies but its
@@ -140,5 +174,18 @@ impl CheckedTrainConfig {
                 .expect("plain settings serialise")
                 .as_bytes(),
         )
+    }
+}
+
+/// Values of a table and those within it by their dotted keys.
+fn flatten(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        match value {
+            toml::Value::Table(table) => flatten(&format!("{key}."), table, values),
+            value => {
+                values.insert(key, value.to_string());
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use morphospace_core::write_atomically;
+use morphospace_core::{Provenance, write_atomically};
 use morphospace_screen::sampler::Batches;
 use morphospace_screen::{
     LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, pixel_history, read_site,
@@ -19,6 +19,10 @@ use crate::{
 };
 
 const METRICS_FILE: &str = "metrics.jsonl";
+/// The resolved configuration.
+pub(crate) const CONFIG_FILE: &str = "config.toml";
+/// The screen, its sites and channels, as [`Provenance::to_json`] writes them.
+const PROVENANCE_FILE: &str = "provenance.json";
 
 /// One line of `metrics.jsonl`, and what an observer sees of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,7 +59,8 @@ pub struct TrainSummary {
 }
 
 /// Trains a network on the complete sites of a screen and leaves the run in
-/// `folder`: `config.toml`, `metrics.jsonl` and `checkpoints/`.
+/// `folder`: `config.toml`, `provenance.json`, `metrics.jsonl` and
+/// `checkpoints/`.
 ///
 /// A run whose folder holds a checkpoint goes on from it. `network` must live
 /// on a device with autodiff.
@@ -73,7 +78,7 @@ pub fn train<O: Objective>(
 ) -> Result<TrainSummary, TrainError> {
     let started = Instant::now();
     let settings = config.get();
-    let crop_px = settings.network.encoder().img_size;
+    let crop_px = settings.network.img_size();
     let channels = screen.channels();
     let num_channels = channels.len();
 
@@ -102,20 +107,13 @@ pub fn train<O: Objective>(
     // Indices are in order: the first gap is the first site left out.
     let first_gap = (0..sites.len()).find(|site| site_indices.get(*site) != Some(site));
     let first_site_left_out = first_gap.map(|site| sites[site].key.to_string());
-    fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
-    let config_path = folder.join("config.toml");
-    write_atomically(&config_path, |file| {
-        file.write_all(config.to_toml().as_bytes())
-    })
-    .map_err(TrainError::file(&config_path))?;
-
     // Fresh, or from the last checkpoint.
     let last = latest_checkpoint(folder)?;
     let first_step = last.as_ref().map_or(0, |last| last.num_steps_done);
     let resumed = match last {
         Some(checkpoint) => checkpoint.read(
             &network,
-            settings.optimiser,
+            config,
             &sha256,
             &trained_on,
             &*sampler,
@@ -132,6 +130,21 @@ pub fn train<O: Objective>(
         mut optimiser,
         mut batches,
     } = resumed;
+
+    // What the run is, for whoever finds its folder.
+    fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
+    let provenance = Provenance {
+        config_sha256: Some(sha256.clone()),
+        ..screen.provenance("train").with_seed("train", settings.seed)
+    };
+    for (name, text) in [
+        (CONFIG_FILE, config.to_toml()),
+        (PROVENANCE_FILE, provenance.to_json()),
+    ] {
+        let path = folder.join(name);
+        write_atomically(&path, |file| file.write_all(text.as_bytes()))
+            .map_err(TrainError::file(&path))?;
+    }
     let metrics_path = folder.join(METRICS_FILE);
     forget_metrics_from(&metrics_path, first_step)?;
     let mut metrics = OpenOptions::new()
@@ -246,13 +259,13 @@ fn trainable_sites(
         screen: screen.name().to_owned(),
         message,
     };
-    let encoder = config.get().network.encoder();
+    let network = &config.get().network;
     let num_channels = screen.channels().len();
-    if num_channels != encoder.in_chans {
+    let (expected, setting) = network.training_channels();
+    if num_channels != expected {
         return Err(unsuitable(format!(
-            "it has {num_channels} channels, the network is trained on {}; hint: set \
-             network.config.encoder.in_chans = {num_channels}",
-            encoder.in_chans
+            "it has {num_channels} channels, the network is trained on {expected}; hint: set \
+             network.config.{setting} = {num_channels}"
         )));
     }
     let is_complete =
@@ -270,10 +283,10 @@ fn trainable_sites(
             return Err(unsuitable(format!("{site} cannot be read")));
         }
     };
-    if width.min(height) < encoder.img_size {
+    let img_size = network.img_size();
+    if width.min(height) < img_size {
         return Err(unsuitable(format!(
-            "its images are {width} x {height}, smaller than the network's {} pixels",
-            encoder.img_size
+            "its images are {width} x {height}, smaller than the network's {img_size} pixels"
         )));
     }
     Ok(complete)

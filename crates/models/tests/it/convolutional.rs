@@ -7,14 +7,16 @@ use morphospace_models::blocks::domain::forward_domain;
 use morphospace_models::blocks::gradient_reversal::gradient_reversal;
 use morphospace_models::blocks::norm_pass::NormPass;
 use morphospace_models::{
-    BatchHead, DenseNet, DenseNetConfig, DinoHeadConfig, MuNetConfig, ResNetBlock, ResNetConfig,
-    SupervisedHeadConfig, Unexpected, WeightsFile, load_weights, parameters, save_weights,
+    BatchHead, CheckpointConfig, DenseNet, DenseNetConfig, DinoHeadConfig, MuNetConfig,
+    NetworkConfig, Pooling, ResNetBlock, ResNetConfig, SupervisedHeadConfig, Unexpected,
+    WeightsFile, load_weights, open_checkpoint, parameters, save_checkpoint, save_weights,
 };
 
 use crate::support::{check_gradients, gradients, images, largest_difference, values};
 
 fn tiny_densenet() -> DenseNetConfig {
     DenseNetConfig {
+        img_size: 64,
         in_chans: 3,
         growth_rate: 4,
         block_config: vec![1, 2],
@@ -26,6 +28,7 @@ fn tiny_densenet() -> DenseNetConfig {
 
 fn tiny_resnet(block: ResNetBlock) -> ResNetConfig {
     ResNetConfig {
+        img_size: 64,
         in_chans: 3,
         block,
         layers: [1, 1, 1, 1],
@@ -36,6 +39,7 @@ fn tiny_resnet(block: ResNetBlock) -> ResNetConfig {
 
 fn tiny_munet(residual: bool) -> MuNetConfig {
     MuNetConfig {
+        img_size: 64,
         in_chans: 3,
         depths: vec![4, 6],
         kernel: 3,
@@ -244,9 +248,13 @@ fn configurations_that_cannot_be_are_refused_with_the_numbers() {
         ..tiny_munet(false)
     };
     refused(munet.check(), "kernel 4 is even");
+    let munet = MuNetConfig {
+        img_size: 250,
+        ..MuNetConfig::default()
+    };
     refused(
-        MuNetConfig::default().check_images(250, 256),
-        "side 250 is not a multiple of the deepest pixel 16 (nearest: 240, 256)",
+        munet.check(),
+        "img_size 250 is not a multiple of the deepest pixel 16 (nearest: 240, 256)",
     );
     let head = SupervisedHeadConfig {
         batch_head: BatchHead::GradientReversal { lambda: f64::NAN },
@@ -258,4 +266,55 @@ fn configurations_that_cannot_be_are_refused_with_the_numbers() {
         ..DinoHeadConfig::default()
     };
     refused(dino.check(), "nlayers 0 is not in 1..=64");
+}
+
+#[test]
+fn networks_of_maps_embed_like_any_encoder() {
+    let device = Device::default();
+    let folder = tempfile::tempdir().unwrap();
+    let networks = [
+        NetworkConfig::DenseNet(tiny_densenet()),
+        NetworkConfig::ResNet(tiny_resnet(ResNetBlock::Bottleneck)),
+        NetworkConfig::MuNet(tiny_munet(true)),
+    ];
+    for network in networks {
+        let encoder = network.init_encoder(&device, Seed::new(2)).unwrap();
+        assert_eq!((encoder.img_size(), network.img_size()), (64, 64));
+        encoder.check(3, Pooling::PatchMean).unwrap();
+        let error = encoder.check(3, Pooling::Cls).unwrap_err().to_string();
+        assert!(error.contains("hint: pool by patch-mean"), "{error}");
+        let error = encoder
+            .check(6, Pooling::PatchMean)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("expects 3 channels"), "{error}");
+        let images = images(2, 3, 64, &device);
+        let embedding = encoder.forward_pooled(images.clone(), Pooling::PatchMean);
+        assert_eq!(embedding.dims(), [2, encoder.num_features()]);
+        let blocks: Vec<usize> = (0..encoder.num_blocks()).rev().collect();
+        let of_blocks = encoder.forward_blocks(images.clone(), &blocks, Pooling::PatchMean);
+        assert_eq!(of_blocks.len(), blocks.len());
+        assert!(of_blocks.iter().all(|block| block.dims()[0] == 2));
+
+        // A checkpoint of it opens by its kind.
+        let config = CheckpointConfig::new(network.clone());
+        match &network {
+            NetworkConfig::DenseNet(config_of) => {
+                let net = config_of.init(&device, Seed::new(2)).unwrap();
+                save_checkpoint(folder.path(), &config, &net).unwrap();
+            }
+            NetworkConfig::ResNet(config_of) => {
+                let net = config_of.init(&device, Seed::new(2)).unwrap();
+                save_checkpoint(folder.path(), &config, &net).unwrap();
+            }
+            NetworkConfig::MuNet(config_of) => {
+                let net = config_of.init(&device, Seed::new(2)).unwrap();
+                save_checkpoint(folder.path(), &config, &net).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+        let opened = open_checkpoint(folder.path(), &device).unwrap();
+        let again = opened.forward_pooled(images, Pooling::PatchMean);
+        assert_eq!(values(again), values(embedding));
+    }
 }

@@ -639,6 +639,7 @@ impl Case {
 
     fn densenet(&self) -> Outputs {
         let config = DenseNetConfig {
+            img_size: self.count("img"),
             in_chans: self.count("in_chans"),
             growth_rate: self.count("growth"),
             block_config: self.counts("blocks"),
@@ -666,6 +667,7 @@ impl Case {
 
     fn resnet(&self) -> Outputs {
         let config = ResNetConfig {
+            img_size: self.count("img"),
             in_chans: self.count("in_chans"),
             block: match self.config()["block"].as_str().unwrap() {
                 "basic" => ResNetBlock::Basic,
@@ -728,6 +730,7 @@ impl Case {
 
     fn munet(&self) -> Outputs {
         let config = MuNetConfig {
+            img_size: self.count("img"),
             in_chans: self.count("in_chans"),
             depths: self.counts("depths"),
             kernel: self.count("kernel"),

@@ -425,7 +425,12 @@ fn variants_decode_by_name() {
     ) {
         (Ok(config), Ok(expected)) => {
             config.check().unwrap();
-            let vit = config.encoder();
+            let vit = match config {
+                NetworkConfig::Vit(vit) => vit,
+                NetworkConfig::Mae(mae) => mae.encoder,
+                NetworkConfig::CaMae(camae) => camae.encoder,
+                other => panic!("{other:?}"),
+            };
             let found = [vit.embed_dim, vit.depth, vit.mlp_hidden(), vit.img_size];
             assert_eq!(found, expected, "{name}");
         }
@@ -441,7 +446,9 @@ fn variants_decode_by_name() {
         "vit_medium_patch16",
         Err("sizes are tiny, small, base, large, gigantic"),
     );
-    check("resnet50", Err("names look like 'vit_small_patch16'"));
+    check("resnet51", Err("resnet50"));
+    check("densnet161", Err("did you mean 'densenet161'?"));
+    check("swin", Err("names are such as vit_small_patch16"));
     check("vit_small_patchx", Err("names look like"));
     check(
         "vit_small_patch14",

@@ -1,9 +1,12 @@
 use std::path::Path;
 
+use anyhow::Result;
 use burn::tensor::Device;
 use morphospace_core::read_config;
 use morphospace_models::NetworkConfig;
-use morphospace_screen::{LoaderOptions, Screen};
+use morphospace_screen::{
+    LoaderOptions, NormalisationStatistics, SITES_INPUT, Screen, sites_sha256,
+};
 use morphospace_train::{
     CheckedTrainConfig, StepReport, TrainConfig, TrainError, TrainSummary, train,
 };
@@ -21,6 +24,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     }
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
+    warn_of_statistics_of_others(&config, &*screen).or_refuse()?;
     let summary = train_under_progress(
         &*screen,
         &config,
@@ -30,6 +34,27 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     )?;
     crate::print_line!("{}", summary.checkpoint.folder.display());
     Ok(Outcome::with_failures(summary.num_sites_left_out > 0))
+}
+
+/// Says so if statistics are of other sites than are trained on: those of a
+/// test set tell of it.
+fn warn_of_statistics_of_others(config: &CheckedTrainConfig, screen: &dyn Screen) -> Result<()> {
+    let Some(path) = config.get().normalisation.table() else {
+        return Ok(());
+    };
+    let statistics = NormalisationStatistics::load(path)?;
+    let inputs = &statistics.provenance.inputs;
+    let of_sites = inputs.iter().find(|input| input.name == SITES_INPUT);
+    if of_sites.is_some_and(|sites| sites.sha256 != sites_sha256(screen.sites())) {
+        let notes = statistics.provenance.settings.get("screen_notes");
+        let notes = notes.map_or_else(String::new, |notes| format!(" ({notes})"));
+        warn(format!(
+            "table '{}' is of other sites than are trained on{notes}\nhint: statistics of a test \
+             set tell of it; `morphospace normalise` takes --split and --part, too",
+            path.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Trains the network that the configuration names, under a progress bar.
@@ -78,7 +103,7 @@ pub(crate) fn train_under_progress(
                 &mut observer,
             )
         }
-        NetworkConfig::Vit(_) => unreachable!("the configuration was checked"),
+        _ => unreachable!("the configuration was checked"),
     };
     let summary = trained.map_err(|error| match error {
         TrainError::InvalidConfig(_)

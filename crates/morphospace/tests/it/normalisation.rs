@@ -128,7 +128,7 @@ fn a_network_is_given_images_as_it_was_trained_with() {
     let set = ["--set", "normalisation=\"other.parquet\""];
     train(folder, "by_plate", &set)
         .expect_status(2)
-        .expect_stderr(&["other settings"]);
+        .expect_stderr(&["written with normalisation \"same.parquet\", now \"other.parquet\""]);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_network_knows_whether_illumination_was_corrected() {
     ]);
     train(folder, "own", &[])
         .expect_status(2)
-        .expect_stderr(&["said: illumination is corrected, these are as they are"]);
+        .expect_stderr(&["trained on: illumination is corrected; to these: nothing"]);
 }
 
 #[test]

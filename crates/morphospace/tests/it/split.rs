@@ -85,7 +85,56 @@ fn a_split_of_labels_that_changed_since_is_told() {
     fs::write(&metadata, text.replacen(",s1", ",s2", 2)).unwrap();
     let run = inspect();
     assert!(run.stderr.contains(told), "{}", run.stderr);
-    assert!(run.stderr.contains("hint: make it again"), "{}", run.stderr);
+    for part in [
+        "make it again with `morphospace split`",
+        "'batch-separated'",
+    ] {
+        assert!(run.stderr.contains(part), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn parts_that_cannot_be_taken_are_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    screen(folder, &[]);
+    run(folder, "batch-separated").expect_status(0);
+    let inspect = |split: &str, part: &str| {
+        let args = ["inspect", "screen", "--split", split, "--part", part];
+        morphospace(folder, &args).expect_status(2)
+    };
+    inspect("split.parquet", "validation").expect_stderr(&[
+        "'split.parquet' has no site in part 'validation'",
+        "it has train and test",
+    ]);
+    fs::write(folder.join("split.csv"), "site_key,part\n").unwrap();
+    inspect("split.csv", "train").expect_stderr(&["split.csv", "it is not a Parquet file"]);
+    let manifest = ["inspect", "screen", "--manifest", "manifest.parquet"];
+    morphospace(folder, &manifest).expect_status(1);
+    let args = [
+        "inspect",
+        "screen",
+        "--split",
+        "manifest.parquet",
+        "--part",
+        "train",
+    ];
+    // It has a site_key, and no part.
+    morphospace(folder, &args)
+        .expect_status(2)
+        .expect_stderr(&["no column 'part'"]);
+    let metadata = folder.join("screen/metadata.csv");
+    let text = fs::read_to_string(&metadata).unwrap();
+    fs::write(
+        &metadata,
+        text.lines().take(20).collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
+    inspect("split.parquet", "train").expect_stderr(&[
+        "split 'split.parquet' is not of this screen",
+        "are not in the screen",
+        "hint: use the screen that the split was made from",
+    ]);
 }
 
 #[test]

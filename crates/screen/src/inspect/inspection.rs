@@ -47,9 +47,13 @@ pub struct Inspection {
     pub channels: Vec<Channel>,
     /// What the images lack, and what was left out:
     /// [`Screen::notes`](crate::Screen::notes); and how many image files no
-    /// row names ([`Screen::unlisted_images`](crate::Screen::unlisted_images)).
+    /// row names.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Image files that no row names, and folders of such
+    /// ([`Screen::unlisted_images`](crate::Screen::unlisted_images)).
+    #[serde(default)]
+    pub unlisted: Vec<String>,
     /// For each channel, how many sites have its image.
     pub num_present: Vec<usize>,
     /// Number of different perturbations (reagent, guide, compound at a

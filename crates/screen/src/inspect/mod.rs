@@ -282,8 +282,12 @@ fn count_wells(screen: &dyn Screen, depth: InspectDepth) -> Inspection {
 /// What tells of image files that no row names.
 fn note_of_unlisted(unlisted: &[String]) -> Option<String> {
     let first = unlisted.first()?;
+    let rest = match unlisted.len() {
+        1 => "",
+        _ => "; all of them are in the JSON",
+    };
     Some(format!(
-        "{} image files or folders belong to no site of the screen's table (first: '{first}')",
+        "{} image files or folders belong to no site of the screen's table (first: '{first}'{rest})",
         unlisted.len()
     ))
 }
@@ -291,7 +295,8 @@ fn note_of_unlisted(unlisted: &[String]) -> Option<String> {
 impl Inspection {
     fn empty(screen: &dyn Screen, depth: InspectDepth) -> Self {
         let mut notes = screen.notes().to_vec();
-        notes.extend(note_of_unlisted(&screen.unlisted_images()));
+        let unlisted = screen.unlisted_images();
+        notes.extend(note_of_unlisted(&unlisted));
         Self {
             screen: screen.name().to_owned(),
             depth,
@@ -301,6 +306,7 @@ impl Inspection {
             num_sites: screen.sites().len(),
             channels: screen.channels().to_vec(),
             notes,
+            unlisted,
             num_present: vec![0; screen.channels().len()],
             num_perturbations: 0,
             num_targets: 0,

@@ -26,6 +26,7 @@ pub(super) fn open_described(
         timepoint: description.timepoint,
         channels: None,
         sites: None,
+        sites_by: None,
     };
     let screen: Box<dyn Screen> = match &description.format {
         None => {

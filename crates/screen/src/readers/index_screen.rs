@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
@@ -52,13 +53,14 @@ pub(super) fn hash_of_path(path: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::new().hash_one(path)
 }
 
-/// Whether a file is an image, by its name.
-fn is_image_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let is_of = |end: &str| name.ends_with(end);
-    [".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2"]
-        .into_iter()
-        .any(is_of)
+/// Whether a file is an image, by its name; not what macOS hides beside one.
+pub(super) fn is_image_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_of = |end: &str| lower.ends_with(end);
+    !name.starts_with('.')
+        && [".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2"]
+            .into_iter()
+            .any(is_of)
 }
 
 impl IndexScreen {
@@ -109,7 +111,9 @@ impl IndexScreen {
                 },
             });
         }
-        let named = index_table.as_ref().map(images_named_by);
+        let named = index_table
+            .as_ref()
+            .map(|table| images_passed_over(table, description));
         let labels = Labels::read(&store, description, index_table)?;
         labels.check_that_some_match(&found)?;
         let notes = labels.notes(&found);
@@ -169,6 +173,16 @@ impl IndexScreen {
             notes: Vec::new(),
             left_out: None,
         })
+    }
+
+    /// One name for a folder however it is spelt, where it lies on this
+    /// machine.
+    fn real<'a>(&self, folder: &'a str) -> Cow<'a, str> {
+        let location = self.store.file_location(folder.trim_end_matches('/'));
+        match std::fs::canonicalize(location) {
+            Ok(path) => path.to_string_lossy().into_owned().into(),
+            Err(_) => folder.into(),
+        }
     }
 
     /// The screen with what its user should know.
@@ -267,17 +281,17 @@ impl Screen for IndexScreen {
         let Some(left_out) = &self.left_out else {
             return Vec::new();
         };
-        let listed: HashSet<(u32, &str)> = self
-            .images
-            .images
-            .iter()
-            .flatten()
-            .map(|(folder, file)| (*folder, split_plane(file).0))
+        // A folder may be spelt in several ways, or be linked to.
+        let real: Vec<Cow<'_, str>> = self.images.folders.iter().map(|f| self.real(f)).collect();
+        let images = self.images.images.iter().flatten();
+        let listed: HashSet<(&str, &str)> = images
+            .map(|(folder, file)| (&*real[*folder as usize], split_plane(file).0))
             .collect();
+        let mut looked_at = HashSet::new();
         let mut unlisted = Vec::new();
-        for (index, folder) in (0..).zip(&self.images.folders) {
+        for (folder, real) in self.images.folders.iter().zip(&real) {
             // A mirrored URL's folder cannot be listed by the URL.
-            if is_url(folder) {
+            if is_url(folder) || !looked_at.insert(&**real) {
                 continue;
             }
             let entries = self.store.entries(folder.trim_end_matches('/'));
@@ -286,7 +300,7 @@ impl Screen for IndexScreen {
                 let is_left_out = |path: &str| left_out.contains(&hash_of_path(path));
                 let is_unlisted = !entry.is_folder
                     && is_image_name(&entry.name)
-                    && !listed.contains(&(index, &*entry.name))
+                    && !listed.contains(&(&**real, &*entry.name))
                     && !is_left_out(&path)
                     && !is_left_out(&entry.name);
                 if is_unlisted {
@@ -359,15 +373,25 @@ fn split_plane(path: &str) -> (&str, Option<usize>) {
 }
 
 /// A path without the parts that lead nowhere, so that a file has one:
-/// `x/./a.png` is `x/a.png`.
+/// `x/./y/../a.png` is `x/a.png`.
 fn plain_path(path: &str) -> String {
     if is_url(path) {
         return path.to_owned();
     }
-    let parts = path.split('/').enumerate();
-    // An absolute path starts with an empty part.
-    let kept = parts.filter(|&(index, part)| part != "." && (index == 0 || !part.is_empty()));
-    kept.map(|(_, part)| part).collect::<Vec<_>>().join("/")
+    let mut kept: Vec<&str> = Vec::new();
+    for (index, part) in path.split('/').enumerate() {
+        let can_go_up = kept.last().is_some_and(|last| !matches!(*last, "" | ".."));
+        match part {
+            // An absolute path starts with an empty part.
+            "" if index > 0 => {}
+            "." => {}
+            ".." if can_go_up => {
+                kept.pop();
+            }
+            part => kept.push(part),
+        }
+    }
+    kept.join("/")
 }
 
 /// Appends a plane to the path of its file.
@@ -577,14 +601,28 @@ fn list_rows(
     Ok(found)
 }
 
-/// [`hash_of_path`]s of all images that stand anywhere in an index: also
-/// those of channels that its screen does not list.
-fn images_named_by(table: &Table) -> HashSet<u64> {
+/// [`hash_of_path`]s of the names of images that an index has in columns that
+/// no channel reads: masks, and channels that its screen does not list.
+fn images_passed_over(table: &Table, description: &ScreenDescription) -> HashSet<u64> {
+    let is_read = |column: &String| {
+        let mut channels = description.channels.iter();
+        channels.any(|channel| channel.path_column.as_ref() == Some(column))
+    };
+    let columns: Vec<&String> = table.columns().iter().filter(|c| !is_read(c)).collect();
+    let columns: Vec<ColumnIndex> = columns
+        .into_iter()
+        .filter_map(|column| table.optional_column(column).ok()?)
+        .collect();
     (0..table.num_rows())
-        .flat_map(|row| table.values(row))
+        .flat_map(|row| {
+            columns
+                .iter()
+                .filter_map(move |&column| table.get(row, column))
+        })
         .map(|text| split_plane(text).0)
-        .filter(|text| is_image_name(text))
-        .map(|text| hash_of_path(&plain_path(text)))
+        .map(|path| path.rsplit(['/', '\\']).next().unwrap_or(path))
+        .filter(|name| is_image_name(name))
+        .map(hash_of_path)
         .collect()
 }
 

@@ -10,10 +10,11 @@ use morphospace_core::{
 use crate::ScreenError;
 use crate::decode::read_image;
 use crate::error::ImageProblem;
+use crate::readers::index_screen::is_image_name;
 use crate::readers::{kaggle, wilds};
 use crate::screen::{Plane, Screen};
 use crate::site_list::{Wells, name_of, sorted_unique};
-use crate::store::{SharedStore, joined, open_store};
+use crate::store::{Entry, SharedStore, joined, open_store};
 use crate::table::{ColumnIndex, Table, without_zero_fraction};
 
 /// A screen in RxRx1's layout: six-channel sites as one PNG per channel and
@@ -189,7 +190,7 @@ impl Rxrx1Screen {
         let entries = self.store.entries(folder).unwrap_or_default();
         entries
             .into_iter()
-            .filter(|entry| !entry.is_folder && entry.name.ends_with(".png"))
+            .filter(|entry| !entry.is_folder && is_image_name(&entry.name))
             .filter(|entry| !names.contains(&entry.name))
             .map(|entry| self.store.file_location(&joined(folder, &entry.name)))
             .collect()
@@ -257,6 +258,8 @@ impl Screen for Rxrx1Screen {
     }
 
     fn unlisted_images(&self) -> Vec<String> {
+        let is_plate = |entry: &Entry| entry.is_folder && entry.name.starts_with("Plate");
+        let is_image = |entry: &Entry| !entry.is_folder && is_image_name(&entry.name);
         let mut unlisted = Vec::new();
         let mut plates: HashMap<String, Range<usize>> = HashMap::new();
         let mut start = 0;
@@ -273,10 +276,33 @@ impl Screen for Rxrx1Screen {
                 let folder = joined(folder, &entry.name);
                 match plates.get(&folder) {
                     Some(sites) => unlisted.extend(self.unlisted_of_plate(&folder, sites.clone())),
-                    None if entry.is_folder && entry.name.starts_with("Plate") => {
+                    None if is_plate(&entry) || is_image(&entry) => {
                         unlisted.push(self.store.file_location(&folder));
                     }
                     None => {}
+                }
+            }
+        }
+        // Experiments that no row names lie beside those that one does.
+        let experiments: HashSet<&String> = self.folders.values().flatten().collect();
+        let parents: HashSet<&str> = experiments
+            .iter()
+            .map(|folder| folder.rsplit_once('/').map_or("", |(parent, _)| parent))
+            .collect();
+        for parent in parents {
+            for entry in self.store.entries(parent).unwrap_or_default() {
+                let path = joined(parent, &entry.name);
+                let holds_plates = || {
+                    let entries = self.store.entries(&path).unwrap_or_default();
+                    entries.iter().any(is_plate)
+                };
+                let is_stray = match entry.is_folder {
+                    true => !experiments.contains(&path) && holds_plates(),
+                    // Pictures at the top may be anything.
+                    false => !parent.is_empty() && is_image(&entry),
+                };
+                if is_stray {
+                    unlisted.push(self.store.file_location(&path));
                 }
             }
         }

@@ -89,6 +89,9 @@ pub struct Selection {
     /// The sites that are used, by position and in order, such as those of a
     /// part of a [`Split`](crate::split::Split).
     pub sites: Option<Vec<usize>>,
+    /// What chose these sites, for the screen's notes, e.g. `part train of
+    /// split 'split.parquet'`.
+    pub sites_by: Option<String>,
 }
 
 impl Selection {
@@ -164,7 +167,9 @@ impl SelectedScreen {
         notes.extend(note_of_left_out(&wanted, selection));
         if let Some(sites) = &selection.sites {
             let (chosen, all) = (sites.len(), screen.sites().len());
-            notes.push(format!("chosen sites: {chosen} of {all}"));
+            let by = selection.sites_by.as_ref();
+            let by = by.map_or_else(String::new, |by| format!(", {by}"));
+            notes.push(format!("chosen sites: {chosen} of {all}{by}"));
         }
         let (sources, channels) = match &selection.channels {
             Some(chosen) => chosen.iter().cloned().unzip(),

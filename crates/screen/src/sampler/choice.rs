@@ -25,7 +25,12 @@ use super::uniform::Uniform;
 /// # Ok::<(), toml::de::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table with a kind, e.g. {kind = \"uniform\"}"
+)]
 pub enum SamplerChoice {
     /// [`Uniform`].
     Uniform {

@@ -16,7 +16,7 @@ pub enum SamplerError {
     /// Fewer sites than one batch takes, and no site may be used twice.
     #[error(
         "{num_sites} sites do not fill a batch of {batch_size}\nhint: use smaller batches, or \
-         use sites twice: remainder = \"wrap\" beside the kind in [sampler]"
+         use sites twice (remainder = \"wrap\" in [sampler], beside its kind; kind = \"uniform\" where there is none)"
     )]
     TooFewSites {
         /// Sites to sample.
@@ -27,7 +27,7 @@ pub enum SamplerError {
     /// A domain has fewer sites than one ghost batch takes.
     #[error(
         "{domain} has {num_sites} sites, which do not fill a ghost batch of {ghost_batch_size}\n\
-         hint: use smaller ghost batches, or use sites twice: remainder = \"wrap\" beside the kind in [sampler]"
+         hint: use smaller ghost batches, or use sites twice (remainder = \"wrap\" in [sampler], beside its kind; kind = \"uniform\" where there is none)"
     )]
     TooSmallDomain {
         /// The experiment or plate.
@@ -40,7 +40,7 @@ pub enum SamplerError {
     /// Too few ghost batches for one step.
     #[error(
         "{num_ghost_batches} ghost batches do not make a step of {ghosts_per_step}\nhint: use \
-         smaller batches, or use sites twice: remainder = \"wrap\" beside the kind in [sampler]"
+         smaller batches, or use sites twice (remainder = \"wrap\" in [sampler], beside its kind; kind = \"uniform\" where there is none)"
     )]
     TooFewGhostBatches {
         /// Ghost batches of an epoch.
@@ -62,7 +62,8 @@ pub enum SamplerError {
     /// Labels are needed and not known.
     #[error(
         "{num_unknown} of {num_sites} sites have an unknown label, first {first}\nhint: sample \
-         from a part of a split made with --only-labelled"
+         from a part of a split made with --only-labelled, or by a kind of sampler that needs no \
+         labels (uniform, single_domain)"
     )]
     UnknownLabels {
         /// Sites whose perturbation is not known.

@@ -114,6 +114,14 @@ pub fn write_split(path: &Path, split: &Split) -> Result<(), ScreenError> {
 /// in one table.
 pub fn read_split(path: &Path) -> Result<Split, ScreenError> {
     let mut file = ParquetFile::open(path)?;
+    let has = |column| file.schema.column_with_name(column).is_some();
+    if !has("site_key") && !has("part") {
+        return Err(file.invalid(
+            "it is no split: it has neither 'site_key' nor 'part'\nhint: give the table that \
+             `morphospace split` wrote"
+                .to_owned(),
+        ));
+    }
     let mut rows: Vec<(String, Part)> = Vec::new();
     let mut seen = HashSet::new();
     let mut fold = None;

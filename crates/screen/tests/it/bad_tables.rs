@@ -398,12 +398,44 @@ fn images_that_no_row_names_are_noted() {
             "B03_s1_w1.png",
         ],
     );
+    assert_eq!(found.unlisted, unlisted);
     // Rows that name missing files are findings, each with its names.
     assert_eq!(found.missing.len(), 6);
     assert_names(
         &found.missing[0].to_string(),
         &["plate 2 well B02 site 1 channel w1", "Plate2/B02_s1_w1.png"],
     );
+}
+
+#[test]
+fn experiments_and_images_that_no_row_names_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    write(
+        root,
+        "metadata.csv",
+        rows(&["HUVEC-01,1,B02,1,treatment,s1"]),
+    );
+    write_rxrx1_site(root, "images/HUVEC-01/Plate1", "B02_s1");
+    std::fs::create_dir_all(root.join("images/notes")).expect("created");
+    let screen = open_screen(root, None).expect("opens");
+    assert_eq!(screen.unlisted_images(), Vec::<String>::new());
+    write_rxrx1_site(root, "images/RPE-01/Plate1", "B02_s1");
+    for path in [
+        "images/a.png",
+        "images/HUVEC-01/b.png",
+        "images/HUVEC-01/Plate1/c.JPG",
+    ] {
+        write(root, path, b"x");
+    }
+    let unlisted = screen.unlisted_images();
+    assert_eq!(unlisted.len(), 4, "{unlisted:?}");
+    for (found, part) in unlisted
+        .iter()
+        .zip(["Plate1/c.JPG", "HUVEC-01/b.png", "RPE-01", "a.png"])
+    {
+        assert!(found.contains(part), "{unlisted:?}");
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -189,6 +189,30 @@ fn images_that_no_row_of_an_index_names_are_told() {
 }
 
 #[test]
+fn a_folder_spelt_in_several_ways_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    write_index_images(root);
+    let absolute = root.join("p7/a1_1_d.png").display().to_string();
+    let table = TABLE
+        .replace("p7/a1_1_d.png", &absolute)
+        .replace("p7/a2_d.png", "p7/../p7/a2_d.png")
+        .replace("p7/a2_a.png", "linked/a2_a.png")
+        .replace(",stimulus\n", ",stimulus,mask\n")
+        .replace(",TNF\n", ",TNF,p7/../p7/mask.png\n");
+    write(root, "index.csv", table);
+    write(root, "p7/mask.png", png_u8(6, 4, 1));
+    write(root, "p7/._a1_1_d.png", b"what macOS adds");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(root.join("p7"), root.join("linked")).expect("linked");
+    let screen = IndexScreen::open(root, &description(INDEX)).expect("opens");
+    assert!(screen.is_present(0, 0) && screen.is_present(2, 1));
+    assert_eq!(screen.unlisted_images(), Vec::<String>::new());
+    write(root, "p7/a3_d.png", png_u8(6, 4, 1));
+    assert_eq!(screen.unlisted_images().len(), 1);
+}
+
+#[test]
 fn planes_of_files_that_an_index_names_are_no_strangers() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
@@ -224,6 +248,11 @@ fn check_index_refused(table: &str, parts: &[&str]) {
 
 #[test]
 fn refused_indices_say_why() {
+    // One file for two channels, spelt differently.
+    check_index_refused(
+        &TABLE.replace("p7/a1_1_a.png", "p7/x/../a1_1_d.png"),
+        &["p7/a1_1_d.png", "channel"],
+    );
     let header = TABLE.lines().next().expect("a header");
     let row = |well: &str, dose: &str, role: &str| {
         format!("{header}\nb1,P7,{well},1,d,a,g,G,c,{dose},{role},\n")

@@ -286,6 +286,7 @@ fn selected(root: &Path, z: Option<ZSelection>, timepoint: Option<u32>) -> Selec
         timepoint,
         channels: None,
         sites: None,
+        sites_by: None,
     };
     let selected = SelectedScreen::new(screen, &selection).expect("there are some");
     check_screen(&selected).expect("conforms");
@@ -424,6 +425,7 @@ fn real_stacks_and_time_points_become_single_images() {
         z: Some(ZSelection::Index(9)),
         channels: None,
         sites: None,
+        sites_by: None,
     };
     let plate = open_screen(&root.join("9987_Plate_3435"), None).expect("opens");
     let error = message(SelectedScreen::new(plate, &none).map(|_| ()));

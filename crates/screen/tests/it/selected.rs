@@ -98,6 +98,7 @@ fn selected(z: Option<ZSelection>, timepoint: Option<u32>) -> Result<SelectedScr
         timepoint,
         channels: None,
         sites: None,
+        sites_by: None,
     };
     SelectedScreen::new(stack(), &selection).map_err(|error| error.to_string())
 }
@@ -263,6 +264,7 @@ fn chosen_sites_are_those_alone() {
     let expected = [screen.sites[1].clone(), screen.sites[4].clone()];
     let selection = Selection {
         sites: Some(vec![1, 4]),
+        sites_by: Some("part train of 'split.parquet'".to_owned()),
         ..Selection::default()
     };
     let chosen = SelectedScreen::new(screen, &selection).expect("there are some");

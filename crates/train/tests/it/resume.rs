@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::tensor::Device;
+use morphospace_core::{Provenance, Seed};
+use morphospace_models::{CaMaeConfig, MaeDecoderConfig, NetworkConfig, VitConfig};
 use morphospace_screen::sampler::{Batches, Domain, Remainder, SamplerChoice, SamplerPosition};
-use morphospace_screen::{LoaderOptions, Screen, open_screen};
-use morphospace_train::{StepReport, TrainConfig, TrainError, latest_checkpoint, train};
+use morphospace_screen::{LoaderOptions, Screen, open_screen, sites_sha256};
+use morphospace_train::{Schedule, StepReport, TrainConfig, TrainError, latest_checkpoint, train};
 
-use crate::support::{adam_w, fresh_mae, tiny_run, tiny_screen};
+use crate::support::{adam_w, fresh_mae, tiny_mae, tiny_run, tiny_screen};
 
 /// Runs until `kill_before` or the end.
 fn run(
@@ -171,7 +173,18 @@ fn a_folder_of_other_settings_is_refused() {
     )
     .unwrap_err();
     assert!(matches!(error, TrainError::ForeignCheckpoint { .. }));
-    assert!(error.to_string().contains("give the run a new folder"));
+    let error = error.to_string();
+    assert!(
+        error.contains("it was written with optimiser.learning_rate 0.001, now 0.002")
+            && error.contains("give the run a new folder"),
+        "{error}"
+    );
+    // A run that is refused leaves the folder as it was.
+    let config = fs::read_to_string(run_folder.join("config.toml")).unwrap();
+    assert!(config.contains("learning_rate = 0.001"), "{config}");
+    let provenance = fs::read_to_string(run_folder.join("provenance.json")).unwrap();
+    let provenance = Provenance::from_json(&provenance).unwrap();
+    assert_eq!(provenance.inputs[0].sha256, sites_sha256(screen.sites()));
 
     // Fewer sites.
     let metadata = folder.path().join("screen/metadata.csv");
@@ -195,7 +208,10 @@ fn a_folder_of_other_settings_is_refused() {
         error.contains(&format!("trained on {num_sites} sites")),
         "{error}"
     );
-    assert!(error.contains("another screen, split or part"), "{error}");
+    assert!(
+        error.contains("another screen, split, part or label"),
+        "{error}"
+    );
 
     // What another version left.
     let state = latest_checkpoint(&run_folder)
@@ -221,4 +237,41 @@ fn a_folder_of_other_settings_is_refused() {
     .unwrap_err()
     .to_string();
     assert!(error.contains("its state is of version 1"), "{error}");
+}
+
+#[test]
+fn a_channel_agnostic_network_trains_on_fewer_channels_than_it_can_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = tiny_screen(&folder.path().join("screen"));
+    let encoder = VitConfig {
+        channel_agnostic: true,
+        in_chans: 11,
+        ..tiny_mae().encoder
+    };
+    let network = CaMaeConfig {
+        encoder,
+        decoder: MaeDecoderConfig {
+            num_heads: 8,
+            ..tiny_mae().decoder
+        },
+        ..CaMaeConfig::default()
+    };
+    let config = TrainConfig {
+        num_steps: 1,
+        schedule: Schedule::Constant,
+        network: NetworkConfig::CaMae(network.clone()),
+        ..tiny_run()
+    };
+    let device = Device::default().autodiff();
+    let summary = train(
+        network.init(&device, Seed::new(1)).unwrap(),
+        &*screen,
+        &config.check().unwrap(),
+        &folder.path().join("run"),
+        &device,
+        LoaderOptions::default(),
+        &mut |_| {},
+    )
+    .unwrap();
+    assert_eq!(summary.steps.len(), 1);
 }
