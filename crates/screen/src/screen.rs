@@ -76,9 +76,9 @@ pub trait Screen: Send + Sync {
     }
 
     /// Image files that lie among the screen's and belong to none of its
-    /// sites, and folders of such; sorted. Empty where finding them would
-    /// mean listing more than the folders the screen's own images lie in, and
-    /// for screens that are made of the files that are there.
+    /// sites, and folders of such; sorted. Only folders that hold images of the
+    /// screen are looked at, and what lies beside them; for screens that are
+    /// made of the files that are there, it is empty.
     fn unlisted_images(&self) -> Vec<String> {
         Vec::new()
     }
