@@ -111,13 +111,11 @@ fn part_of(screen: Box<dyn Screen>, path: &Path, part: Part) -> Result<Box<dyn S
             there.join(" and ")
         );
     }
+    // Not by its path: a pack that goes on compares what is said of its screen.
     let sha256 = sha256_of_file(path)?;
     let selection = Selection {
         sites: Some(sites),
-        sites_by: Some(format!(
-            "part {part} of split '{}' (SHA-256 {sha256})",
-            path.display()
-        )),
+        sites_by: Some(format!("part {part} of the split of SHA-256 {sha256}")),
         ..Selection::default()
     };
     Ok(Box::new(SelectedScreen::new(screen, &selection)?))

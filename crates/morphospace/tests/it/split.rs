@@ -79,6 +79,11 @@ fn a_split_of_labels_that_changed_since_is_told() {
     assert_eq!(names, ["sites of the screen", "split.parquet"]);
     assert_eq!(provenance.inputs[0].sha256, sites_sha256(&manifest.sites));
     assert_eq!(provenance.settings["part"], "train");
+    let notes = &provenance.settings["screen_notes"];
+    assert!(
+        notes.contains(&format!("SHA-256 {}", provenance.inputs[1].sha256)),
+        "{notes}"
+    );
 
     let metadata = folder.join("screen/metadata.csv");
     let text = fs::read_to_string(&metadata).unwrap();

@@ -90,7 +90,7 @@ pub struct Selection {
     /// part of a [`Split`](crate::split::Split).
     pub sites: Option<Vec<usize>>,
     /// What chose these sites, for the screen's notes, e.g. `part train of
-    /// split 'split.parquet'`.
+    /// the split of SHA-256 7f9f…`.
     pub sites_by: Option<String>,
 }
 
