@@ -66,6 +66,9 @@ pub struct PlainVitConfig {
     pub drop_path_rate: f64,
     /// Eps of all norms.
     pub norm_eps: f64,
+    /// Whether there is a norm behind the last block: not in a network that
+    /// was [trimmed](PlainVit::trimmed).
+    pub final_norm: bool,
 }
 
 impl Default for PlainVitConfig {
@@ -86,6 +89,7 @@ impl Default for PlainVitConfig {
             interpolation: PositionInterpolation::DINO,
             drop_path_rate: 0.1,
             norm_eps: 1e-6,
+            final_norm: true,
         }
     }
 }
@@ -287,7 +291,9 @@ impl PlainVitConfig {
                 device,
             ),
             blocks: (0..self.depth).map(block).collect(),
-            norm: LayerNorm::init(dim, self.norm_eps, device),
+            norm: self
+                .final_norm
+                .then(|| LayerNorm::init(dim, self.norm_eps, device)),
             config: self.clone(),
         })
     }
@@ -309,7 +315,7 @@ pub struct PlainVit {
     /// The blocks.
     pub blocks: Vec<Block>,
     /// Behind the last block.
-    pub norm: LayerNorm,
+    pub norm: Option<LayerNorm>,
     #[module(skip)]
     config: PlainVitConfig,
 }
@@ -385,8 +391,18 @@ impl PlainVit {
     /// # Shapes
     /// `[B, C, h·P, w·P]` to `[B, 1 + R + h·w, D]`
     pub fn forward_features(&self, images: Tensor<4>) -> Tensor<3> {
-        let tokens = self.forward_tokens(self.embed_tokens(images, None), None);
-        self.norm.forward(tokens)
+        self.normalise(self.forward_tokens(self.embed_tokens(images, None), None))
+    }
+
+    /// Behind the last block.
+    ///
+    /// # Shapes
+    /// `[B, N, D]`, kept
+    pub fn normalise(&self, tokens: Tensor<3>) -> Tensor<3> {
+        match &self.norm {
+            Some(norm) => norm.forward(tokens),
+            None => tokens,
+        }
     }
 
     /// Tokens behind every block, without `norm`, from one pass.
@@ -414,6 +430,32 @@ impl PlainVit {
             tokens = block.forward(tokens, None);
         }
         last.attn.weights(last.norm1.forward(tokens))
+    }
+
+    /// The first blocks alone, without the last norm, which was trained behind
+    /// all of them: its embedding is what [`Encoder::forward_blocks`] gives
+    /// behind its last block, and its checkpoint leaves out the rest.
+    /// Kenyon-Dean et al. 2024 find the best block by probes.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidConfig`]: there are not so many blocks, or none is
+    /// left.
+    pub fn trimmed(mut self, num_blocks: usize) -> Result<Self, ModelError> {
+        let depth = self.config.depth;
+        if num_blocks == 0 || num_blocks > depth {
+            return Err(ModelError::InvalidConfig {
+                network: "plain_vit",
+                message: format!("{num_blocks} blocks to keep is not in 1..={depth}"),
+            });
+        }
+        self.blocks.truncate(num_blocks);
+        self.norm = None;
+        // The blocks that are left keep their rates.
+        let last = |num: usize| (num - 1).max(1) as f64;
+        self.config.drop_path_rate *= last(num_blocks) / last(depth);
+        self.config.depth = num_blocks;
+        self.config.final_norm = false;
+        Ok(self)
     }
 
     /// One vector per image.

@@ -61,6 +61,10 @@ pub struct VitConfig {
     pub drop_path_rate: f64,
     /// Eps of all norms.
     pub norm_eps: f64,
+    /// Whether there is a norm behind the last block or, with
+    /// [`GlobalPool::Avg`], behind the mean: not in a network that was
+    /// [trimmed](Vit::trimmed).
+    pub final_norm: bool,
     /// Where `mlp_bias` goes: [`BiasLayout::Timm097`] for published weights.
     pub bias_layout: BiasLayout,
     /// How weights start.
@@ -123,6 +127,7 @@ impl Default for VitConfig {
             init_values: 1e-4,
             drop_path_rate: 0.1,
             norm_eps: 1e-6,
+            final_norm: true,
             bias_layout: BiasLayout::Aligned,
             weight_init: WeightInit::Mae,
         }
@@ -349,8 +354,8 @@ impl VitConfig {
                 device,
             ),
             blocks: (0..self.depth).map(block).collect(),
-            norm: (self.global_pool == GlobalPool::Token).then(norm),
-            fc_norm: (self.global_pool == GlobalPool::Avg).then(norm),
+            norm: (self.final_norm && self.global_pool == GlobalPool::Token).then(norm),
+            fc_norm: (self.final_norm && self.global_pool == GlobalPool::Avg).then(norm),
             config: self.clone(),
         })
     }
@@ -450,9 +455,14 @@ impl Vit {
     /// # Shapes
     /// `[B, 1 + L, D]` to `[B, D]`
     pub fn forward_head(&self, features: Tensor<3>) -> Tensor<2> {
+        let pooling = match self.config.global_pool {
+            GlobalPool::Token => Pooling::Cls,
+            GlobalPool::Avg => Pooling::PatchMean,
+        };
+        let pooled = pool(features, pooling, 1);
         match &self.fc_norm {
-            Some(fc_norm) => fc_norm.forward(pool(features, Pooling::PatchMean, 1)),
-            None => pool(features, Pooling::Cls, 1),
+            Some(fc_norm) => fc_norm.forward(pooled),
+            None => pooled,
         }
     }
 
@@ -468,6 +478,33 @@ impl Vit {
             outputs.push(tokens.clone());
         }
         outputs
+    }
+
+    /// The first blocks alone, without the last norm, which was trained behind
+    /// all of them: its embedding is what [`Encoder::forward_blocks`] gives
+    /// behind its last block, and its checkpoint leaves out the rest.
+    /// Kenyon-Dean et al. 2024 find the best block by probes.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidConfig`]: there are not so many blocks, or none is
+    /// left.
+    pub fn trimmed(mut self, num_blocks: usize) -> Result<Self, ModelError> {
+        let depth = self.config.depth;
+        if num_blocks == 0 || num_blocks > depth {
+            return Err(ModelError::InvalidConfig {
+                network: "vit",
+                message: format!("{num_blocks} blocks to keep is not in 1..={depth}"),
+            });
+        }
+        self.blocks.truncate(num_blocks);
+        self.norm = None;
+        self.fc_norm = None;
+        // The blocks that are left keep their rates.
+        let last = |num: usize| (num - 1).max(1) as f64;
+        self.config.drop_path_rate *= last(num_blocks) / last(depth);
+        self.config.depth = num_blocks;
+        self.config.final_norm = false;
+        Ok(self)
     }
 
     fn with_cls_token(&self, patches: Tensor<3>) -> Tensor<3> {

@@ -859,7 +859,7 @@ impl Case {
             }
             let mask = self.input("mask", &device);
             let tokens = vit.embed_tokens(images, Some(mask));
-            let masked = vit.norm.forward(vit.forward_tokens(tokens, None));
+            let masked = vit.normalise(vit.forward_tokens(tokens, None));
             let patches = masked.clone().narrow(1, 1 + num_registers, num_patches);
             insert(&mut outputs, "masked_patches", patches);
             insert(&mut outputs, "masked_cls", masked.narrow(1, 0, 1));

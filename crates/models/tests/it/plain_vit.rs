@@ -1,10 +1,14 @@
 //! What must hold of plain vision transformers.
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 use morphospace_models::blocks::feed_forward::FeedForwardKind;
 use morphospace_models::blocks::position_interpolation::PositionInterpolation;
-use morphospace_models::{Encoder, PlainVitConfig, Pooling};
+use morphospace_models::{
+    CheckpointConfig, Encoder, GlobalPool, NetworkConfig, PlainVitConfig, Pooling, VitConfig,
+    open_checkpoint, parameters, save_checkpoint,
+};
 
 use crate::support::{check_gradients, gradients, images, largest_difference, values};
 
@@ -44,7 +48,7 @@ fn every_parameter_receives_a_gradient_at_any_size() {
             });
             let mask = mask.map(|mask| mask.expand([2, num_patches]));
             let tokens = vit.embed_tokens(images(2, 3, side, &device), mask);
-            let tokens = vit.norm.forward(vit.forward_tokens(tokens, None));
+            let tokens = vit.normalise(vit.forward_tokens(tokens, None));
             // Weighted, as the norm makes every sum of squares alike.
             let weights = Tensor::arange(0..24, &device).float().reshape([1, 1, 24]);
             let loss = (tokens.tanh() * weights).sum();
@@ -126,4 +130,69 @@ fn variants_decode_by_name_or_say_the_nearest() {
     };
     let error = config.check().unwrap_err().to_string();
     assert!(error.contains("nearest: 240, 256"), "{error}");
+}
+
+/// What a network gives behind a block is what it gives trimmed to it, from
+/// memory and from a checkpoint, which is smaller.
+fn check_trimmed<M: Module + Encoder>(
+    network: M,
+    trimmed: M,
+    config: NetworkConfig,
+    num_blocks: usize,
+) {
+    let device = Device::default();
+    let folder = tempfile::tempdir().unwrap();
+    let images = images(2, 3, 16, &device);
+    for pooling in [Pooling::Cls, Pooling::PatchMean] {
+        let behind = network.forward_blocks(images.clone(), &[num_blocks - 1], pooling);
+        let expected = values(behind[0].clone());
+        assert_eq!(trimmed.num_blocks(), num_blocks);
+        assert_eq!(
+            values(trimmed.forward_pooled(images.clone(), pooling)),
+            expected
+        );
+        save_checkpoint(
+            folder.path(),
+            &CheckpointConfig::new(config.clone()),
+            &trimmed,
+        )
+        .unwrap();
+        let opened = open_checkpoint(folder.path(), &device).unwrap();
+        assert_eq!(
+            values(opened.forward_pooled(images.clone(), pooling)),
+            expected
+        );
+    }
+    assert!(parameters(&trimmed).len() < parameters(&network).len());
+}
+
+#[test]
+fn a_trimmed_network_is_the_first_blocks_alone() {
+    let device = Device::default();
+    let vit = tiny_with_registers().init(&device, Seed::new(1)).unwrap();
+    let trimmed = vit.clone().trimmed(1).unwrap();
+    let config = NetworkConfig::PlainVit(trimmed.config().clone());
+    check_trimmed(vit.clone(), trimmed, config, 1);
+    for num_blocks in [0, 3] {
+        let error = vit.clone().trimmed(num_blocks).unwrap_err().to_string();
+        assert!(error.contains("is not in 1..=2"), "{error}");
+    }
+    for global_pool in [GlobalPool::Token, GlobalPool::Avg] {
+        let config = VitConfig {
+            img_size: 16,
+            patch_size: 4,
+            in_chans: 3,
+            embed_dim: 24,
+            depth: 3,
+            num_heads: 2,
+            init_values: 0.5,
+            global_pool,
+            ..VitConfig::default()
+        };
+        let vit = config.init(&device, Seed::new(1)).unwrap();
+        let trimmed = vit.clone().trimmed(2).unwrap();
+        let config = trimmed.config().clone();
+        assert!((config.drop_path_rate - 0.05).abs() < 1e-12);
+        check_trimmed(vit, trimmed, NetworkConfig::Vit(config), 2);
+    }
 }
