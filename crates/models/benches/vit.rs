@@ -15,6 +15,10 @@ use morphospace_models::{
     CaMaeConfig, Encoder, MaeConfig, Masking, Pooling, VitConfig, self_standardise,
 };
 
+// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: usize = 8;
 
 fn images(device: &Device) -> Tensor<4> {

@@ -8,7 +8,7 @@
 //! classifier is optional.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,10 @@ use crate::blocks::conv2d::{Conv2d, Conv2dConfig};
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::norm_pass::NormPass;
 use crate::blocks::pooling::{avg_pool_2x2, global_avg_pool, stem_max_pool};
-use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images, check_map_pooling};
+use crate::blocks::relu::relu;
 use crate::error::ModelError;
 use crate::initializer::Initializer;
+use crate::map_network::MapNetwork;
 
 /// Sizes of a [`DenseNet`]. The default is DenseNet-161 on six channels,
 /// without a classifier: 26,486,112 parameters.
@@ -241,9 +242,9 @@ pub struct Transition {
 impl DenseLayer {
     /// The maps that the layer adds.
     fn forward(&self, x: Tensor<4>, pass: &mut NormPass) -> Tensor<4> {
-        let x = activation::relu(self.norm1.forward(x, pass));
+        let x = self.norm1.forward_relu(x, pass);
         let x = self.conv1.forward(x);
-        let x = activation::relu(self.norm2.forward(x, pass));
+        let x = self.norm2.forward_relu(x, pass);
         self.conv2.forward(x)
     }
 }
@@ -264,40 +265,6 @@ impl DenseNet {
         self.features.norm5.forward(last, pass)
     }
 
-    /// The maps behind every block, without a norm.
-    ///
-    /// # Shapes
-    /// `[B, C, H, W]` to one `[B, _, H / 2^(2 + n), W / 2^(2 + n)]` for each
-    /// block `n` from 0
-    pub fn forward_block_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
-        let features = &self.features;
-        let mut maps = Vec::with_capacity(features.denseblocks.len());
-        let x = features.conv0.forward(images);
-        let x = activation::relu(features.norm0.forward(x, pass));
-        let mut x = stem_max_pool(x);
-        for (index, block) in features.denseblocks.iter().enumerate() {
-            if let Some(before) = index.checked_sub(1) {
-                let transition = &features.transitions[before];
-                x = activation::relu(transition.norm.forward(x, pass));
-                x = avg_pool_2x2(transition.conv.forward(x));
-            }
-            for layer in &block.denselayers {
-                let added = layer.forward(x.clone(), pass);
-                x = Tensor::cat(vec![x, added], 1);
-            }
-            maps.push(x.clone());
-        }
-        maps
-    }
-
-    /// ReLU and mean over all pixels of [`DenseNet::forward_features`].
-    ///
-    /// # Shapes
-    /// `[B, C, H, W]` to `[B, num_features]`
-    pub fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
-        global_avg_pool(activation::relu(self.forward_features(images, pass)))
-    }
-
     /// Class scores of an embedding.
     ///
     /// # Shapes
@@ -311,13 +278,13 @@ impl DenseNet {
     }
 }
 
-impl Encoder for DenseNet {
+impl MapNetwork for DenseNet {
     fn num_features(&self) -> usize {
         self.config.num_features()
     }
 
-    fn in_chans(&self) -> ChannelSupport {
-        ChannelSupport::Exactly(self.config.in_chans)
+    fn in_chans(&self) -> usize {
+        self.config.in_chans
     }
 
     fn img_size(&self) -> usize {
@@ -328,23 +295,28 @@ impl Encoder for DenseNet {
         self.config.block_config.len()
     }
 
-    fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
-        check_images(self.in_chans(), self.img_size(), in_chans)?;
-        check_map_pooling(pooling)
+    fn forward_block_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
+        let features = &self.features;
+        let mut maps = Vec::with_capacity(features.denseblocks.len());
+        let x = features.conv0.forward(images);
+        let x = features.norm0.forward_relu(x, pass);
+        let mut x = stem_max_pool(x);
+        for (index, block) in features.denseblocks.iter().enumerate() {
+            if let Some(before) = index.checked_sub(1) {
+                let transition = &features.transitions[before];
+                x = transition.norm.forward_relu(x, pass);
+                x = avg_pool_2x2(transition.conv.forward(x));
+            }
+            for layer in &block.denselayers {
+                let added = layer.forward(x.clone(), pass);
+                x = Tensor::cat(vec![x, added], 1);
+            }
+            maps.push(x.clone());
+        }
+        maps
     }
 
-    fn forward_pooled(&self, images: Tensor<4>, _pooling: Pooling) -> Tensor<2> {
-        self.forward_embedding(images, &mut NormPass::running())
-    }
-
-    fn forward_blocks(
-        &self,
-        images: Tensor<4>,
-        blocks: &[usize],
-        _pooling: Pooling,
-    ) -> Vec<Tensor<2>> {
-        let maps = self.forward_block_maps(images, &mut NormPass::running());
-        let pooled = |block: &usize| global_avg_pool(maps[*block].clone());
-        blocks.iter().map(pooled).collect()
+    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
+        global_avg_pool(relu(self.forward_features(images, pass)))
     }
 }

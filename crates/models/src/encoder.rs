@@ -10,7 +10,7 @@ pub enum Pooling {
     /// The class token.
     Cls,
     /// The mean of the patch tokens over all channels: the embedding of the
-    /// microscopy autoencoders.
+    /// microscopy autoencoders. In networks of maps, the mean over pixels.
     #[default]
     PatchMean,
     /// The mean of each channel's patch tokens, concatenated in channel order:
@@ -76,8 +76,8 @@ pub trait Encoder: Send {
     /// `[B, C, H, W]` to `[B, num_pooled_features]`
     fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2>;
 
-    /// The same from the tokens behind each of `blocks` (from 0), without the
-    /// network's last norm; one pass that stops behind the last one asked for.
+    /// The same from what is behind each of `blocks` (from 0), without the
+    /// network's last norm, in one pass.
     ///
     /// # Shapes
     /// `[B, C, H, W]` to `blocks.len()` times `[B, num_pooled_features]`; of
@@ -93,15 +93,39 @@ pub trait Encoder: Send {
     ) -> Vec<Tensor<2>>;
 }
 
-/// Networks of maps have no tokens: their embedding is the mean over pixels.
-pub(crate) fn check_map_pooling(pooling: Pooling) -> Result<(), ModelError> {
+/// Pooled tokens behind each of some blocks, from one pass that stops behind
+/// the last of them.
+pub(crate) fn pooled_behind_blocks<B>(
+    all: &[B],
+    wanted: &[usize],
+    mut tokens: Tensor<3>,
+    forward: impl Fn(&B, Tensor<3>) -> Tensor<3>,
+    pool: impl Fn(Tensor<3>) -> Tensor<2>,
+) -> Vec<Tensor<2>> {
+    let last = wanted.iter().copied().max().unwrap_or(0);
+    let mut pooled = vec![None; wanted.len()];
+    for (index, block) in all.iter().enumerate().take(last + 1) {
+        tokens = forward(block, tokens);
+        for (wanted, slot) in wanted.iter().zip(&mut pooled) {
+            if *wanted == index {
+                *slot = Some(pool(tokens.clone()));
+            }
+        }
+    }
+    let outside = "blocks are below num_blocks, as the caller checked";
+    let outputs = pooled.into_iter();
+    outputs.map(|output| output.expect(outside)).collect()
+}
+
+/// Per-channel pooling needs tokens of single channels.
+pub(crate) fn refuse_per_channel(pooling: Pooling) -> Result<(), ModelError> {
     match pooling {
-        Pooling::PatchMean => Ok(()),
-        Pooling::Cls | Pooling::PerChannel => Err(ModelError::WrongPooling(format!(
-            "{} pooling is of tokens, and this network has maps\nhint: pool by patch-mean, the \
-             mean over their pixels",
-            pooling.as_str()
-        ))),
+        Pooling::PerChannel => Err(ModelError::WrongPooling(
+            "per-channel pooling needs a channel-agnostic network; this one mixes channels in \
+             every patch\nhint: pool by patch-mean or cls"
+                .to_owned(),
+        )),
+        Pooling::Cls | Pooling::PatchMean => Ok(()),
     }
 }
 

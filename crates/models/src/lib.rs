@@ -43,8 +43,10 @@ mod camae;
 mod encoder;
 mod error;
 mod initializer;
+mod kernels;
 mod mae;
 mod mae_loss;
+mod map_network;
 mod plain_vit;
 mod registry;
 mod vit;
@@ -68,6 +70,7 @@ pub use error::ModelError;
 pub use initializer::Initializer;
 pub use mae::{Mae, MaeConfig, MaeDecoderConfig, MaeOutput};
 pub use mae_loss::{FourierView, MaeLoss, MaeLossConfig, fourier_magnitudes, mae_loss};
+pub use map_network::MapNetwork;
 pub use munet::{MuNet, MuNetConfig};
 pub use plain_vit::{PlainVit, PlainVitConfig};
 pub use registry::{

@@ -12,7 +12,7 @@
 //! plain blocks are the default.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +21,9 @@ use crate::blocks::conv2d::{Conv2d, Conv2dConfig};
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::norm_pass::NormPass;
 use crate::blocks::pooling::{global_avg_pool, max_pool_2x2};
-use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images, check_map_pooling};
 use crate::error::ModelError;
 use crate::initializer::Initializer;
+use crate::map_network::MapNetwork;
 use crate::vit::not_a_multiple;
 
 /// Sizes of a [`MuNet`]. The default is MU-Net-M on six channels.
@@ -361,7 +361,7 @@ impl NormReluConv {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &mut NormPass) -> Tensor<4> {
-        self._2.forward(activation::relu(self._0.forward(x, pass)))
+        self._2.forward(self._0.forward_relu(x, pass))
     }
 }
 
@@ -435,11 +435,57 @@ impl MuNet {
         &self.config
     }
 
-    /// Maps of every level.
+    /// The embedding with a length of one, which the decoder sees and
+    /// Microsnoop publishes; not a number for maps that are all zero, as
+    /// there.
     ///
     /// # Shapes
-    /// `[B, C, H, W]` to one `[B, depths[n], H / 2^n, W / 2^n]` for each level
-    pub fn forward_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
+    /// `[B, num_features]`, kept
+    pub fn style(embedding: Tensor<2>) -> Tensor<2> {
+        let length = embedding.clone().square().sum_dim(1).sqrt();
+        embedding / length
+    }
+
+    /// The image behind the maps.
+    ///
+    /// # Shapes
+    /// as [`MuNet::forward_block_maps`] returns them, to `[B, C, H, W]`
+    pub fn reconstruct(&self, maps: Vec<Tensor<4>>, pass: &mut NormPass) -> Tensor<4> {
+        let deepest = maps.last().expect("there is a level").clone();
+        let style = Self::style(global_avg_pool(deepest.clone()));
+        let UpBlocks { res_ups, conv_ups } = &self.decoder.upsample.up;
+        let blocks = res_ups.iter().chain(conv_ups);
+        let levels: Vec<(&UpBlock, Tensor<4>)> = blocks.zip(maps).collect();
+        let mut x = deepest;
+        for (place, (block, skip)) in levels.into_iter().rev().enumerate() {
+            if place > 0 {
+                x = twice_as_large(x);
+            }
+            x = block.forward(x, skip, &style, pass);
+        }
+        let x = self.decoder.base_bn.forward_relu(x, pass);
+        self.decoder.base_conv.forward(x)
+    }
+}
+
+impl MapNetwork for MuNet {
+    fn num_features(&self) -> usize {
+        self.config.num_features()
+    }
+
+    fn in_chans(&self) -> usize {
+        self.config.in_chans
+    }
+
+    fn img_size(&self) -> usize {
+        self.config.img_size
+    }
+
+    fn num_blocks(&self) -> usize {
+        self.config.depths.len()
+    }
+
+    fn forward_block_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
         let DownBlocks {
             res_downs,
             conv_downs,
@@ -455,83 +501,9 @@ impl MuNet {
         maps
     }
 
-    /// The embedding: mean over all pixels of the deepest maps.
-    ///
-    /// # Shapes
-    /// `[B, C, H, W]` to `[B, num_features]`
-    pub fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
-        let maps = self.forward_maps(images, pass);
+    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
+        let maps = self.forward_block_maps(images, pass);
         global_avg_pool(maps.into_iter().next_back().expect("there is a level"))
-    }
-
-    /// The embedding with a length of one, which the decoder sees and
-    /// Microsnoop publishes; not a number for maps that are all zero, as
-    /// there.
-    ///
-    /// # Shapes
-    /// `[B, num_features]`, kept
-    pub fn style(embedding: Tensor<2>) -> Tensor<2> {
-        let length = embedding.clone().square().sum_dim(1).sqrt();
-        embedding / length
-    }
-
-    /// The image behind the maps.
-    ///
-    /// # Shapes
-    /// as [`MuNet::forward_maps`] returns them, to `[B, C, H, W]`
-    pub fn reconstruct(&self, maps: Vec<Tensor<4>>, pass: &mut NormPass) -> Tensor<4> {
-        let deepest = maps.last().expect("there is a level").clone();
-        let style = Self::style(global_avg_pool(deepest.clone()));
-        let UpBlocks { res_ups, conv_ups } = &self.decoder.upsample.up;
-        let blocks = res_ups.iter().chain(conv_ups);
-        let levels: Vec<(&UpBlock, Tensor<4>)> = blocks.zip(maps).collect();
-        let mut x = deepest;
-        for (place, (block, skip)) in levels.into_iter().rev().enumerate() {
-            if place > 0 {
-                x = twice_as_large(x);
-            }
-            x = block.forward(x, skip, &style, pass);
-        }
-        let x = activation::relu(self.decoder.base_bn.forward(x, pass));
-        self.decoder.base_conv.forward(x)
-    }
-}
-
-impl Encoder for MuNet {
-    fn num_features(&self) -> usize {
-        self.config.num_features()
-    }
-
-    fn in_chans(&self) -> ChannelSupport {
-        ChannelSupport::Exactly(self.config.in_chans)
-    }
-
-    fn img_size(&self) -> usize {
-        self.config.img_size
-    }
-
-    fn num_blocks(&self) -> usize {
-        self.config.depths.len()
-    }
-
-    fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
-        check_images(self.in_chans(), self.img_size(), in_chans)?;
-        check_map_pooling(pooling)
-    }
-
-    fn forward_pooled(&self, images: Tensor<4>, _pooling: Pooling) -> Tensor<2> {
-        self.forward_embedding(images, &mut NormPass::running())
-    }
-
-    fn forward_blocks(
-        &self,
-        images: Tensor<4>,
-        blocks: &[usize],
-        _pooling: Pooling,
-    ) -> Vec<Tensor<2>> {
-        let maps = self.forward_maps(images, &mut NormPass::running());
-        let pooled = |block: &usize| global_avg_pool(maps[*block].clone());
-        blocks.iter().map(pooled).collect()
     }
 }
 

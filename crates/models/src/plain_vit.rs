@@ -24,7 +24,9 @@ use crate::blocks::layer_norm::LayerNorm;
 use crate::blocks::linear::Bias;
 use crate::blocks::patch_embed::PatchEmbed;
 use crate::blocks::position_interpolation::PositionInterpolation;
-use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images};
+use crate::encoder::{
+    ChannelSupport, Encoder, Pooling, check_images, pooled_behind_blocks, refuse_per_channel,
+};
 use crate::error::ModelError;
 use crate::initializer::Initializer;
 use crate::vit::not_a_multiple;
@@ -491,14 +493,7 @@ impl Encoder for PlainVit {
 
     fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
         check_images(self.in_chans(), self.img_size(), in_chans)?;
-        if pooling == Pooling::PerChannel {
-            return Err(ModelError::WrongPooling(
-                "per-channel pooling needs a channel-agnostic network; this one mixes channels in \
-                 every patch\nhint: pool by patch-mean or cls"
-                    .to_owned(),
-            ));
-        }
-        Ok(())
+        refuse_per_channel(pooling)
     }
 
     fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
@@ -511,21 +506,12 @@ impl Encoder for PlainVit {
         blocks: &[usize],
         pooling: Pooling,
     ) -> Vec<Tensor<2>> {
-        let last = blocks.iter().copied().max().unwrap_or(0);
-        let mut tokens = self.embed_tokens(images, None);
-        let mut pooled = vec![None; blocks.len()];
-        for (index, block) in self.blocks.iter().enumerate().take(last + 1) {
-            tokens = block.forward(tokens, None);
-            for (wanted, slot) in blocks.iter().zip(&mut pooled) {
-                if *wanted == index {
-                    *slot = Some(self.pool(tokens.clone(), pooling));
-                }
-            }
-        }
-        let outside = "blocks are below num_blocks, as the caller checked";
-        pooled
-            .into_iter()
-            .map(|output| output.expect(outside))
-            .collect()
+        pooled_behind_blocks(
+            &self.blocks,
+            blocks,
+            self.embed_tokens(images, None),
+            |block, tokens| block.forward(tokens, None),
+            |tokens| self.pool(tokens, pooling),
+        )
     }
 }

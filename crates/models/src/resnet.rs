@@ -6,7 +6,7 @@
 //! takes any number of channels; the classifier is optional.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,10 @@ use crate::blocks::conv2d::{Conv2d, Conv2dConfig};
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::norm_pass::NormPass;
 use crate::blocks::pooling::{global_avg_pool, stem_max_pool};
-use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images, check_map_pooling};
+use crate::blocks::relu::relu;
 use crate::error::ModelError;
 use crate::initializer::Initializer;
+use crate::map_network::MapNetwork;
 
 /// Which blocks a [`ResNet`] is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,16 +286,16 @@ pub struct Downsample {
 impl ResidualBlock {
     fn forward(&self, x: Tensor<4>, pass: &mut NormPass) -> Tensor<4> {
         let y = self.bn1.forward(self.conv1.forward(x.clone()), pass);
-        let y = self.conv2.forward(activation::relu(y));
+        let y = self.conv2.forward(relu(y));
         let mut y = self.bn2.forward(y, pass);
         if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            y = bn3.forward(conv3.forward(activation::relu(y)), pass);
+            y = bn3.forward(conv3.forward(relu(y)), pass);
         }
         let x = match &self.downsample {
             Some(downsample) => downsample._1.forward(downsample._0.forward(x), pass),
             None => x,
         };
-        activation::relu(y + x)
+        relu(y + x)
     }
 }
 
@@ -309,34 +310,8 @@ impl ResNet {
     /// # Shapes
     /// `[B, C, H, W]` to `[B, num_features, H / 32, W / 32]`, rounded up
     pub fn forward_features(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<4> {
-        let maps = self.forward_stage_maps(images, pass);
+        let maps = self.forward_block_maps(images, pass);
         maps.into_iter().next_back().expect("there are four stages")
-    }
-
-    /// The maps behind every stage.
-    ///
-    /// # Shapes
-    /// `[B, C, H, W]` to one `[B, _, H / 2^(2 + n), W / 2^(2 + n)]` for each
-    /// stage `n` from 0, rounded up
-    pub fn forward_stage_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
-        let mut maps = Vec::with_capacity(4);
-        let x = self.bn1.forward(self.conv1.forward(images), pass);
-        let mut x = stem_max_pool(activation::relu(x));
-        for stage in [&self.layer1, &self.layer2, &self.layer3, &self.layer4] {
-            for block in stage {
-                x = block.forward(x, pass);
-            }
-            maps.push(x.clone());
-        }
-        maps
-    }
-
-    /// Mean over all pixels of [`ResNet::forward_features`].
-    ///
-    /// # Shapes
-    /// `[B, C, H, W]` to `[B, num_features]`
-    pub fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
-        global_avg_pool(self.forward_features(images, pass))
     }
 
     /// Class scores of an embedding.
@@ -352,13 +327,13 @@ impl ResNet {
     }
 }
 
-impl Encoder for ResNet {
+impl MapNetwork for ResNet {
     fn num_features(&self) -> usize {
         self.config.num_features()
     }
 
-    fn in_chans(&self) -> ChannelSupport {
-        ChannelSupport::Exactly(self.config.in_chans)
+    fn in_chans(&self) -> usize {
+        self.config.in_chans
     }
 
     fn img_size(&self) -> usize {
@@ -369,23 +344,20 @@ impl Encoder for ResNet {
         self.config.layers.len()
     }
 
-    fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
-        check_images(self.in_chans(), self.img_size(), in_chans)?;
-        check_map_pooling(pooling)
+    fn forward_block_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>> {
+        let mut maps = Vec::with_capacity(4);
+        let x = self.bn1.forward(self.conv1.forward(images), pass);
+        let mut x = stem_max_pool(relu(x));
+        for stage in [&self.layer1, &self.layer2, &self.layer3, &self.layer4] {
+            for block in stage {
+                x = block.forward(x, pass);
+            }
+            maps.push(x.clone());
+        }
+        maps
     }
 
-    fn forward_pooled(&self, images: Tensor<4>, _pooling: Pooling) -> Tensor<2> {
-        self.forward_embedding(images, &mut NormPass::running())
-    }
-
-    fn forward_blocks(
-        &self,
-        images: Tensor<4>,
-        blocks: &[usize],
-        _pooling: Pooling,
-    ) -> Vec<Tensor<2>> {
-        let maps = self.forward_stage_maps(images, &mut NormPass::running());
-        let pooled = |block: &usize| global_avg_pool(maps[*block].clone());
-        blocks.iter().map(pooled).collect()
+    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
+        global_avg_pool(self.forward_features(images, pass))
     }
 }

@@ -9,7 +9,7 @@
 //! embedding.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use crate::blocks::batch_norm::BatchNorm;
 use crate::blocks::gradient_reversal::gradient_reversal;
 use crate::blocks::linear::{Bias, Linear};
 use crate::blocks::norm_pass::NormPass;
+use crate::blocks::relu::relu;
 use crate::error::ModelError;
 use crate::initializer::Initializer;
 
@@ -151,8 +152,8 @@ impl Neck {
     /// `[B, in_dim]` to `[B, embed_dim]`, none below zero
     pub fn forward(&self, features: Tensor<2>, pass: &mut NormPass) -> Tensor<2> {
         let x = self.bn1.forward(self.fc1.forward(features), pass);
-        let x = self.fc2.forward(activation::relu(x));
-        activation::relu(self.bn2.forward(x, pass))
+        let x = self.fc2.forward(relu(x));
+        self.bn2.forward_relu(x, pass)
     }
 }
 

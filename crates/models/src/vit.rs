@@ -24,7 +24,9 @@ use crate::blocks::parallel_scaling_block::{
 };
 use crate::blocks::patch_embed::PatchEmbed;
 use crate::blocks::sincos::SincosTable;
-use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images};
+use crate::encoder::{
+    ChannelSupport, Encoder, Pooling, check_images, pooled_behind_blocks, refuse_per_channel,
+};
 use crate::error::ModelError;
 use crate::initializer::{Initializer, fixed_parameter};
 
@@ -560,14 +562,10 @@ impl Encoder for Vit {
 
     fn check(&self, in_chans: usize, pooling: Pooling) -> Result<(), ModelError> {
         check_images(self.in_chans(), self.img_size(), in_chans)?;
-        if pooling == Pooling::PerChannel && !self.config.channel_agnostic {
-            return Err(ModelError::WrongPooling(
-                "per-channel pooling needs a channel-agnostic network; this one mixes channels in \
-                 every patch\nhint: pool by patch-mean or cls"
-                    .to_owned(),
-            ));
+        match self.config.channel_agnostic {
+            true => Ok(()),
+            false => refuse_per_channel(pooling),
         }
-        Ok(())
     }
 
     fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
@@ -582,21 +580,12 @@ impl Encoder for Vit {
         pooling: Pooling,
     ) -> Vec<Tensor<2>> {
         let in_chans = images.dims()[1];
-        let last = blocks.iter().copied().max().unwrap_or(0);
-        let mut tokens = self.embed_tokens(images);
-        let mut pooled = vec![None; blocks.len()];
-        for (index, block) in self.blocks.iter().enumerate().take(last + 1) {
-            tokens = block.forward(tokens, None);
-            for (wanted, slot) in blocks.iter().zip(&mut pooled) {
-                if *wanted == index {
-                    *slot = Some(pool(tokens.clone(), pooling, in_chans));
-                }
-            }
-        }
-        let outside = "blocks are below num_blocks, as the caller checked";
-        pooled
-            .into_iter()
-            .map(|output| output.expect(outside))
-            .collect()
+        pooled_behind_blocks(
+            &self.blocks,
+            blocks,
+            self.embed_tokens(images),
+            |block, tokens| block.forward(tokens, None),
+            |tokens| pool(tokens, pooling, in_chans),
+        )
     }
 }

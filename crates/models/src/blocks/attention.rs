@@ -7,6 +7,8 @@ use morphospace_core::Seed;
 
 use super::linear::{Bias, Linear};
 use crate::Initializer;
+use crate::kernels::attention::attention;
+use crate::kernels::self_attention::SelfAttention;
 
 /// `softmax(q kᵀ / sqrt(head_dim)) v`, heads side by side.
 ///
@@ -20,6 +22,9 @@ pub fn scaled_dot_product_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) ->
     let [batch, num_queries, num_heads, head_dim] = q.dims();
     let num_keys = k.dims()[1];
     assert_shape!(v, [batch, num_keys, num_heads, head_dim]);
+    if let Some(attended) = attention(&q, &k, &v) {
+        return attended;
+    }
     // [B, N, H, d] → [B, H, N, d]
     let heads_first = |x: Tensor<4>| x.swap_dims(1, 2);
     let x = if q.is_autodiff() {
@@ -74,6 +79,17 @@ impl Attention {
     /// # Shapes
     /// `[B, N, D]`, kept
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let kernel = || {
+            Some(SelfAttention {
+                qkv: self.qkv.host_map()?,
+                head_norms: None,
+                proj: self.proj.host_map()?,
+                num_heads: self.num_heads,
+            })
+        };
+        if let Some(attended) = kernel().and_then(|kernel| kernel.forward(&x)) {
+            return attended;
+        }
         let [q, k, v] = self.heads(x);
         self.proj.forward(scaled_dot_product_attention(q, k, v))
     }

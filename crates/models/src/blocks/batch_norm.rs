@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, module};
 use morphospace_core::Seed;
 
 use super::norm_pass::{NormPass, NormSource};
+use super::relu::relu;
 use crate::Initializer;
 use crate::initializer::fixed_parameter;
 
@@ -76,6 +77,14 @@ impl BatchNorm {
                 self.normalise(x, mean, var)
             }
         }
+    }
+
+    /// [`BatchNorm::forward`], then ReLU.
+    ///
+    /// # Shapes
+    /// `[B, C, ..]`, kept
+    pub fn forward_relu<const D: usize>(&self, x: Tensor<D>, pass: &mut NormPass) -> Tensor<D> {
+        relu(self.forward(x, pass))
     }
 
     fn normalise<const D: usize>(

@@ -104,15 +104,15 @@ impl Block {
             drop_path(branch, self.drop_path_rate, seed)
         };
         let branch = self.attn.forward(self.norm1.forward(x.clone()));
-        let x = x + drop(scaled(&self.ls1, branch), "attn");
+        let x = add_scaled(x, &self.ls1, drop(branch, "attn"));
         let branch = self.mlp.forward(self.norm2.forward(x.clone()));
-        x + drop(scaled(&self.ls2, branch), "mlp")
+        add_scaled(x, &self.ls2, drop(branch, "mlp"))
     }
 }
 
-fn scaled(scale: &Option<LayerScale>, branch: Tensor<3>) -> Tensor<3> {
+fn add_scaled(x: Tensor<3>, scale: &Option<LayerScale>, branch: Tensor<3>) -> Tensor<3> {
     match scale {
-        Some(scale) => scale.forward(branch),
-        None => branch,
+        Some(scale) => scale.add_scaled(x, branch),
+        None => x + branch,
     }
 }

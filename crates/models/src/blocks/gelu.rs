@@ -3,10 +3,12 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, activation};
 
+use crate::kernels::gelu::gelu_tensor;
+
 /// `x Φ(x)` with the normal distribution function by erf, not its tanh
 /// approximation (Hendrycks & Gimpel 2016; `torch.nn.GELU()`).
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu(x)
+    gelu_tensor(&x).unwrap_or_else(|| activation::gelu(x))
 }
 
 /// [`gelu`] in a list of modules.

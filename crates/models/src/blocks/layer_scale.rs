@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 
 use crate::Initializer;
+use crate::kernels::residual::add_scaled;
 
 /// `gamma * x`: lets a residual branch start small (Touvron et al. 2021,
 /// <https://arxiv.org/abs/2103.17239>).
@@ -27,5 +28,13 @@ impl LayerScale {
     /// `[B, N, D]`, kept
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         x.mul(self.gamma.val().unsqueeze())
+    }
+
+    /// `x + gamma * branch`.
+    ///
+    /// # Shapes
+    /// `[B, N, D]`, kept
+    pub fn add_scaled(&self, x: Tensor<3>, branch: Tensor<3>) -> Tensor<3> {
+        add_scaled(&x, &branch, &self.gamma.val()).unwrap_or_else(|| x + self.forward(branch))
     }
 }

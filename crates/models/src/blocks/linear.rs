@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, module};
 use morphospace_core::Seed;
 
 use crate::Initializer;
+use crate::kernels::linear::{LinearMap, linear};
 
 /// `y = x W + b`.
 ///
@@ -44,11 +45,16 @@ impl Linear {
         }
     }
 
+    /// Weight and bias where they can be evaluated outside of Burn.
+    pub(crate) fn host_map(&self) -> Option<LinearMap> {
+        let bias = self.bias.as_ref().map(Param::val);
+        LinearMap::of(&self.weight.val(), bias.as_ref())
+    }
+
     /// # Shapes
     /// `[.., in]` to `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let bias = self.bias.as_ref().map(Param::val);
-        module::linear(x, self.weight.val(), bias)
+        map_rows(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 
     /// The map with a bias that the caller lays out.
@@ -56,6 +62,19 @@ impl Linear {
     /// # Shapes
     /// `x`: `[.., in]`; `bias`: `[out]`; result `[.., out]`
     pub fn forward_with_bias<const D: usize>(&self, x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
-        module::linear(x, self.weight.val(), Some(bias))
+        map_rows(x, self.weight.val(), Some(bias))
     }
+}
+
+/// `x w + bias` over the last axis.
+///
+/// # Shapes
+/// `x`: `[.., in]`; `w`: `[in, out]`; `bias`: `[out]`; result `[.., out]`
+pub(super) fn map_rows<const D: usize>(
+    x: Tensor<D>,
+    w: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let evaluated = LinearMap::of(&w, bias.as_ref()).and_then(|map| linear(&x, &map));
+    evaluated.unwrap_or_else(|| module::linear(x, w, bias))
 }

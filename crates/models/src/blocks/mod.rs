@@ -1,7 +1,7 @@
 //! The parts networks are built from, one noun per file.
 //!
 //! Every operation that costs time (linear maps, attention, soft-max, GELU,
-//! layer normalisation, cutting images into patches) is called from here and
+//! normalisation, convolution, pooling, cutting images into patches) is called from here and
 //! nowhere else, so that a faster kernel replaces it in one place. Field names
 //! are those of the published checkpoints.
 
@@ -28,6 +28,7 @@ pub mod patch_embed;
 pub mod patches;
 pub mod pooling;
 pub mod position_interpolation;
+pub mod relu;
 pub mod self_standardise;
 pub mod sincos;
 pub mod swiglu;

@@ -12,6 +12,9 @@ use super::layer_norm::LayerNorm;
 use super::layer_scale::LayerScale;
 use super::linear::{Bias, Linear};
 use crate::Initializer;
+use crate::kernels::linear::LinearMap;
+use crate::kernels::mlp::mlp;
+use crate::kernels::self_attention::SelfAttention;
 
 /// Which features of `in_proj` receive `mlp_bias`.
 ///
@@ -111,9 +114,22 @@ impl ParallelScalingBlock {
     /// # Shapes
     /// `[B, N, D]`, kept; `drop_path_seed` is `None` in evaluation
     pub fn forward(&self, x: Tensor<3>, drop_path_seed: Option<Seed>) -> Tensor<3> {
-        let [batch, num_tokens, dim] = x.dims();
-        let [mlp_hidden] = self.mlp_bias.dims();
         let y = self.in_norm.forward(x.clone());
+        let branch = match self.evaluated_branch(&y) {
+            Some(branch) => branch,
+            None => self.branch(y),
+        };
+        let branch = drop_path(branch, self.drop_path_rate, drop_path_seed);
+        self.ls.add_scaled(x, branch)
+    }
+
+    /// Attention and perceptron of normalised tokens.
+    ///
+    /// # Shapes
+    /// `[B, N, D]`, kept
+    fn branch(&self, y: Tensor<3>) -> Tensor<3> {
+        let [batch, num_tokens, dim] = y.dims();
+        let [mlp_hidden] = self.mlp_bias.dims();
         let y = self.in_proj.forward_with_bias(y, self.in_proj_bias(dim));
         assert_shape!(y, [batch, num_tokens, mlp_hidden + 3 * dim]);
         let head = |index: usize| {
@@ -124,9 +140,29 @@ impl ParallelScalingBlock {
         let k = self.k_norm.forward(head(1));
         let attention = scaled_dot_product_attention(q, k, head(2));
         let attention = self.attn_out_proj.forward(attention);
-        let perceptron = self.mlp_out_proj.forward(gelu(y.narrow(2, 0, mlp_hidden)));
-        let branch = self.ls.forward(attention + perceptron);
-        x + drop_path(branch, self.drop_path_rate, drop_path_seed)
+        let perceptron = gelu(y.narrow(2, 0, mlp_hidden));
+        attention + self.mlp_out_proj.forward(perceptron)
+    }
+
+    /// [`ParallelScalingBlock::branch`] outside of Burn, where it applies.
+    fn evaluated_branch(&self, y: &Tensor<3>) -> Option<Tensor<3>> {
+        let head_norms = [self.q_norm.host_norm()?, self.k_norm.host_norm()?];
+        let dim = y.dims()[2];
+        let [mlp_hidden] = self.mlp_bias.dims();
+        let (weight, bias) = (self.in_proj.weight.val(), self.in_proj_bias(dim));
+        let part = |start: usize, len: usize| {
+            let bias = bias.clone().narrow(0, start, len);
+            LinearMap::of(&weight.clone().narrow(1, start, len), Some(&bias))
+        };
+        let attention = SelfAttention {
+            qkv: part(mlp_hidden, 3 * dim)?,
+            head_norms: Some(head_norms),
+            proj: self.attn_out_proj.host_map()?,
+            num_heads: self.num_heads,
+        };
+        let attention = attention.forward(y)?;
+        let perceptron = mlp(y, &part(0, mlp_hidden)?, &self.mlp_out_proj.host_map()?)?;
+        Some(attention + perceptron)
     }
 
     /// The bias of all features of `in_proj`, `[mlp_hidden + 3 D]`.

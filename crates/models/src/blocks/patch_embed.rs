@@ -1,9 +1,10 @@
 //! Images to tokens.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, assert_shape, module};
+use burn::tensor::{Device, Tensor, assert_shape};
 use morphospace_core::Seed;
 
+use super::linear::map_rows;
 use super::patches::conv_patches;
 use crate::Initializer;
 
@@ -83,7 +84,7 @@ impl PatchEmbed {
         let kernel = kernel
             .reshape([dim, kernel_chans * patch_size * patch_size])
             .transpose();
-        module::linear(patches, kernel, Some(self.proj.bias.val()))
+        map_rows(patches, kernel, Some(self.proj.bias.val()))
     }
 
     /// # Shapes

@@ -7,7 +7,7 @@ use morphospace_models::blocks::domain::forward_domain;
 use morphospace_models::blocks::gradient_reversal::gradient_reversal;
 use morphospace_models::blocks::norm_pass::NormPass;
 use morphospace_models::{
-    BatchHead, CheckpointConfig, DenseNet, DenseNetConfig, DinoHeadConfig, MuNetConfig,
+    BatchHead, CheckpointConfig, DenseNet, DenseNetConfig, DinoHeadConfig, MapNetwork, MuNetConfig,
     NetworkConfig, Pooling, ResNetBlock, ResNetConfig, SupervisedHeadConfig, Unexpected,
     WeightsFile, load_weights, open_checkpoint, parameters, save_checkpoint, save_weights,
 };
@@ -77,7 +77,7 @@ fn every_parameter_receives_a_gradient_and_averages_none() {
     for residual in [false, true] {
         let munet = tiny_munet(residual).init(&device, seed).unwrap();
         let mut pass = pass();
-        let maps = munet.forward_maps(batch.clone(), &mut pass);
+        let maps = munet.forward_block_maps(batch.clone(), &mut pass);
         let image = munet.reconstruct(maps, &mut pass);
         check_trained(&munet, &(image - batch.clone()).square().sum());
     }

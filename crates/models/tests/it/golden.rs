@@ -25,8 +25,8 @@ use morphospace_models::blocks::position_interpolation::PositionInterpolation;
 use morphospace_models::blocks::sincos::SincosTable;
 use morphospace_models::{
     BatchHead, BiasLayout, CaMaeConfig, DenseNet, DenseNetConfig, DinoHeadConfig, Encoder,
-    FourierView, GlobalPool, MaeConfig, MaeDecoderConfig, MaeLossConfig, MaeOutput, Masking, MuNet,
-    MuNetConfig, Parameter, PlainVitConfig, Pooling, ResNetBlock, ResNetConfig,
+    FourierView, GlobalPool, MaeConfig, MaeDecoderConfig, MaeLossConfig, MaeOutput, MapNetwork,
+    Masking, MuNet, MuNetConfig, Parameter, PlainVitConfig, Pooling, ResNetBlock, ResNetConfig,
     SupervisedHeadConfig, Unexpected, Vit, VitConfig, WeightsFile, load_weights, mae_loss,
     parameters, self_standardise,
 };
@@ -742,7 +742,7 @@ impl Case {
         let mut outputs = Outputs::new();
         let mut reconstruction = images.clone();
         for (mode, mut pass) in [("eval", NormPass::running()), ("train", NormPass::batch())] {
-            let maps = net.forward_maps(images.clone(), &mut pass);
+            let maps = net.forward_block_maps(images.clone(), &mut pass);
             let pooled = global_avg_pool(maps.last().unwrap().clone());
             insert(
                 &mut outputs,

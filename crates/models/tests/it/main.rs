@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod convolutional;
+mod evaluation;
 mod golden;
 mod plain_vit;
 mod properties;

@@ -46,6 +46,20 @@ fn run(
     outcome.ok().map(|summary| summary.first_step)
 }
 
+/// Why a run is not gone on with.
+fn refused(screen: &dyn Screen, config: TrainConfig, folder: &Path) -> TrainError {
+    train(
+        fresh_mae(&Device::default()),
+        screen,
+        &config.check().unwrap(),
+        folder,
+        &Device::default().autodiff(),
+        LoaderOptions::default(),
+        &mut |_| {},
+    )
+    .unwrap_err()
+}
+
 fn losses(folder: &Path) -> Vec<(u64, f32)> {
     fs::read_to_string(folder.join("metrics.jsonl"))
         .unwrap()
@@ -161,17 +175,7 @@ fn a_folder_of_other_settings_is_refused() {
         optimiser: adam_w(2e-3),
         ..tiny_run()
     };
-    let device = Device::default().autodiff();
-    let error = train(
-        fresh_mae(&Device::default()),
-        &*screen,
-        &other.check().unwrap(),
-        &run_folder,
-        &device,
-        LoaderOptions::default(),
-        &mut |_| {},
-    )
-    .unwrap_err();
+    let error = refused(&*screen, other, &run_folder);
     assert!(matches!(error, TrainError::ForeignCheckpoint { .. }));
     let error = error.to_string();
     assert!(
@@ -192,17 +196,7 @@ fn a_folder_of_other_settings_is_refused() {
     let kept: Vec<&str> = text.lines().collect();
     fs::write(&metadata, kept[..kept.len() - 1].join("\n")).unwrap();
     let fewer = open_screen(&folder.path().join("screen"), None).unwrap();
-    let error = train(
-        fresh_mae(&Device::default()),
-        &*fewer,
-        &tiny_run().check().unwrap(),
-        &run_folder,
-        &device,
-        LoaderOptions::default(),
-        &mut |_| {},
-    )
-    .unwrap_err()
-    .to_string();
+    let error = refused(&*fewer, tiny_run(), &run_folder).to_string();
     let num_sites = screen.sites().len();
     assert!(
         error.contains(&format!("trained on {num_sites} sites")),
@@ -225,17 +219,7 @@ fn a_folder_of_other_settings_is_refused() {
         text.replace("\"schema_version\": 2", "\"schema_version\": 1"),
     )
     .unwrap();
-    let error = train(
-        fresh_mae(&Device::default()),
-        &*screen,
-        &tiny_run().check().unwrap(),
-        &run_folder,
-        &device,
-        LoaderOptions::default(),
-        &mut |_| {},
-    )
-    .unwrap_err()
-    .to_string();
+    let error = refused(&*screen, tiny_run(), &run_folder).to_string();
     assert!(error.contains("its state is of version 1"), "{error}");
 }
 

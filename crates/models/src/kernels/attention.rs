@@ -1,0 +1,270 @@
+//! Attention without permuted copies and without an array of all weights.
+
+use burn::tensor::Tensor;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::exp::exp;
+use super::host::Host;
+use super::rows::Rows;
+
+/// Queries that one pass over keys and values serves.
+const QUERIES: usize = 6;
+/// Fewest queries that are worth a thread of their own: keys and values are
+/// laid out anew for each block of queries.
+const LEAST_QUERIES: usize = 64;
+
+/// `softmax(q kᵀ / sqrt(head_dim)) v`, heads side by side; `None` where the
+/// kernel does not apply.
+///
+/// # Shapes
+/// `q`: `[B, Nq, H, head_dim]`, `k`, `v`: `[B, Nk, H, head_dim]`; result
+/// `[B, Nq, H·head_dim]`
+pub(crate) fn attention(q: &Tensor<4>, k: &Tensor<4>, v: &Tensor<4>) -> Option<Tensor<3>> {
+    let [batch, num_queries, num_heads, head_dim] = q.dims();
+    let num_keys = k.dims()[1];
+    let dim = num_heads * head_dim;
+    if [batch, num_queries, num_keys, dim].contains(&0) {
+        return None;
+    }
+    let (q, k, v) = (Host::of(q)?, Host::of(k)?, Host::of(v)?);
+    let (q, k, v) = (
+        token_rows(&q, dim)?,
+        token_rows(&k, dim)?,
+        token_rows(&v, dim)?,
+    );
+    let blocks = rayon::current_num_threads().div_ceil(batch);
+    let block = num_queries.div_ceil(blocks).max(LEAST_QUERIES);
+    let mut output = vec![0.0; batch * num_queries * dim];
+    let images = output.par_chunks_mut(num_queries * dim).enumerate();
+    images.for_each(|(image, output)| {
+        let keys = image * num_keys;
+        let blocks = output.par_chunks_mut(block * dim).enumerate();
+        blocks.for_each_init(HeadScratch::default, |scratch, (index, output)| {
+            let first = image * num_queries + index * block;
+            Arch::new().dispatch(Attend {
+                q: q.block(first, output.len() / dim),
+                k: k.block(keys, num_keys),
+                v: v.block(keys, num_keys),
+                num_heads,
+                head_dim,
+                output,
+                scratch,
+            });
+        });
+    });
+    Some(Host::tensor(output, [batch, num_queries, dim]))
+}
+
+/// A row for each token, all heads in it.
+fn token_rows(tokens: &Host, dim: usize) -> Option<Rows<'_>> {
+    tokens.rows(dim)?.split(dim)
+}
+
+/// What is written between steps; kept from call to call.
+#[derive(Debug, Default)]
+pub(super) struct HeadScratch {
+    /// Keys of one head, `[panels, head_dim, lanes]`: the lanes of a panel are
+    /// keys, the rest of the last panel is zero.
+    keys: Vec<f32>,
+    /// Values of one head, `[num_keys, panels, lanes]`.
+    values: Vec<f32>,
+    /// Scores of [`QUERIES`] rows, then weights.
+    scores: Vec<f32>,
+    /// Their outputs, `[QUERIES, panels, lanes]`.
+    outputs: Vec<f32>,
+}
+
+/// Attention of some queries of one image.
+pub(super) struct Attend<'a> {
+    /// `[Nq, H·head_dim]`.
+    pub(super) q: Rows<'a>,
+    /// `[Nk, H·head_dim]`.
+    pub(super) k: Rows<'a>,
+    /// `[Nk, H·head_dim]`.
+    pub(super) v: Rows<'a>,
+    pub(super) num_heads: usize,
+    pub(super) head_dim: usize,
+    /// `[Nq, H·head_dim]`.
+    pub(super) output: &'a mut [f32],
+    pub(super) scratch: &'a mut HeadScratch,
+}
+
+impl WithSimd for Attend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for head in 0..self.num_heads {
+            // As many sums as the processor has registers for.
+            match S::F32_LANES {
+                16 => self.attend_head::<S, 4>(simd, head),
+                _ => self.attend_head::<S, 2>(simd, head),
+            }
+        }
+    }
+}
+
+impl Attend<'_> {
+    #[inline(always)]
+    fn attend_head<S: Simd, const WIDE: usize>(&mut self, simd: S, head: usize) {
+        let Self {
+            q,
+            k,
+            v,
+            num_heads,
+            head_dim,
+            ..
+        } = *self;
+        let lanes = S::F32_LANES;
+        let num_keys = k.count;
+        let key_panels = num_keys.div_ceil(lanes);
+        let value_panels = head_dim.div_ceil(lanes);
+        let features = head * head_dim..(head + 1) * head_dim;
+        let HeadScratch {
+            keys,
+            values,
+            scores,
+            outputs,
+        } = &mut *self.scratch;
+        keys.clear();
+        keys.resize(key_panels * head_dim * lanes, 0.0);
+        for key in 0..num_keys {
+            let panel = &mut keys[key / lanes * head_dim * lanes..][..head_dim * lanes];
+            let places = panel[key % lanes..].iter_mut().step_by(lanes);
+            for (place, x) in places.zip(&k.row(key)[features.clone()]) {
+                *place = *x;
+            }
+        }
+        values.clear();
+        values.resize(num_keys * value_panels * lanes, 0.0);
+        for (key, row) in values.chunks_exact_mut(value_panels * lanes).enumerate() {
+            row[..head_dim].copy_from_slice(&v.row(key)[features.clone()]);
+        }
+        let score_cols = key_panels * lanes;
+        scores.resize(QUERIES * score_cols, 0.0);
+        outputs.resize(QUERIES * value_panels * lanes, 0.0);
+        let keys = Panels {
+            data: keys,
+            panels: key_panels,
+            panel_step: head_dim,
+            step: 1,
+        };
+        let values = Panels {
+            data: values,
+            panels: value_panels,
+            panel_step: 1,
+            step: value_panels,
+        };
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        for first in (0..q.count).step_by(QUERIES) {
+            // The last queries may be fewer: the last row stands in for the rest.
+            let row = |index: usize| &q.row((first + index).min(q.count - 1))[features.clone()];
+            let rows: [&[f32]; QUERIES] = std::array::from_fn(row);
+            product::<S, WIDE>(simd, rows, keys, scores);
+            let mut sums = [0.0; QUERIES];
+            for (row, sum) in scores.chunks_exact_mut(score_cols).zip(&mut sums) {
+                *sum = exponentials(&mut row[..num_keys], scale);
+            }
+            let row = |index: usize| &scores[index * score_cols..][..num_keys];
+            let weights: [&[f32]; QUERIES] = std::array::from_fn(row);
+            product::<S, WIDE>(simd, weights, values, outputs);
+            let rows = outputs.chunks_exact(value_panels * lanes).zip(sums);
+            for (index, (row, sum)) in rows.enumerate().take(q.count - first) {
+                let start = (first + index) * num_heads * head_dim;
+                let output = &mut self.output[start..][features.clone()];
+                for (output, x) in output.iter_mut().zip(row) {
+                    *output = x / sum;
+                }
+            }
+        }
+    }
+}
+
+/// A matrix whose columns are cut into panels of one vector each.
+#[derive(Clone, Copy)]
+struct Panels<'a> {
+    data: &'a [f32],
+    panels: usize,
+    /// Vectors from a panel to the next.
+    panel_step: usize,
+    /// Vectors from one row of a panel to the next.
+    step: usize,
+}
+
+/// `rows right`, as `[QUERIES, panels, lanes]`.
+#[inline(always)]
+fn product<S: Simd, const WIDE: usize>(
+    simd: S,
+    rows: [&[f32]; QUERIES],
+    right: Panels<'_>,
+    output: &mut [f32],
+) {
+    let wide = right.panels / WIDE * WIDE;
+    for panel in (0..wide).step_by(WIDE) {
+        tile::<S, WIDE>(simd, rows, right, panel, output);
+    }
+    for panel in wide..right.panels {
+        tile::<S, 1>(simd, rows, right, panel, output);
+    }
+}
+
+/// `WIDE` panels of [`product`]; all sums stay in registers.
+#[inline(always)]
+fn tile<S: Simd, const WIDE: usize>(
+    simd: S,
+    rows: [&[f32]; QUERIES],
+    right: Panels<'_>,
+    panel: usize,
+    output: &mut [f32],
+) {
+    let mut sums = [[simd.splat_f32s(0.0); WIDE]; QUERIES];
+    let (vectors, _) = S::as_simd_f32s(right.data);
+    let streams: [&[S::f32s]; WIDE] =
+        std::array::from_fn(|index| &vectors[(panel + index) * right.panel_step..]);
+    let depth = rows[0].len();
+    let rows = rows.map(|row| &row[..depth]);
+    for at in 0..depth {
+        let right: [S::f32s; WIDE] = std::array::from_fn(|index| streams[index][at * right.step]);
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            let left = simd.splat_f32s(row[at]);
+            for (sum, right) in sums.iter_mut().zip(right) {
+                *sum = simd.mul_add_f32s(left, right, *sum);
+            }
+        }
+    }
+    let (output, _) = S::as_mut_simd_f32s(output);
+    for (sums, row) in sums.iter().zip(output.chunks_exact_mut(right.panels)) {
+        row[panel..][..WIDE].copy_from_slice(sums);
+    }
+}
+
+/// Replaces scores by `exp(scale (score - largest))` and returns their sum.
+#[inline(always)]
+fn exponentials(scores: &mut [f32], scale: f32) -> f32 {
+    const LANES: usize = 16;
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = scores.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (largest, x) in largest.iter_mut().zip(chunk) {
+            *largest = largest.max(*x);
+        }
+    }
+    let largest = largest
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |a, x| a.max(*x));
+    let mut sums = [0.0; LANES];
+    let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *x = exp((*x - largest) * scale);
+            *sum += *x;
+        }
+    }
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *x = exp((*x - largest) * scale);
+        *sum += *x;
+    }
+    sums.iter().sum()
+}

@@ -1,0 +1,71 @@
+//! Linear maps of rows.
+
+use burn::tensor::Tensor;
+
+use super::host::{Host, HostSlice};
+use super::matrix::{Matrix, Threads, add_product};
+use super::rows::{Rows, Start, rows_by_blocks};
+
+/// Weight and bias of a linear map.
+pub(crate) struct LinearMap {
+    weight: Host,
+    bias: Option<HostSlice>,
+}
+
+impl LinearMap {
+    /// `weight`: `[in, out]`, `bias`: `[out]`; `None` where kernels do not apply.
+    pub(crate) fn of(weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Option<Self> {
+        let weight = Host::of(weight)?;
+        weight.matrix()?;
+        let bias = match bias {
+            Some(bias) => Some(HostSlice::of(bias)?),
+            None => None,
+        };
+        Some(Self { weight, bias })
+    }
+
+    /// The weight.
+    pub(super) fn matrix(&self) -> Matrix<'_> {
+        self.weight.matrix().expect("`of` has seen it as a matrix")
+    }
+
+    /// What the sum of an output row starts with.
+    pub(super) fn start(&self) -> Start<'_> {
+        match &self.bias {
+            Some(bias) => Start::Row(bias.values()),
+            None => Start::Zeros(self.matrix().cols),
+        }
+    }
+
+    /// `x w + bias`, on this thread; `output` takes the size that it needs.
+    pub(super) fn forward(&self, x: Rows<'_>, output: &mut Vec<f32>) {
+        output.clear();
+        match self.start() {
+            Start::Row(bias) => (0..x.count).for_each(|_| output.extend_from_slice(bias)),
+            Start::Zeros(len) => output.resize(x.count * len, 0.0),
+        }
+        add_product(x.into(), self.matrix(), output, Threads::One);
+    }
+}
+
+/// `x w + bias`; `None` where the kernel does not apply.
+///
+/// # Shapes
+/// `x`: `[.., in]`; result `[.., out]`
+pub(crate) fn linear<const D: usize>(x: &Tensor<D>, map: &LinearMap) -> Option<Tensor<D>> {
+    let mut shape = x.dims();
+    let x = Host::of(x)?;
+    let x = x.rows(shape[D - 1])?.split(shape[D - 1])?;
+    let w = map.matrix();
+    let output = rows_by_blocks(x.count, map.start(), |_, first, output| {
+        let block = x.block(first, output.len() / w.cols);
+        // A single block leaves the other threads to the product.
+        let threads = match block.count == x.count {
+            true => Threads::All,
+            false => Threads::One,
+        };
+        add_product(block.into(), w, output, threads);
+    });
+    shape[D - 1] = w.cols;
+    Some(Host::tensor(output, shape))
+}

@@ -1,0 +1,35 @@
+//! Two linear maps around a GELU, without an array of all hidden features.
+
+use burn::tensor::Tensor;
+
+use super::gelu::gelu_row;
+use super::host::Host;
+use super::linear::LinearMap;
+use super::matrix::{Threads, add_product};
+use super::rows::{Rows, rows_by_blocks};
+use super::vector_unit::vectorised;
+
+/// `fc2(gelu(fc1(x)))`; `None` where the kernel does not apply.
+///
+/// # Shapes
+/// `x`: `[.., D]`; kept
+pub(crate) fn mlp<const D: usize>(
+    x: &Tensor<D>,
+    fc1: &LinearMap,
+    fc2: &LinearMap,
+) -> Option<Tensor<D>> {
+    let shape = x.dims();
+    let x = Host::of(x)?;
+    let x = x.rows(shape[D - 1])?.split(shape[D - 1])?;
+    let w2 = fc2.matrix();
+    let output = rows_by_blocks(x.count, fc2.start(), |hidden, first, output| {
+        fc1.forward(x.block(first, output.len() / w2.cols), hidden);
+        vectorised(
+            #[inline(always)]
+            || gelu_row(hidden),
+        );
+        let hidden = Rows::new(hidden, w2.rows);
+        add_product(hidden.into(), w2, output, Threads::One);
+    });
+    Some(Host::tensor(output, shape))
+}

@@ -1,0 +1,26 @@
+//! Evaluation on the CPU in fewer passes than tensor operations take: plain
+//! rows of `f32`, no gradients.
+//!
+//! [`crate::blocks`] calls these where a tensor lies in host memory and nothing
+//! is to be differentiated, and Burn's own operations everywhere else; tests
+//! compare the two. What they save is memory traffic: no permuted copies, no
+//! array of all attention weights, soft-max and GELU by vector instructions
+//! while their data is in cache.
+//!
+//! Sums run in another order than in Burn's operations, so that the two agree to
+//! rounding. A row's result depends neither on the rows beside it nor on the
+//! number of threads.
+
+mod exp;
+mod host;
+mod matrix;
+mod rows;
+mod vector_unit;
+
+pub(crate) mod attention;
+pub(crate) mod gelu;
+pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod mlp;
+pub(crate) mod residual;
+pub(crate) mod self_attention;

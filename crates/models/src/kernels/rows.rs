@@ -1,0 +1,127 @@
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+/// Most rows that are worked on in one go: what is made of them stays in a
+/// processor's cache.
+const MOST_ROWS: usize = 256;
+/// A block of fewer values is not worth a thread.
+const LEAST_VALUES: usize = 1 << 14;
+
+/// Rows of equal length in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    /// From the first value of the first row on.
+    pub(crate) data: &'a [f32],
+    /// Rows.
+    pub(crate) count: usize,
+    /// Values of a row.
+    pub(crate) len: usize,
+    /// From one row to the next.
+    pub(crate) stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of `len` values without gaps.
+    pub(crate) fn new(data: &'a [f32], len: usize) -> Self {
+        Self {
+            data,
+            count: data.len() / len,
+            len,
+            stride: len,
+        }
+    }
+
+    /// One row.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        &self.data[row * self.stride..][..self.len]
+    }
+
+    /// `count` rows from `first` on.
+    pub(crate) fn block(&self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.count, "the block lies in the rows");
+        Self {
+            data: &self.data[first * self.stride..],
+            count,
+            ..*self
+        }
+    }
+
+    /// Rows of `len` values out of rows that may hold several; `None` if those
+    /// are not evenly spaced.
+    pub(crate) fn split(&self, len: usize) -> Option<Self> {
+        if self.len == len {
+            return Some(*self);
+        }
+        let is_even = self.count == 1 || self.stride == self.len;
+        (is_even && self.len.is_multiple_of(len)).then(|| Self {
+            count: self.count * (self.len / len),
+            len,
+            stride: len,
+            ..*self
+        })
+    }
+}
+
+/// New rows, made block by block on all threads. `fill` gets a scratch vector
+/// that it finds as it or another call left it, the block's first row, and the
+/// block, whose rows are `start`.
+pub(crate) fn rows_by_blocks(
+    count: usize,
+    start: Start<'_>,
+    fill: impl Fn(&mut Vec<f32>, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let len = start.len();
+    let mut values = Vec::with_capacity(count * len);
+    if count * len == 0 {
+        return values;
+    }
+    let threads = rayon::current_num_threads();
+    let least = LEAST_VALUES.div_ceil(len);
+    let block = count.div_ceil(threads).max(least).min(MOST_ROWS);
+    // Each thread writes its blocks from the start on, not one all of them.
+    let unwritten = &mut values.spare_capacity_mut()[..count * len];
+    let blocks = unwritten.par_chunks_mut(block * len).enumerate();
+    blocks.for_each_init(Vec::new, |scratch, (index, output)| {
+        fill(scratch, index * block, start.write(output));
+    });
+    // SAFETY: all of them are written: `Start::write` returns the whole block.
+    unsafe { values.set_len(count * len) };
+    values
+}
+
+/// What new rows are at first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start<'a> {
+    /// So many zeros.
+    Zeros(usize),
+    /// This row.
+    Row(&'a [f32]),
+}
+
+impl Start<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Zeros(len) => len,
+            Self::Row(row) => row.len(),
+        }
+    }
+
+    /// Writes all values of whole rows.
+    fn write(self, rows: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+        match self {
+            Self::Zeros(_) => rows.iter_mut().for_each(|value| {
+                value.write(0.0);
+            }),
+            Self::Row(row) => {
+                let rows = rows.chunks_exact_mut(row.len());
+                rows.for_each(|new| {
+                    new.write_copy_of_slice(row);
+                });
+            }
+        }
+        // SAFETY: both arms have written every value: rows are whole.
+        unsafe { rows.assume_init_mut() }
+    }
+}
