@@ -10,7 +10,8 @@
 //! | [`DenseNet`] | `densenet.rs` | Huang et al. 2017, for six channels (Sypetkowski et al. 2023) |
 //! | [`ResNet`] | `resnet.rs` | He et al. 2016 |
 //! | [`MuNet`] | `munet.rs` | U-Net for masked images (Kraus et al. 2023, after Microsnoop) |
-//! | [`SupervisedHead`] | `supervised_head.rs` | neck and heads of weak supervision, with gradient reversal |
+//! | [`SupervisedNetwork`] | `supervised_network.rs` | DenseNet or ResNet with the neck and heads of weak supervision (Sypetkowski et al. 2023) |
+//! | [`SupervisedHead`] | `supervised_head.rs` | that neck and those heads, with gradient reversal |
 //! | [`DinoHead`] | `dino_head.rs` | projection head of DINO |
 //!
 //! A caller who only wants embeddings works with [`Encoder`], which
@@ -40,6 +41,7 @@
 //! ```
 
 mod camae;
+mod checkpoint;
 mod encoder;
 mod error;
 mod initializer;
@@ -47,6 +49,7 @@ mod kernels;
 mod mae;
 mod mae_loss;
 mod map_network;
+mod network;
 mod plain_vit;
 mod registry;
 mod vit;
@@ -58,11 +61,16 @@ pub mod dino_head;
 pub mod munet;
 pub mod resnet;
 pub mod supervised_head;
+pub mod supervised_network;
 
 pub use blocks::masking::Masking;
 pub use blocks::parallel_scaling_block::BiasLayout;
 pub use blocks::self_standardise::self_standardise;
 pub use camae::{CaMae, CaMaeConfig};
+pub use checkpoint::{
+    CheckpointConfig, import_checkpoint, open_checkpoint, read_checkpoint_config, save_checkpoint,
+    trim_checkpoint,
+};
 pub use densenet::{DenseNet, DenseNetConfig};
 pub use dino_head::{DinoHead, DinoHeadConfig};
 pub use encoder::{ChannelSupport, Encoder, Pooling};
@@ -72,14 +80,16 @@ pub use mae::{Mae, MaeConfig, MaeDecoderConfig, MaeOutput};
 pub use mae_loss::{FourierView, MaeLoss, MaeLossConfig, fourier_magnitudes, mae_loss};
 pub use map_network::MapNetwork;
 pub use munet::{MuNet, MuNetConfig};
+pub use network::Network;
 pub use plain_vit::{PlainVit, PlainVitConfig};
-pub use registry::{
-    CheckpointConfig, NetworkConfig, open_checkpoint, read_checkpoint_config, save_checkpoint,
-};
+pub use registry::NetworkConfig;
 pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
 pub use supervised_head::{BatchHead, SupervisedHead, SupervisedHeadConfig};
+pub use supervised_network::{
+    Backbone, BackboneConfig, SupervisedNetwork, SupervisedNetworkConfig,
+};
 pub use vit::{GlobalPool, Vit, VitConfig, WeightInit};
 pub use weights::{
-    LoadReport, Parameter, TensorMismatch, Unexpected, WeightsError, WeightsFile, load_weights,
-    parameters, save_weights,
+    Adaptation, ImportReport, LoadReport, Parameter, TensorInfo, TensorMismatch, Unexpected,
+    WeightsError, WeightsFile, import_weights, load_weights, parameters, save_weights,
 };

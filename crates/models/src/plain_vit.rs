@@ -38,6 +38,9 @@ use crate::vit::not_a_multiple;
 pub struct PlainVitConfig {
     /// Side of the square image that the table of positions is for, in pixels.
     pub img_size: usize,
+    /// Side of the square images that are embedded, if not `img_size`: the
+    /// table is interpolated then.
+    pub input_size: Option<usize>,
     /// Side of a patch in pixels.
     pub patch_size: usize,
     /// Channels.
@@ -77,6 +80,7 @@ impl Default for PlainVitConfig {
     fn default() -> Self {
         Self {
             img_size: 224,
+            input_size: None,
             patch_size: 16,
             in_chans: 6,
             embed_dim: 384,
@@ -107,8 +111,15 @@ const VARIANTS: [(&str, usize, usize, usize); 5] = [
 ];
 
 impl PlainVitConfig {
-    /// The variant of a name such as `dino_vit_small_patch16` (a table for 224
-    /// pixels) or `dinov2_vit_large_patch14_reg4` (for 518), on six channels.
+    /// The variant of a name such as `dino_vit_small_patch16` or
+    /// `imagenet_vit_large_patch16` (a table for 224 pixels) or
+    /// `dinov2_vit_large_patch14_reg4` (for 518), on six channels; a number
+    /// behind it, as in `imagenet_vit_large_patch16_384`, is that of the table's
+    /// pixels.
+    ///
+    /// `imagenet_vit` is the plain network that timm calls
+    /// `vit_large_patch16_224`, trained with labels or, by He et al. 2022, as a
+    /// masked autoencoder's encoder.
     ///
     /// # Errors
     /// [`ModelError::UnknownVariant`] with the nearest name.
@@ -132,11 +143,15 @@ impl PlainVitConfig {
         };
         let (family, rest) = name.split_once("_vit_").ok_or_else(form)?;
         let (size, patch) = rest.split_once("_patch").ok_or_else(form)?;
-        let (patch, num_registers) = match patch.split_once("_reg") {
-            Some((patch, registers)) => (patch, registers.parse().map_err(|_| form())?),
-            None => (patch, 0),
-        };
+        let (patch, rest) = patch.split_once('_').unwrap_or((patch, ""));
         let patch_size: usize = patch.parse().map_err(|_| form())?;
+        let (mut num_registers, mut img_size) = (0, None);
+        for part in rest.split('_').filter(|part| !part.is_empty()) {
+            match part.strip_prefix("reg") {
+                Some(registers) => num_registers = registers.parse().map_err(|_| form())?,
+                None => img_size = Some(part.parse().map_err(|_| form())?),
+            }
+        }
         let variant = VARIANTS.into_iter().find(|variant| variant.0 == size);
         let (_, embed_dim, depth, num_heads) = variant.ok_or_else(|| {
             let names = VARIANTS.map(|variant| variant.0);
@@ -154,6 +169,10 @@ impl PlainVitConfig {
         };
         let config = match family {
             "dino" if num_registers == 0 => plain,
+            "imagenet" if num_registers == 0 => Self {
+                drop_path_rate: 0.0,
+                ..plain
+            },
             "dinov2" => Self {
                 img_size: 518,
                 init_values: Some(1e-5),
@@ -171,6 +190,10 @@ impl PlainVitConfig {
                 ..plain
             },
             _ => return Err(form()),
+        };
+        let config = Self {
+            img_size: img_size.unwrap_or(config.img_size),
+            ..config
         };
         config.check()?;
         Ok(config)
@@ -207,8 +230,13 @@ impl PlainVitConfig {
                 self.num_registers
             ));
         }
+        let input_size = self.input_size.unwrap_or(self.img_size);
+        if input_size == 0 || input_size > 16_384 {
+            return invalid(format!("input_size {input_size} is not in 1..=16384"));
+        }
         let multiples = [
             (("img_size", self.img_size), ("patch_size", self.patch_size)),
+            (("input_size", input_size), ("patch_size", self.patch_size)),
             (("embed_dim", self.embed_dim), ("num_heads", self.num_heads)),
         ];
         for (value, unit) in multiples {
@@ -484,7 +512,7 @@ impl Encoder for PlainVit {
     }
 
     fn img_size(&self) -> usize {
-        self.config.img_size
+        self.config.input_size.unwrap_or(self.config.img_size)
     }
 
     fn num_blocks(&self) -> usize {

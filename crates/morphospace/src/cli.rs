@@ -49,6 +49,10 @@ pub(crate) enum Command {
     Illumination(IlluminationArgs),
     /// Train a network on a screen; the same command goes on after a kill
     Train(TrainArgs),
+    /// Take in weights of other programs: from files, Hugging Face or web servers
+    Import(ImportArgs),
+    /// Keep the first blocks of a vision transformer and leave out the rest
+    Trim(TrimArgs),
     /// Turn the images of a screen into profiles, one row per well
     Embed(EmbedArgs),
     /// Take batch effects out of profiles
@@ -448,6 +452,51 @@ pub(crate) struct TrainArgs {
     pub(crate) loader: LoaderArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// A file of weights (safetensors or PyTorch), hf://owner/name, hf://owner/name@revision,
+    /// hf://owner/name/file, or https://server/file, with #sha256=... behind it if it is known
+    #[arg(value_name = "WEIGHTS")]
+    pub(crate) weights: String,
+    /// The network that they are of: a name such as imagenet_vit_large_patch16, openphenom or
+    /// densenet161, or a config.json of ours
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: String,
+    /// Folder for the checkpoint
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Channels of the images; a first convolution of three is repeated for them [default: the
+    /// network's]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) in_chans: Option<usize>,
+    /// Side of the images to embed, if the network interpolates its positions [default: the
+    /// network's]
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) input_size: Option<usize>,
+    /// Where files of networks are kept [default: morphospace in the user's cache folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cache: Option<PathBuf>,
+    /// A mirror of Hugging Face
+    #[arg(long = "from", value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// Most bytes that the file may have, e.g. 5GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrimArgs {
+    /// A checkpoint folder, or a run folder of `train`
+    #[arg(value_name = "NETWORK")]
+    pub(crate) network: PathBuf,
+    /// Blocks to keep, from the first
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) blocks: usize,
+    /// Folder for the checkpoint
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]

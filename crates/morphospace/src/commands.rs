@@ -9,6 +9,7 @@ mod embed;
 #[cfg(feature = "buckets")]
 mod fetch;
 mod illumination;
+mod import;
 mod inspect;
 mod normalise;
 mod pack;
@@ -16,6 +17,7 @@ mod report;
 mod simulate;
 mod split;
 mod train;
+mod trim;
 
 use std::path::Path;
 
@@ -44,6 +46,8 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Illumination(args) => illumination::run(&args),
         Command::Normalise(args) => normalise::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Trim(args) => trim::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Align(args) => align::run(&args),
         Command::Aggregate(args) => aggregate::run(&args),

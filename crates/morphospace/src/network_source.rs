@@ -105,7 +105,7 @@ impl NetworkSource {
 }
 
 /// The last checkpoint of a run, or the folder itself.
-fn checkpoint_folder(folder: &Path) -> Result<PathBuf> {
+pub(crate) fn checkpoint_folder(folder: &Path) -> Result<PathBuf> {
     Ok(match latest_checkpoint(folder)? {
         Some(checkpoint) => checkpoint.folder,
         None => folder.to_owned(),

@@ -4,6 +4,7 @@
 mod convolutional;
 mod evaluation;
 mod golden;
+mod import;
 mod plain_vit;
 mod properties;
 mod support;

@@ -251,18 +251,15 @@ fn weights_that_are_no_numbers_are_refused() {
 }
 
 #[test]
-fn torch_files_under_a_safetensors_name_are_recognised() {
+fn damaged_torch_files_are_recognised_whatever_their_name() {
     let folder = tempfile::tempdir().unwrap();
-    for (start, kind) in [
-        (b"\x80\x02}q\x00X\n\x00".as_slice(), "pickle"),
-        (b"PK\x03\x04 zip", "zip"),
-    ] {
+    for start in [b"\x80\x02}q\x00X\n\x00".as_slice(), b"PK\x03\x04 zip"] {
         let path = write_bytes(folder.path(), &[start, &[7; 64]].concat());
         let error = WeightsFile::open(&path).unwrap_err();
         assert!(matches!(error, WeightsError::PyTorch { .. }), "{error}");
         let text = error.to_string();
         assert!(
-            text.contains(kind) && text.contains("hint: convert"),
+            text.contains("a PyTorch checkpoint") && text.contains("hint: if PyTorch opens it"),
             "{text}"
         );
     }

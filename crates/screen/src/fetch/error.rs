@@ -148,6 +148,14 @@ pub enum FetchError {
         /// Those of the dataset's file.
         expected: u64,
     },
+    /// A file could not be brought.
+    #[error("'{what}' was not fetched: {message}")]
+    NotFetched {
+        /// Where it lies.
+        what: String,
+        /// Why.
+        message: String,
+    },
     /// The record of what was fetched is none.
     #[error("'{}' is no record of what was fetched ({message})\nhint: move it away", path.display())]
     InvalidRecord {

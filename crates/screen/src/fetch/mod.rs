@@ -15,6 +15,7 @@ mod listing;
 mod plan;
 mod record;
 mod run;
+mod weights_location;
 
 pub use catalogue::{Dataset, DatasetFile, Licence, Listing, catalogue, find_dataset};
 pub use error::FetchError;
@@ -22,3 +23,4 @@ pub use file_plan::FilePlan;
 pub use plan::{FetchPlan, plan_fetch};
 pub use record::{FETCH_RECORD, FetchRecord, FetchedDataset, FetchedFile};
 pub use run::{FetchOptions, FetchProgress, FetchReport, fetch};
+pub use weights_location::{FetchedWeights, WeightsLocation};

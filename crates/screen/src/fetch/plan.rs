@@ -146,7 +146,7 @@ fn check_paths(dataset: &str, files: &[FilePlan]) -> Result<(), FetchError> {
     Ok(())
 }
 
-fn server_url(text: &str) -> Result<Url, FetchError> {
+pub(super) fn server_url(text: &str) -> Result<Url, FetchError> {
     let invalid = |message: &str| FetchError::InvalidUrl {
         url: text.to_owned(),
         message: message.to_owned(),

@@ -54,4 +54,6 @@ mod support;
 mod web_screens;
 #[cfg(feature = "buckets")]
 mod web_server;
+#[cfg(feature = "buckets")]
+mod weights_location;
 mod wilds;

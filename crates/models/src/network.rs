@@ -1,0 +1,74 @@
+use burn::module::Module;
+use burn::tensor::Device;
+use morphospace_core::Seed;
+
+use crate::camae::CaMae;
+use crate::densenet::DenseNet;
+use crate::encoder::Encoder;
+use crate::error::ModelError;
+use crate::mae::Mae;
+use crate::munet::MuNet;
+use crate::plain_vit::PlainVit;
+use crate::registry::NetworkConfig;
+use crate::resnet::ResNet;
+use crate::supervised_network::SupervisedNetwork;
+use crate::vit::Vit;
+
+/// Any network of a [`NetworkConfig`], with its decoder or head; which one has
+/// no name in a checkpoint.
+#[derive(Module, Debug)]
+pub enum Network {
+    /// [`Vit`].
+    Vit(Vit),
+    /// [`Mae`].
+    Mae(Mae),
+    /// [`CaMae`].
+    CaMae(CaMae),
+    /// [`PlainVit`].
+    PlainVit(PlainVit),
+    /// [`DenseNet`].
+    DenseNet(DenseNet),
+    /// [`ResNet`].
+    ResNet(ResNet),
+    /// [`MuNet`].
+    MuNet(MuNet),
+    /// [`SupervisedNetwork`].
+    Supervised(SupervisedNetwork),
+}
+
+impl NetworkConfig {
+    /// The network, its weights drawn from `seed` when they are needed:
+    /// [`parameters`](crate::parameters) of a large one costs nothing.
+    ///
+    /// # Errors
+    /// As [`NetworkConfig::check`].
+    pub fn init(&self, device: &Device, seed: Seed) -> Result<Network, ModelError> {
+        self.check()?;
+        Ok(match self {
+            Self::Vit(config) => Network::Vit(config.init(device, seed)?),
+            Self::Mae(config) => Network::Mae(config.init(device, seed)?),
+            Self::CaMae(config) => Network::CaMae(config.init(device, seed)?),
+            Self::PlainVit(config) => Network::PlainVit(config.init(device, seed)?),
+            Self::DenseNet(config) => Network::DenseNet(config.init(device, seed)?),
+            Self::ResNet(config) => Network::ResNet(config.init(device, seed)?),
+            Self::MuNet(config) => Network::MuNet(config.init(device, seed)?),
+            Self::Supervised(config) => Network::Supervised(config.init(device, seed)?),
+        })
+    }
+}
+
+impl Network {
+    /// What embeds, without an autoencoder's decoder.
+    pub fn into_encoder(self) -> Box<dyn Encoder> {
+        match self {
+            Self::Vit(network) => Box::new(network),
+            Self::Mae(network) => Box::new(network.encoder.vit_backbone),
+            Self::CaMae(network) => Box::new(network.encoder.vit_backbone),
+            Self::PlainVit(network) => Box::new(network),
+            Self::DenseNet(network) => Box::new(network),
+            Self::ResNet(network) => Box::new(network),
+            Self::MuNet(network) => Box::new(network),
+            Self::Supervised(network) => Box::new(network),
+        }
+    }
+}
