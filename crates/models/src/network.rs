@@ -17,6 +17,7 @@ use crate::vit::Vit;
 /// Any network of a [`NetworkConfig`], with its decoder or head; which one has
 /// no name in a checkpoint.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few networks")]
 pub enum Network {
     /// [`Vit`].
     Vit(Vit),

@@ -150,6 +150,7 @@ impl SupervisedNetworkConfig {
 
 /// A network of maps; which one has no name in a checkpoint.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few networks")]
 pub enum Backbone {
     /// [`DenseNet`].
     DenseNet(DenseNet),

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use crate::support::morphospace;
 
 /// Answers every `GET` with the same bytes; hands back its URL.
-fn server(bytes: &'static [u8]) -> String {
+pub(crate) fn server(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
