@@ -31,6 +31,10 @@ pub struct TrainConfig {
     /// (`"cross_domain"`) are of no use to masked autoencoders.
     #[serde(default)]
     pub sampler: SamplerChoice,
+    /// Whether what is cheap to compute again is not kept for the backward
+    /// pass: less memory, more time, the same gradients.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
     /// The network and its objective: `kind = "mae"` or `"camae"`.
     pub network: NetworkConfig,
     /// How weights move.

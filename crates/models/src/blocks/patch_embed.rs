@@ -7,6 +7,8 @@ use morphospace_core::Seed;
 use super::linear::map_rows;
 use super::patches::conv_patches;
 use crate::Initializer;
+use crate::kernels::linear::LinearMap;
+use crate::kernels::patch_embed::patch_embed;
 
 /// The strided convolution of a patch embedding: its kernel and bias under the
 /// names of `torch.nn.Conv2d`.
@@ -79,17 +81,34 @@ impl PatchEmbed {
     /// # Shapes
     /// `[B, L, C·P·P]` to `[B, L, D]`
     pub fn project(&self, patches: Tensor<3>) -> Tensor<3> {
-        let [dim, kernel_chans, patch_size, _] = self.proj.weight.dims();
-        let kernel = self.proj.weight.val();
-        let kernel = kernel
-            .reshape([dim, kernel_chans * patch_size * patch_size])
-            .transpose();
-        map_rows(patches, kernel, Some(self.proj.bias.val()))
+        map_rows(patches, self.map(), Some(self.proj.bias.val()))
     }
 
     /// # Shapes
     /// `[B, C, H, W]` to `[B, L, D]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        self.project(self.patches(images))
+        let [_, kernel_chans, patch_size, _] = self.proj.weight.dims();
+        let [batch, in_chans, height, width] = images.dims();
+        if !self.channel_agnostic {
+            assert_shape!(images, [batch, kernel_chans, height, width]);
+        }
+        assert!(
+            in_chans > 0 && height.is_multiple_of(patch_size) && width.is_multiple_of(patch_size),
+            "images of {height} x {width} pixels are not cut into patches of {patch_size}"
+        );
+        let evaluated = || {
+            let map = LinearMap::of(&self.map(), Some(&self.proj.bias.val()))?;
+            patch_embed(&images, patch_size, &map)
+        };
+        evaluated().unwrap_or_else(|| self.project(self.patches(images)))
+    }
+
+    /// The kernel as a linear map of patches, `[C·P·P, D]`.
+    fn map(&self) -> Tensor<2> {
+        let [dim, kernel_chans, patch_size, _] = self.proj.weight.dims();
+        let kernel = self.proj.weight.val();
+        kernel
+            .reshape([dim, kernel_chans * patch_size * patch_size])
+            .transpose()
     }
 }

@@ -13,7 +13,7 @@ use super::vector_unit::vectorised;
 /// `Φ(-z) = erfc(z / √2) / 2` by the fit of Press et al., Numerical Recipes
 /// (`erfcc`): relative error below 1.2e-7 everywhere
 #[inline(always)]
-fn gelu(x: f32) -> f32 {
+pub(super) fn gelu(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / z.mul_add(0.5, 1.0);
     let mut p = 0.170_872_77;
@@ -30,14 +30,6 @@ fn gelu(x: f32) -> f32 {
     x * if x >= 0.0 { 1.0 - tail } else { tail }
 }
 
-/// [`gelu`] of all values, in place.
-#[inline(always)]
-pub(super) fn gelu_row(row: &mut [f32]) {
-    for x in row {
-        *x = gelu(*x);
-    }
-}
-
 /// [`gelu`] of a tensor; `None` where the kernel does not apply.
 pub(crate) fn gelu_tensor<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
     let shape = x.dims();
@@ -48,8 +40,9 @@ pub(crate) fn gelu_tensor<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
             #[inline(always)]
             || {
                 for (index, row) in output.chunks_exact_mut(x.len).enumerate() {
-                    row.copy_from_slice(x.row(first + index));
-                    gelu_row(row);
+                    for (output, x) in row.iter_mut().zip(x.row(first + index)) {
+                        *output = gelu(*x);
+                    }
                 }
             },
         );

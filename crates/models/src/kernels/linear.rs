@@ -3,8 +3,9 @@
 use burn::tensor::Tensor;
 
 use super::host::{Host, HostSlice};
-use super::matrix::{Matrix, Threads, add_product};
+use super::matrix::{Matrix, Threads, add_product, set_product};
 use super::rows::{Rows, Start, rows_by_blocks};
+use super::vector_unit::vectorised;
 
 /// Weight and bias of a linear map.
 pub(crate) struct LinearMap {
@@ -45,6 +46,34 @@ impl LinearMap {
             Start::Zeros(len) => output.resize(x.count * len, 0.0),
         }
         add_product(x.into(), self.matrix(), output, Threads::One);
+    }
+
+    /// `f(x w + bias)`, on this thread; `output` takes the size that it needs.
+    pub(super) fn forward_then(&self, x: Rows<'_>, output: &mut Vec<f32>, f: impl Fn(f32) -> f32) {
+        let w = self.matrix();
+        // What was there is written over.
+        output.resize(x.count * w.cols, 0.0);
+        set_product(x.into(), w, output);
+        let bias = self.bias.as_ref().map(HostSlice::values);
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in output.chunks_exact_mut(w.cols) {
+                    match bias {
+                        Some(bias) => {
+                            for (x, bias) in row.iter_mut().zip(bias) {
+                                *x = f(*x + bias);
+                            }
+                        }
+                        None => {
+                            for x in row {
+                                *x = f(*x);
+                            }
+                        }
+                    }
+                }
+            },
+        );
     }
 }
 

@@ -56,6 +56,18 @@ pub(crate) enum Threads {
 /// # Shapes
 /// `x`: `[M, K]`, `w`: `[K, N]`, `output`: `[M, N]` without gaps
 pub(crate) fn add_product(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32], threads: Threads) {
+    multiply(x, w, output, true, threads);
+}
+
+/// `output = x w`, on this thread.
+///
+/// # Shapes
+/// `x`: `[M, K]`, `w`: `[K, N]`, `output`: `[M, N]` without gaps
+pub(crate) fn set_product(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32]) {
+    multiply(x, w, output, false, Threads::One);
+}
+
+fn multiply(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32], adds: bool, threads: Threads) {
     let (m, k, n) = (x.rows, x.cols, w.cols);
     assert_eq!(k, w.rows, "inner sizes agree");
     assert_eq!(output.len(), m * n, "the output has the product's size");
@@ -77,7 +89,7 @@ pub(crate) fn add_product(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32], thre
             output.as_mut_ptr(),
             1,
             n as isize,
-            true,
+            adds,
             x.data.as_ptr(),
             x.col_step as isize,
             x.row_step as isize,

@@ -2,12 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use super::gelu::gelu_row;
+use super::gelu::gelu;
 use super::host::Host;
 use super::linear::LinearMap;
 use super::matrix::{Threads, add_product};
 use super::rows::{Rows, rows_by_blocks};
-use super::vector_unit::vectorised;
 
 /// `fc2(gelu(fc1(x)))`; `None` where the kernel does not apply.
 ///
@@ -23,10 +22,12 @@ pub(crate) fn mlp<const D: usize>(
     let x = x.rows(shape[D - 1])?.split(shape[D - 1])?;
     let w2 = fc2.matrix();
     let output = rows_by_blocks(x.count, fc2.start(), |hidden, first, output| {
-        fc1.forward(x.block(first, output.len() / w2.cols), hidden);
-        vectorised(
+        let block = x.block(first, output.len() / w2.cols);
+        fc1.forward_then(
+            block,
+            hidden,
             #[inline(always)]
-            || gelu_row(hidden),
+            |x| gelu(x),
         );
         let hidden = Rows::new(hidden, w2.rows);
         add_product(hidden.into(), w2, output, Threads::One);

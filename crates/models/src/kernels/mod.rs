@@ -22,5 +22,6 @@ pub(crate) mod gelu;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod mlp;
+pub(crate) mod patch_embed;
 pub(crate) mod residual;
 pub(crate) mod self_attention;

@@ -76,7 +76,10 @@ pub(crate) fn train_under_progress(
         );
         progress.update(report.step as usize + 1, &remark);
     };
-    let device = device.clone().autodiff();
+    let device = match settings.gradient_checkpointing {
+        true => device.clone().autodiff().gradient_checkpointing(),
+        false => device.clone().autodiff(),
+    };
     let seed = config.seed().split("init");
     let trained = match &settings.network {
         NetworkConfig::Mae(network) => {

@@ -58,6 +58,7 @@ pub(crate) fn tiny_run() -> TrainConfig {
         checkpoint_minutes: 1e3,
         normalisation: NormalisationChoice::default(),
         sampler: SamplerChoice::default(),
+        gradient_checkpointing: false,
         network: NetworkConfig::Mae(tiny_mae()),
         optimiser: adam_w(1e-3),
         schedule: Schedule::WarmupCosine { warmup_steps: 2 },
