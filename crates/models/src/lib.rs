@@ -13,6 +13,7 @@
 //! | [`SupervisedNetwork`] | `supervised_network.rs` | DenseNet or ResNet with the neck and heads of weak supervision (Sypetkowski et al. 2023) |
 //! | [`SupervisedHead`] | `supervised_head.rs` | that neck and those heads, with gradient reversal |
 //! | [`DinoHead`] | `dino_head.rs` | projection head of DINO |
+//! | [`SimClrHead`] | `simclr_head.rs` | projection head of SimCLR, in the variants of Lugli et al. 2025 |
 //!
 //! A caller who only wants embeddings works with [`Encoder`], which
 //! [`open_checkpoint`] and [`NetworkConfig::init_encoder`] return. Weights keep
@@ -60,6 +61,7 @@ pub mod densenet;
 pub mod dino_head;
 pub mod munet;
 pub mod resnet;
+pub mod simclr_head;
 pub mod supervised_head;
 pub mod supervised_network;
 
@@ -84,6 +86,7 @@ pub use network::Network;
 pub use plain_vit::{PlainVit, PlainVitConfig};
 pub use registry::NetworkConfig;
 pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
+pub use simclr_head::{SimClrHead, SimClrHeadConfig, SimClrNorm};
 pub use supervised_head::{BatchHead, SupervisedHead, SupervisedHeadConfig};
 pub use supervised_network::{
     Backbone, BackboneConfig, SupervisedNetwork, SupervisedNetworkConfig,

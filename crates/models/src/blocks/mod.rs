@@ -1,8 +1,9 @@
 //! The parts networks are built from, one noun per file.
 //!
 //! Every operation that costs time (linear maps, attention, soft-max, GELU,
-//! normalisation, convolution, pooling, cutting images into patches) is called from here and
-//! nowhere else, so that a faster kernel replaces it in one place. Field names
+//! normalisation, convolution, pooling, cutting images into patches) is called
+//! from here and nowhere else, so that a faster kernel replaces it in one place:
+//! on the CPU, evaluation of transformers already is such a kernel. Field names
 //! are those of the published checkpoints.
 
 pub mod adapt_input_conv;
@@ -13,6 +14,7 @@ pub mod conv2d;
 pub mod cross_attention;
 pub mod domain;
 pub mod drop_path;
+pub mod dropout;
 pub mod feed_forward;
 pub mod gelu;
 pub mod gradient_reversal;
