@@ -26,7 +26,7 @@ use crate::mae_loss::{MaeLoss, MaeLossConfig, mae_loss};
 use crate::vit::{VitConfig, not_a_multiple};
 
 /// Heads of the cross-attention, whatever the decoder's own are.
-const CROSS_ATTENTION_HEADS: usize = 8;
+pub(crate) const CROSS_ATTENTION_HEADS: usize = 8;
 
 /// Sizes and options of a [`CaMae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

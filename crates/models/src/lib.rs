@@ -60,6 +60,7 @@ pub mod blocks;
 pub mod densenet;
 pub mod dino_head;
 pub mod munet;
+pub mod plan;
 pub mod resnet;
 pub mod simclr_head;
 pub mod supervised_head;

@@ -111,11 +111,16 @@ impl MaeDecoderConfig {
         Ok(())
     }
 
+    /// Hidden features of the perceptron.
+    pub fn mlp_hidden(&self) -> usize {
+        (self.embed_dim as f64 * self.mlp_ratio) as usize
+    }
+
     pub(crate) fn block(&self, initializer: Initializer) -> BlockConfig {
         BlockConfig {
             dim: self.embed_dim,
             num_heads: self.num_heads,
-            mlp_hidden: (self.embed_dim as f64 * self.mlp_ratio) as usize,
+            mlp_hidden: self.mlp_hidden(),
             feed_forward: FeedForwardKind::Mlp,
             qkv_bias: Bias::Zeros,
             init_values: None,

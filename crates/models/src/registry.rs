@@ -70,7 +70,7 @@ impl NetworkConfig {
     /// ```
     pub fn decode_variant(name: &str) -> Result<Self, ModelError> {
         if let Some(variant) = name.strip_prefix("camae_") {
-            let plain = VitConfig::decode_variant(variant)?;
+            let plain = VitConfig::decode_variant(variant).map_err(|e| behind("camae_", e))?;
             let config = CaMaeConfig::default();
             let in_chans = config.encoder.in_chans;
             let encoder = VitConfig {
@@ -81,7 +81,7 @@ impl NetworkConfig {
             return Ok(Self::CaMae(CaMaeConfig { encoder, ..config }));
         }
         if let Some(variant) = name.strip_prefix("mae_") {
-            let encoder = VitConfig::decode_variant(variant)?;
+            let encoder = VitConfig::decode_variant(variant).map_err(|e| behind("mae_", e))?;
             return Ok(Self::Mae(MaeConfig {
                 encoder,
                 ..MaeConfig::default()
@@ -284,6 +284,17 @@ fn openphenom() -> CaMaeConfig {
             ..config.encoder
         },
         ..config
+    }
+}
+
+/// What is wrong with a name behind a prefix, said of the whole name.
+fn behind(prefix: &str, error: ModelError) -> ModelError {
+    match error {
+        ModelError::UnknownVariant { name, hint } => ModelError::UnknownVariant {
+            name: format!("{prefix}{name}"),
+            hint: hint.replace("'vit_", &format!("'{prefix}vit_")),
+        },
+        other => other,
     }
 }
 

@@ -32,7 +32,7 @@ pub enum ResNetBlock {
 }
 
 impl ResNetBlock {
-    fn expansion(self) -> usize {
+    pub(crate) fn expansion(self) -> usize {
         match self {
             Self::Basic => 1,
             Self::Bottleneck => 4,

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use morphospace::device::DeviceChoice;
 use morphospace_map::AlignMethod;
 use morphospace_models::Pooling;
+use morphospace_models::plan::Precision;
 use morphospace_profiles::Schema;
 use morphospace_screen::split::{Part, SplitLevel};
 use morphospace_screen::{
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Normalise(NormaliseArgs),
     /// Fit the uneven illumination of each plate and channel
     Illumination(IlluminationArgs),
+    /// Say what networks cost before anything is computed: parameters, FLOPs, memory, GPU-hours
+    Plan(PlanArgs),
     /// Train a network on a screen; the same command goes on after a kill
     Train(TrainArgs),
     /// Take in weights of other programs: from files, Hugging Face or web servers
@@ -430,6 +433,114 @@ pub(crate) enum SchemeArg {
     ExperimentsOfOneCellType,
     /// The named experiments to test, all others to train
     LeaveExperimentOut,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Networks: variants (e.g. mae_vit_gigantic_patch8), checkpoint or run folders, their config.json,
+    /// or training settings in TOML. Of one, all is told; several make a table
+    #[arg(value_name = "NETWORK", required = true)]
+    pub(crate) networks: Vec<String>,
+    /// Batches to tell the memory of, comma-separated [default: that of the TOML, or 1,8,64]
+    #[arg(long, value_delimiter = ',', value_name = "IMAGES",
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) batch: Vec<u64>,
+    /// Channels to embed, for channel-agnostic networks [default: those of training]
+    #[arg(long, value_name = "CHANNELS")]
+    pub(crate) channels: Option<u16>,
+    /// Side of the images, for networks that take any [default: that of training]
+    #[arg(long, value_name = "PX")]
+    pub(crate) img_size: Option<u16>,
+    /// Numbers to compute with
+    #[arg(long, default_value = "f32")]
+    pub(crate) precision: PrecisionArg,
+    /// How weights move in training [default: that of the TOML, or adamw]
+    #[arg(long)]
+    pub(crate) optimiser: Option<OptimiserArg>,
+    /// T4, V100, A10G, L4, L40S, A100-40GB, A100-80GB, H100-SXM, H100-PCIe or H200 (repeatable)
+    /// [default: L4, A100-80GB, H100-SXM]
+    #[arg(long = "accelerator", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) accelerators: Vec<String>,
+    /// Share of an accelerator's peak that is reached
+    #[arg(long, default_value_t = morphospace_models::plan::Accelerator::UTILISATION, value_name = "0..1")]
+    pub(crate) utilisation: f64,
+    /// Images embedded per second where you measured it, e.g. on a CPU
+    #[arg(long, value_name = "SPEED")]
+    pub(crate) images_per_second: Option<f64>,
+    #[command(flatten)]
+    pub(crate) screen: PlanScreenArgs,
+    /// Print JSON with all numbers
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The screen that a plan is for.
+#[derive(Debug, Args)]
+pub(crate) struct PlanScreenArgs {
+    /// Wells of a screen: adds hours, bytes in and bytes out
+    #[arg(long, value_name = "COUNT",
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) wells: Option<u64>,
+    /// Sites per well
+    #[arg(long, default_value_t = 1, value_name = "COUNT", requires = "wells",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) sites_per_well: u32,
+    /// Crops per site [default: as many as cover it]
+    #[arg(long, value_name = "COUNT", requires = "wells",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) crops_per_site: Option<u32>,
+    /// Side of a site in pixels
+    #[arg(long, default_value_t = 2048, value_name = "PX", requires = "wells",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) site_px: u32,
+    /// Bytes of a pixel of one channel
+    #[arg(long, default_value_t = 1, value_name = "BYTES", requires = "wells",
+          value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) bytes_per_pixel: u8,
+    /// Also tell the hours of training that sees every crop so often
+    #[arg(long, value_name = "COUNT", requires = "wells",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) epochs: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// 32-bit numbers; on accelerators that have it, in TF32
+    F32,
+    /// 16-bit activations; in f16 where there is no bf16
+    Bf16,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OptimiserArg {
+    /// Two moving averages
+    #[value(name = "adamw", alias = "adam_w")]
+    AdamW,
+    /// One moving average
+    Lion,
+    /// With momentum: one moving average
+    Sgd,
+}
+
+impl OptimiserArg {
+    /// The optimiser's name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::AdamW => "AdamW",
+            Self::Lion => "Lion",
+            Self::Sgd => "SGD",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod import;
 mod inspect;
 mod normalise;
 mod pack;
+mod plan;
 mod report;
 mod simulate;
 mod split;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Split(args) => split::run(&args),
         Command::Illumination(args) => illumination::run(&args),
         Command::Normalise(args) => normalise::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Trim(args) => trim::run(&args),

@@ -6,6 +6,7 @@ mod evaluation;
 mod golden;
 mod import;
 mod plain_vit;
+mod plan;
 mod properties;
 mod support;
 mod weights;

@@ -10,6 +10,7 @@ mod import;
 mod layers;
 mod normalisation;
 mod pipeline;
+mod plan;
 mod quality;
 mod split;
 mod support;

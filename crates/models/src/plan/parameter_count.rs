@@ -1,0 +1,123 @@
+use burn::module::Module;
+use burn::tensor::Device;
+use morphospace_core::Seed;
+use serde::Serialize;
+
+use crate::error::ModelError;
+use crate::registry::NetworkConfig;
+use crate::weights::{Parameter, parameters};
+
+/// Values in the tensors of a network that is being trained, by part.
+///
+/// Papers count what is trained: [`ParameterCount::trained`]. Files hold the
+/// fixed values too, so their sizes give [`ParameterCount::total`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ParameterCount {
+    /// What embeds an image.
+    pub encoder: Count,
+    /// What only training needs: the decoder of an autoencoder, with the maps
+    /// into it and to pixels.
+    pub decoder: Count,
+    /// A classifier.
+    pub head: Count,
+}
+
+/// Values of one part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// Moved by the optimiser.
+    pub trained: u64,
+    /// Stored, but moved by no gradient: sine-cosine tables of positions, the
+    /// class token's placeholder, running averages of batch normalisation.
+    pub fixed: u64,
+}
+
+impl ParameterCount {
+    /// Counts the parameters of the network that `train` would build, without
+    /// building any.
+    ///
+    /// # Errors
+    /// As [`NetworkConfig::check`].
+    ///
+    /// ```
+    /// use morphospace_models::NetworkConfig;
+    /// use morphospace_models::plan::ParameterCount;
+    ///
+    /// let network = NetworkConfig::decode_variant("densenet161")?;
+    /// assert_eq!(ParameterCount::of(&network)?.trained(), 26_486_112);
+    /// # Ok::<(), morphospace_models::ModelError>(())
+    /// ```
+    pub fn of(network: &NetworkConfig) -> Result<Self, ModelError> {
+        // Parameters are drawn when they are first asked for, which they are
+        // not here: the seed decides nothing.
+        let (device, seed) = (Device::default(), Seed::new(0));
+        Ok(match network {
+            NetworkConfig::Vit(config) => Self::of_module(&config.init(&device, seed)?, true),
+            NetworkConfig::Mae(config) => Self::of_module(&config.init(&device, seed)?, true),
+            NetworkConfig::CaMae(config) => Self::of_module(&config.init(&device, seed)?, true),
+            NetworkConfig::PlainVit(config) => Self::of_module(&config.init(&device, seed)?, false),
+            NetworkConfig::DenseNet(config) => Self::of_module(&config.init(&device, seed)?, false),
+            NetworkConfig::ResNet(config) => Self::of_module(&config.init(&device, seed)?, false),
+            NetworkConfig::MuNet(config) => Self::of_module(&config.init(&device, seed)?, false),
+        })
+    }
+
+    fn of_module<M: Module>(network: &M, has_fixed_positions: bool) -> Self {
+        let mut counts = Self::default();
+        for Parameter { name, shape, .. } in parameters(network) {
+            let part = counts.part_of(&name);
+            let count = shape.iter().map(|&side| side as u64).product::<u64>();
+            match is_fixed(&name, has_fixed_positions) {
+                true => part.fixed += count,
+                false => part.trained += count,
+            }
+        }
+        counts
+    }
+
+    fn part_of(&mut self, name: &str) -> &mut Count {
+        let field = name.split('.').next().unwrap_or_default();
+        match field {
+            "decoder" | "encoder_decoder_proj" | "decoder_pred" => &mut self.decoder,
+            "classifier" | "fc" => &mut self.head,
+            _ => &mut self.encoder,
+        }
+    }
+
+    /// All that the optimiser moves.
+    pub fn trained(&self) -> u64 {
+        self.parts().iter().map(|part| part.trained).sum()
+    }
+
+    /// All that is stored and not trained.
+    pub fn fixed(&self) -> u64 {
+        self.parts().iter().map(|part| part.fixed).sum()
+    }
+
+    /// All that a checkpoint holds.
+    pub fn total(&self) -> u64 {
+        self.trained() + self.fixed()
+    }
+
+    fn parts(&self) -> [Count; 3] {
+        [self.encoder, self.decoder, self.head]
+    }
+}
+
+impl Count {
+    /// Trained and fixed.
+    pub fn total(&self) -> u64 {
+        self.trained + self.fixed
+    }
+}
+
+/// Whether no gradient moves the parameter. A parameter knows it itself, but
+/// tells only once it is drawn; `tests/it/plan.rs` compares.
+fn is_fixed(name: &str, has_fixed_positions: bool) -> bool {
+    let field = name.rsplit('.').next().unwrap_or_default();
+    match field {
+        "running_mean" | "running_var" | "pos_embeddings" | "placeholder" => true,
+        "pos_embed" => has_fixed_positions,
+        _ => false,
+    }
+}
