@@ -21,6 +21,8 @@
 //! [`save_weights`]), so a file of the reference implementation opens here and
 //! the other way round.
 //!
+//! What a network costs is told by [`plan`], without building it.
+//!
 //! Conventions: images are `[B, C, H, W]` and already self-standardised
 //! ([`self_standardise`]); tokens are `[B, N, D]` with the class token first;
 //! in a mask 1 means removed and 0 kept. Every random element takes a

@@ -55,6 +55,8 @@ struct Plan {
     name: String,
     network: NetworkConfig,
     image: ImageSize,
+    /// What a decoder is for: the channels of training.
+    training_image: ImageSize,
     num_features: usize,
     parameters: ParameterCount,
     trained_parameters: u64,
@@ -238,6 +240,7 @@ fn plan(name: &str, args: &PlanArgs, machines: &[Machine]) -> Result<Plan> {
     Ok(Plan {
         name: name.to_owned(),
         image,
+        training_image: trained_on,
         num_features,
         parameters,
         trained_parameters: parameters.trained(),

@@ -23,6 +23,9 @@ fn one_network(plans: &Plans, plan: &Plan) -> String {
         plan.image.side,
         plan.num_features
     );
+    if plan.training_image != plan.image {
+        text += &format!("trained on {} channels\n", plan.training_image.in_chans);
+    }
     text += &parameters(plan);
     text += &operations(plan);
     text += &memory(plan, precision);
@@ -158,7 +161,7 @@ fn memory(plan: &Plan, precision: &str) -> String {
 
 fn machines(plans: &Plans, plan: &Plan) -> String {
     let epochs = plan.screen.as_ref().and_then(|screen| screen.epochs);
-    let training_hours = epochs.map(|epochs| format!("hours to train {epochs} epochs"));
+    let training_hours = epochs.map(|epochs| format!("GPU-hours to train {epochs} epochs"));
     let mut titles = vec![
         "accelerator",
         "peak",
@@ -168,7 +171,7 @@ fn machines(plans: &Plans, plan: &Plan) -> String {
         "most trained at once",
     ];
     if plan.screen.is_some() {
-        titles.push("hours to embed");
+        titles.push("GPU-hours to embed");
     }
     if let Some(title) = &training_hours {
         titles.push(title);
@@ -205,9 +208,9 @@ fn machines(plans: &Plans, plan: &Plan) -> String {
         );
         table.row(&cells);
     }
-    let share = 100.0 * plans.utilisation;
+    let share = percent(plans.utilisation);
     format!(
-        "{}\nSpeeds are {share:.0} % of the peak in {}; reading images is not in them. See docs/plan.md.\n",
+        "{}\nSpeeds are {share} % of the peak in {}; reading images is not in them. See docs/plan.md.\n",
         table.to_text(),
         plans.precision.as_str()
     )
@@ -235,7 +238,7 @@ fn comparison(plans: &Plans, networks: &[Plan]) -> String {
         .machines
         .iter()
         .map(|machine| match screen {
-            true => format!("{} hours", machine.name),
+            true => format!("{} GPU-hours", machine.name),
             false => format!("{} embeds", machine.name),
         })
         .collect();
@@ -261,9 +264,9 @@ fn comparison(plans: &Plans, networks: &[Plan]) -> String {
         }
         table.row(&cells);
     }
-    let share = 100.0 * plans.utilisation;
+    let share = percent(plans.utilisation);
     format!(
-        "{}\nSpeeds are {share:.0} % of the peak in {precision}; reading images is not in them. See docs/plan.md.\n",
+        "{}\nSpeeds are {share} % of the peak in {precision}; reading images is not in them. See docs/plan.md.\n",
         table.to_text().trim_start_matches('\n')
     )
 }
@@ -376,6 +379,12 @@ fn bytes(count: u128) -> String {
     scaled(count as f64, "B")
 }
 
+/// `35` or `18.9`.
+fn percent(share: f64) -> String {
+    let text = format!("{:.1}", 100.0 * share);
+    text.trim_end_matches(".0").to_owned()
+}
+
 fn speed(images_per_second: f64) -> String {
     match images_per_second {
         fast if fast >= 100.0 => format!("{} images/s", digits(fast.round() as u128)),
@@ -409,8 +418,11 @@ mod tests {
         assert_eq!(scaled(7.848e9, ""), "7.85 G");
         assert_eq!(scaled(1e30, "B"), "1000000 YB");
         assert_eq!(speed(11.04), "11.0 images/s");
-        assert_eq!(speed(1234.5), "1,234 images/s");
+        assert_eq!(speed(1234.4), "1,234 images/s");
         assert_eq!(hours(4321.0), "4,321");
         assert_eq!(hours(0.5), "0.500");
+        assert_eq!(percent(0.35), "35");
+        assert_eq!(percent(0.189), "18.9");
+        assert_eq!(percent(1.0), "100");
     }
 }
