@@ -146,6 +146,12 @@ fn machines(args: &PlanArgs) -> Result<Vec<Machine>> {
     };
     let mut machines = Vec::new();
     for name in &names {
+        if name.eq_ignore_ascii_case("cpu") {
+            bail!(
+                "no data sheet tells the speed of a CPU\nhint: measure it, e.g. with `morphospace \
+                 embed` on a few sites, and give it as --images-per-second"
+            );
+        }
         machines.push(Machine::Accelerator(Accelerator::find(name)?));
     }
     machines.extend(measured);
@@ -288,7 +294,9 @@ fn source(name: &str) -> Result<Source> {
         optimiser: None,
     };
     if path.is_dir() {
-        let config = read_checkpoint_config(&checkpoint_folder(path)?)?;
+        let config = read_checkpoint_config(&checkpoint_folder(path)?).context(
+            "it is neither a checkpoint folder, with a config.json, nor a run of `train`",
+        )?;
         return Ok(untrained(config.network));
     }
     let ending = path.extension().and_then(|ending| ending.to_str());

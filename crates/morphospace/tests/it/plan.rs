@@ -144,6 +144,8 @@ fn what_cannot_be_planned_is_refused_with_the_fix() {
     refuses("first.toml", &["first.toml"]);
     refuses("first.json", &["first.json", "config.json"]);
     refuses("resnet18 --accelerator H100", &["H100-SXM, H100-PCIe"]);
+    refuses("resnet18 --accelerator cpu", &["--images-per-second"]);
+    refuses(".", &["neither a checkpoint folder", "./config.json"]);
     refuses("resnet18 --accelerator A100-90GB", &["did you mean 'A100-"]);
     refuses(
         "resnet18 --utilisation 35",

@@ -386,18 +386,22 @@ fn percent(share: f64) -> String {
 }
 
 fn speed(images_per_second: f64) -> String {
-    match images_per_second {
-        fast if fast >= 100.0 => format!("{} images/s", digits(fast.round() as u128)),
-        slow if slow >= 1.0 => format!("{slow:.1} images/s"),
-        slow => format!("{slow:.2e} images/s"),
-    }
+    format!("{} images/s", rounded(images_per_second))
 }
 
 fn hours(hours: f64) -> String {
-    match hours {
-        many if many >= 100.0 => digits(many.round() as u128),
-        few if few >= 1.0 => format!("{few:.1}"),
-        few => format!("{few:.3}"),
+    rounded(hours)
+}
+
+/// Whole from a hundred up, three digits below; powers of ten where nobody
+/// wants to count zeros.
+fn rounded(number: f64) -> String {
+    match number {
+        huge if huge >= 1e12 => format!("{huge:.2e}"),
+        large if large >= 99.95 => digits(large.round() as u128),
+        some if some >= 1.0 => format!("{some:.1}"),
+        small if small >= 0.001 => format!("{small:.3}"),
+        tiny => format!("{tiny:.2e}"),
     }
 }
 
@@ -421,6 +425,9 @@ mod tests {
         assert_eq!(speed(1234.4), "1,234 images/s");
         assert_eq!(hours(4321.0), "4,321");
         assert_eq!(hours(0.5), "0.500");
+        assert_eq!(rounded(99.96), "100");
+        assert_eq!(rounded(0.000_123), "1.23e-4");
+        assert_eq!(rounded(4e15), "4.00e15");
         assert_eq!(percent(0.35), "35");
         assert_eq!(percent(0.189), "18.9");
         assert_eq!(percent(1.0), "100");
