@@ -34,7 +34,7 @@ pub struct Flops {
     pub convolutions: u128,
     /// All of a decoder.
     pub decoder: u128,
-    /// A classifier.
+    /// The neck of weak supervision and classifiers.
     pub head: u128,
 }
 

@@ -11,6 +11,7 @@ use crate::munet::MuNetConfig;
 use crate::plain_vit::PlainVitConfig;
 use crate::registry::NetworkConfig;
 use crate::resnet::{ResNetBlock, ResNetConfig};
+use crate::supervised_network::{BackboneConfig, SupervisedNetworkConfig};
 use crate::vit::{GlobalPool, VitConfig, not_a_multiple};
 
 /// Channels and pixels of the image that a pass is planned for.
@@ -48,7 +49,7 @@ pub enum Part {
     Convolutions,
     /// Any in a decoder.
     Decoder,
-    /// A classifier.
+    /// The neck and classifiers.
     Head,
 }
 
@@ -96,6 +97,7 @@ impl ForwardPass {
             NetworkConfig::MuNet(config) => {
                 pass.munet_encoder(config, size);
             }
+            NetworkConfig::Supervised(config) => pass.backbone_and_neck(config, size),
         }
         Ok(pass.finish())
     }
@@ -136,6 +138,11 @@ impl ForwardPass {
                 head(&mut pass, config.num_features(), config.num_classes);
             }
             NetworkConfig::MuNet(config) => pass.munet(config, size),
+            NetworkConfig::Supervised(config) => {
+                pass.backbone_and_neck(config, size);
+                head(&mut pass, config.head.embed_dim, config.head.num_classes);
+                pass.linear_of_same(1, config.head.embed_dim, config.head.num_batches);
+            }
         }
         Ok(pass.finish())
     }
@@ -195,7 +202,9 @@ fn check_size(network: &NetworkConfig, size: ImageSize) -> Result<(), ModelError
             let unit = ("the deepest pixel", config.deepest_pixel());
             not_a_multiple(("img_size", side), unit).map(|why| format!("whole pixels: {why}"))
         }
-        NetworkConfig::DenseNet(_) | NetworkConfig::ResNet(_) => None,
+        NetworkConfig::DenseNet(_) | NetworkConfig::ResNet(_) | NetworkConfig::Supervised(_) => {
+            None
+        }
         NetworkConfig::Vit(_) | NetworkConfig::Mae(_) | NetworkConfig::CaMae(_) => {
             let own = network.img_size();
             (side != own).then(|| format!("images of {own} pixels, for which its table is"))
@@ -620,6 +629,19 @@ impl Builder {
         self.batch_norm(maps);
         // What the last ReLU gave.
         self.keep(maps.num_values());
+    }
+
+    fn backbone_and_neck(&mut self, config: &SupervisedNetworkConfig, size: ImageSize) {
+        match &config.backbone {
+            BackboneConfig::DenseNet(backbone) => self.densenet(backbone, size),
+            BackboneConfig::ResNet(backbone) => self.resnet(backbone, size),
+        }
+        self.part = Part::Head;
+        let dim = config.head.embed_dim;
+        for d_in in [config.head.in_dim, dim] {
+            self.linear(1, d_in, dim);
+            self.norm(1, dim);
+        }
     }
 
     fn resnet(&mut self, config: &ResNetConfig, size: ImageSize) {

@@ -1,4 +1,3 @@
-use burn::module::Module;
 use burn::tensor::Device;
 use morphospace_core::Seed;
 use serde::Serialize;
@@ -13,12 +12,12 @@ use crate::weights::{Parameter, parameters};
 /// fixed values too, so their sizes give [`ParameterCount::total`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ParameterCount {
-    /// What embeds an image.
+    /// What embeds an image, with the neck of weak supervision.
     pub encoder: Count,
     /// What only training needs: the decoder of an autoencoder, with the maps
     /// into it and to pixels.
     pub decoder: Count,
-    /// A classifier.
+    /// Classifiers.
     pub head: Count,
 }
 
@@ -50,21 +49,13 @@ impl ParameterCount {
     pub fn of(network: &NetworkConfig) -> Result<Self, ModelError> {
         // Parameters are drawn when they are first asked for, which they are
         // not here: the seed decides nothing.
-        let (device, seed) = (Device::default(), Seed::new(0));
-        Ok(match network {
-            NetworkConfig::Vit(config) => Self::of_module(&config.init(&device, seed)?, true),
-            NetworkConfig::Mae(config) => Self::of_module(&config.init(&device, seed)?, true),
-            NetworkConfig::CaMae(config) => Self::of_module(&config.init(&device, seed)?, true),
-            NetworkConfig::PlainVit(config) => Self::of_module(&config.init(&device, seed)?, false),
-            NetworkConfig::DenseNet(config) => Self::of_module(&config.init(&device, seed)?, false),
-            NetworkConfig::ResNet(config) => Self::of_module(&config.init(&device, seed)?, false),
-            NetworkConfig::MuNet(config) => Self::of_module(&config.init(&device, seed)?, false),
-        })
-    }
-
-    fn of_module<M: Module>(network: &M, has_fixed_positions: bool) -> Self {
+        let built = network.init(&Device::default(), Seed::new(0))?;
+        let has_fixed_positions = matches!(
+            network,
+            NetworkConfig::Vit(_) | NetworkConfig::Mae(_) | NetworkConfig::CaMae(_)
+        );
         let mut counts = Self::default();
-        for Parameter { name, shape, .. } in parameters(network) {
+        for Parameter { name, shape, .. } in parameters(&built) {
             let part = counts.part_of(&name);
             let count = shape.iter().map(|&side| side as u64).product::<u64>();
             match is_fixed(&name, has_fixed_positions) {
@@ -72,14 +63,16 @@ impl ParameterCount {
                 false => part.trained += count,
             }
         }
-        counts
+        Ok(counts)
     }
 
     fn part_of(&mut self, name: &str) -> &mut Count {
-        let field = name.split('.').next().unwrap_or_default();
-        match field {
-            "decoder" | "encoder_decoder_proj" | "decoder_pred" => &mut self.decoder,
-            "classifier" | "fc" => &mut self.head,
+        let fields: Vec<&str> = name.split('.').collect();
+        match fields[..] {
+            ["decoder" | "encoder_decoder_proj" | "decoder_pred", ..] => &mut self.decoder,
+            ["classifier" | "fc", ..] | ["backbone", "classifier" | "fc", ..] => &mut self.head,
+            // The neck makes the embedding.
+            ["head", "pert" | "batch", ..] => &mut self.head,
             _ => &mut self.encoder,
         }
     }

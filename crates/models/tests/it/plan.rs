@@ -11,8 +11,8 @@ use morphospace_models::plan::{
     TrainingMemory,
 };
 use morphospace_models::{
-    CaMaeConfig, DenseNetConfig, MaeConfig, MaeDecoderConfig, MuNetConfig, NetworkConfig,
-    PlainVitConfig, ResNetConfig, VitConfig, parameters,
+    BackboneConfig, CaMaeConfig, DenseNetConfig, MaeConfig, MaeDecoderConfig, MuNetConfig,
+    NetworkConfig, PlainVitConfig, ResNetConfig, SupervisedNetworkConfig, VitConfig, parameters,
 };
 
 fn variant(name: &str) -> NetworkConfig {
@@ -56,7 +56,13 @@ fn small_networks() -> Vec<NetworkConfig> {
         depths: vec![4, 6, 10],
         ..MuNetConfig::default()
     };
+    let backbone = BackboneConfig::ResNet(ResNetConfig {
+        img_size: 64,
+        width: 4,
+        ..ResNetConfig::of_depth(18).expect("a depth")
+    });
     vec![
+        NetworkConfig::Supervised(SupervisedNetworkConfig::on(backbone)),
         NetworkConfig::Mae(MaeConfig {
             encoder: vit.clone(),
             decoder: decoder.clone(),
@@ -125,15 +131,7 @@ fn as_built(network: &NetworkConfig) -> BTreeMap<String, (bool, Vec<usize>)> {
             .collect()
     }
     let (device, seed) = (Device::default().autodiff(), Seed::new(1));
-    match network {
-        NetworkConfig::Vit(config) => ask(config.init(&device, seed).unwrap()),
-        NetworkConfig::Mae(config) => ask(config.init(&device, seed).unwrap()),
-        NetworkConfig::CaMae(config) => ask(config.init(&device, seed).unwrap()),
-        NetworkConfig::PlainVit(config) => ask(config.init(&device, seed).unwrap()),
-        NetworkConfig::DenseNet(config) => ask(config.init(&device, seed).unwrap()),
-        NetworkConfig::ResNet(config) => ask(config.init(&device, seed).unwrap()),
-        NetworkConfig::MuNet(config) => ask(config.init(&device, seed).unwrap()),
-    }
+    ask(network.init(&device, seed).unwrap())
 }
 
 #[test]
@@ -184,6 +182,12 @@ fn published_sizes_are_met_to_the_digit() {
     // The published checkpoint holds tables of positions too: 178.05 million.
     let channel_agnostic = of("camae_vit_small_patch16");
     assert_eq!(channel_agnostic.total(), 178_045_568);
+    assert_eq!(of("openphenom").total(), 178_045_568);
+    // Backbone, a neck of 1024 and heads of 1,139 and 33.
+    let supervised = of("supervised_densenet161");
+    let neck = 2208 * 1024 + 1024 * 1024 + 4 * 1024;
+    assert_eq!(supervised.encoder.trained, 26_486_112 + neck);
+    assert_eq!(supervised.head.trained, 1025 * (1139 + 33));
     // torchvision's 28,681,000 less its head of 2,209,000, with six channels
     // in place of three.
     assert_eq!(

@@ -348,6 +348,7 @@ fn num_features(network: &NetworkConfig) -> usize {
         NetworkConfig::DenseNet(config) => config.num_features(),
         NetworkConfig::ResNet(config) => config.num_features(),
         NetworkConfig::MuNet(config) => config.num_features(),
+        NetworkConfig::Supervised(config) => config.head.embed_dim,
     }
 }
 

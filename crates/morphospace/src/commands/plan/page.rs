@@ -286,6 +286,7 @@ fn kind(network: &NetworkConfig) -> &'static str {
         NetworkConfig::DenseNet(_) => "DenseNet",
         NetworkConfig::ResNet(_) => "ResNet",
         NetworkConfig::MuNet(_) => "MU-Net",
+        NetworkConfig::Supervised(_) => "weakly supervised network",
     }
 }
 
