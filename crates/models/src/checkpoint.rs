@@ -106,7 +106,7 @@ pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelEr
 /// autoencoder's file, whose keys start with `encoder.vit_backbone.`.
 ///
 /// # Errors
-/// What [`read_checkpoint_config`] and [`load_weights`] return.
+/// What [`read_checkpoint_config`] and [`load_weights`](crate::load_weights) return.
 ///
 /// # Example
 /// ```
