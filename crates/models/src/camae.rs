@@ -6,6 +6,10 @@
 //! channel behind a cross-attention that all share. Only the encoder takes
 //! other channel counts than in training. Reference code: maes_microscopy
 //! `mae_modules.CAMAEDecoder` (branch huggingface_phenombeta).
+//!
+//! `morphospace train` trains it where a configuration says `kind = "camae"`;
+//! `morphospace embed SCREEN --network untrained:camae_vit_small_patch16 --output
+//! p.parquet` runs its encoder.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};

@@ -6,6 +6,9 @@
 //! Kraus et al. 2023 (<https://arxiv.org/abs/2309.16064>) too. Differences from
 //! torchvision: the first convolution takes any number of channels; the
 //! classifier is optional.
+//!
+//! `morphospace embed SCREEN --network untrained:densenet161 --output p.parquet`
+//! runs it.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -5,6 +5,9 @@
 //! (<https://arxiv.org/abs/2309.16064>). Reference code: maes_microscopy
 //! `mae.py`, `mae_modules.py` (branch huggingface_phenombeta). Differences: only
 //! kept patches are embedded (same numbers, a quarter of the work).
+//!
+//! `morphospace train SCREEN --config configs/train/demo.toml --output RUN` trains it,
+//! `morphospace embed SCREEN --network RUN --output p.parquet` runs its encoder.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};

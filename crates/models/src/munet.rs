@@ -10,6 +10,9 @@
 //! kernels of 5. Plain blocks of kernel 5 have 33.2 and 133.1 million, the
 //! latter 52.4 million of them in the encoder; residual ones 69.8 and 279.5. So
 //! plain blocks are the default.
+//!
+//! `morphospace embed SCREEN --network untrained:munet_m --output p.parquet` runs
+//! its encoder.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -12,6 +12,9 @@
 //!
 //! Images may have any size of whole patches: the table of positions is
 //! interpolated.
+//!
+//! `morphospace embed SCREEN --network untrained:dino_vit_small_patch16 --pooling
+//! cls --output p.parquet` runs it; `morphospace import` takes in its weights.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};

@@ -4,6 +4,9 @@
 //! torchvision `models.ResNet`, whose bottlenecks have their stride in the
 //! 3 x 3 convolution (version 1.5). Differences from it: the first convolution
 //! takes any number of channels; the classifier is optional.
+//!
+//! `morphospace embed SCREEN --network untrained:resnet50 --output p.parquet` runs
+//! it.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

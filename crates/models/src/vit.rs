@@ -11,6 +11,8 @@
 //! In the channel-agnostic form one kernel cuts every channel on its own, so
 //! that a network trained on six channels embeds three or eleven; tokens run
 //! channel-major and all channels share the table of positions.
+//!
+//! `morphospace embed SCREEN --network untrained:vit_small_patch16 --output p.parquet` runs it.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};

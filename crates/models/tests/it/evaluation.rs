@@ -12,7 +12,7 @@ use morphospace_models::blocks::linear::{Bias, Linear};
 use morphospace_models::blocks::parallel_scaling_block::{
     ParallelScalingBlock, ParallelScalingBlockConfig,
 };
-use morphospace_models::{BiasLayout, Initializer};
+use morphospace_models::{BiasLayout, Initializer, VitConfig};
 
 use crate::support::largest_difference;
 
@@ -188,4 +188,43 @@ fn what_is_no_number_stays_none() {
     };
     assert!(of_image(0).is_nan());
     assert!(of_image(1).is_finite());
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let device = Device::default();
+    // More hidden features than a matrix product takes in one go.
+    let config = ParallelScalingBlockConfig {
+        dim: 384,
+        num_heads: 6,
+        mlp_hidden: 1536,
+        norm_eps: 1e-6,
+        init_values: 0.7,
+        drop_path_rate: 0.0,
+        bias_layout: BiasLayout::Aligned,
+        initializer: Initializer::Normal { std: 0.05 },
+    };
+    let block = config.init(Seed::new(1), &device);
+    let x = random([3, 70, 384]);
+    let images = crate::support::images(3, 6, 64, &device);
+    let vit = VitConfig {
+        img_size: 64,
+        depth: 2,
+        ..VitConfig::default()
+    };
+    let vit = vit.init(&device, Seed::new(1)).unwrap();
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| {
+            let tokens = block.forward(x.clone(), None);
+            (
+                tokens.into_data(),
+                vit.forward_features(images.clone()).into_data(),
+            )
+        })
+    };
+    let one = with(1);
+    for threads in [2, 3, 4, 16] {
+        assert_eq!(with(threads), one, "{threads} threads");
+    }
 }
