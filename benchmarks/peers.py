@@ -4,7 +4,7 @@ Each peer does what the Rust benchmark of the same name does, on data of the
 same shape, and prints the best of some repetitions:
 
     python -m venv venv && venv/bin/pip install -r benchmarks/requirements.txt
-    venv/bin/python benchmarks/peers.py vit tvn recall
+    venv/bin/python benchmarks/peers.py tvn recall
 
 The methods of TVN and recall are EFAAR's (recursionpharma/EFAAR_benchmarking),
 written down again with the same libraries.
@@ -24,33 +24,6 @@ def best_of(repeats, work):
         work()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def vit():
-    """ViT-S/16 with parallel scaling blocks, 256 px, 6 channels, batch 8: PyTorch."""
-    import torch
-    from timm.models.vision_transformer import ParallelScalingBlock, VisionTransformer
-
-    network = VisionTransformer(
-        img_size=256,
-        patch_size=16,
-        in_chans=6,
-        num_classes=0,
-        embed_dim=384,
-        depth=12,
-        num_heads=6,
-        init_values=1e-4,
-        qk_norm=True,
-        block_fn=ParallelScalingBlock,
-    ).eval()
-    images = torch.randn(8, 6, 256, 256)
-
-    def work():
-        with torch.inference_mode():
-            network.forward_features(images)[:, 1:].mean(1)
-
-    seconds = best_of(8, work)
-    print(f"ViT-S/16: {8 / seconds:.1f} images/s (PyTorch {torch.__version__}, {torch.get_num_threads()} threads)")
 
 
 def tvn():
@@ -109,7 +82,7 @@ def recall():
     print(f"recall: {best_of(2, work):.2f} s (pandas, scikit-learn)")
 
 
-PEERS = {"vit": vit, "tvn": tvn, "recall": recall}
+PEERS = {"tvn": tvn, "recall": recall}
 
 if __name__ == "__main__":
     unknown = [name for name in sys.argv[1:] if name not in PEERS]

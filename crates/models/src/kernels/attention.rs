@@ -268,3 +268,79 @@ fn exponentials(scores: &mut [f32], scale: f32) -> f32 {
     }
     sums.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kind of processor that this one can stand in for.
+    fn on_all_processors(mut attend: impl FnMut(&mut dyn FnMut(Attend<'_>))) -> Vec<String> {
+        let mut kinds = vec!["scalar".to_owned()];
+        attend(&mut |work| Simd::vectorize(pulp::Scalar::new(), work));
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                kinds.push("AVX2".to_owned());
+                attend(&mut |work| Simd::vectorize(simd, work));
+            }
+            if let Some(simd) = pulp::x86::V4::try_new() {
+                kinds.push("AVX-512".to_owned());
+                attend(&mut |work| Simd::vectorize(simd, work));
+            }
+        }
+        kinds
+    }
+
+    #[test]
+    fn all_processors_agree() {
+        let (num_queries, num_keys, num_heads, head_dim) = (11, 37, 2, 21);
+        let dim = num_heads * head_dim;
+        let wave = |count: usize, step: f32| -> Vec<f32> {
+            (0..count)
+                .map(|index| (index as f32 * step).sin())
+                .collect()
+        };
+        let (q, k, v) = (
+            wave(num_queries * dim, 0.7),
+            wave(num_keys * dim, 1.3),
+            wave(num_keys * dim, 2.1),
+        );
+        let mut outputs = Vec::new();
+        let kinds = on_all_processors(|attend| {
+            let mut output = vec![0.0; num_queries * dim];
+            attend(Attend {
+                q: Rows::new(&q, dim),
+                k: Rows::new(&k, dim),
+                v: Rows::new(&v, dim),
+                num_heads,
+                head_dim,
+                output: &mut output,
+                scratch: &mut HeadScratch::default(),
+            });
+            outputs.push(output);
+        });
+        // By the formula, in double precision.
+        let at = |x: &[f32], row: usize, head: usize, place: usize| {
+            f64::from(x[row * dim + head * head_dim + place])
+        };
+        for (kind, output) in kinds.iter().zip(&outputs) {
+            for (query, head) in (0..num_queries).flat_map(|q| [(q, 0), (q, 1)]) {
+                let weight = |key: usize| {
+                    let products =
+                        (0..head_dim).map(|i| at(&q, query, head, i) * at(&k, key, head, i));
+                    (products.sum::<f64>() / (head_dim as f64).sqrt()).exp()
+                };
+                let sum: f64 = (0..num_keys).map(weight).sum();
+                for place in 0..head_dim {
+                    let values = (0..num_keys).map(|key| weight(key) * at(&v, key, head, place));
+                    let expected = values.sum::<f64>() / sum;
+                    let found = at(output, query, head, place);
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "{kind}: {found}, not {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
