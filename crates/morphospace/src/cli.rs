@@ -445,7 +445,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_delimiter = ',', value_name = "IMAGES",
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) batch: Vec<u64>,
-    /// Channels to embed, for channel-agnostic networks [default: those of training]
+    /// Channels of the images; of channel-agnostic networks, of those to embed [default: those of training]
     #[arg(long, value_name = "CHANNELS")]
     pub(crate) channels: Option<u16>,
     /// Side of the images, for networks that take any [default: that of training]

@@ -167,7 +167,13 @@ struct Source {
 
 fn plan(name: &str, args: &PlanArgs, machines: &[Machine]) -> Result<Plan> {
     let source = source(name).with_context(|| format!("planning '{name}'"))?;
-    let network = source.network;
+    let network = match args.channels {
+        Some(channels) if !source.network.is_channel_agnostic() => {
+            let network = source.network.with_in_chans(usize::from(channels));
+            network.with_context(|| format!("planning '{name}'"))?
+        }
+        _ => source.network,
+    };
     let own = ImageSize::of(&network);
     let image = ImageSize {
         in_chans: args.channels.map_or(own.in_chans, usize::from),

@@ -125,6 +125,24 @@ fn every_named_size_is_planned() {
 }
 
 #[test]
+fn channels_are_part_of_most_networks() {
+    // 64 kernels of 7 x 7 for each channel more.
+    let trained = |args: &str| {
+        let plan = json(args);
+        let parameters = &plan["networks"][0]["parameters"]["encoder"]["trained"];
+        parameters.as_u64().unwrap()
+    };
+    let (six, five) = (trained("resnet18"), trained("resnet18 --channels 5"));
+    assert_eq!(six - five, 64 * 49);
+    // Of channel-agnostic ones, of what is embedded.
+    let agnostic = "camae_vit_small_patch16";
+    assert_eq!(
+        trained(agnostic),
+        trained(&format!("{agnostic} --channels 3"))
+    );
+}
+
+#[test]
 fn what_cannot_be_planned_is_refused_with_the_fix() {
     let refuses = |args: &str, parts: &[&str]| {
         plan(args).expect_status(2).expect_stderr(parts);
@@ -156,7 +174,11 @@ fn what_cannot_be_planned_is_refused_with_the_fix() {
     refuses("resnet18 --batch 0", &["--batch", "0"]);
     refuses("resnet18 --wells 0", &["--wells"]);
     refuses("resnet18 --crops-per-site 36", &["--wells"]);
-    refuses("resnet18 --channels 5", &["expects 6 channels, got 5"]);
+    refuses("resnet18 --channels 0", &["in_chans 0 is not in 1..=1024"]);
+    refuses(
+        "camae_vit_small_patch16 --channels 12",
+        &["1 to 11 channels"],
+    );
     refuses("vit_small_patch16 --img-size 0", &["1 to 16384"]);
     refuses("vit_small_patch16_250", &["img_size 250", "240, 256"]);
     refuses("", &["NETWORK"]);
