@@ -107,12 +107,15 @@ impl NetworkConfig {
             return PlainVitConfig::decode_variant(name).map(Self::PlainVit);
         }
         if let Some(depth) = name.strip_prefix("resnet") {
-            return ResNetConfig::of_depth(depth.parse().unwrap_or(0)).map(Self::ResNet);
+            if let Ok(depth) = depth.parse() {
+                return ResNetConfig::of_depth(depth).map(Self::ResNet);
+            }
         }
         match name {
             "densenet161" => Ok(Self::DenseNet(DenseNetConfig::default())),
             "munet_m" => Ok(Self::MuNet(MuNetConfig::default())),
             "openphenom" => Ok(Self::CaMae(openphenom())),
+            "openphenom_encoder" => Ok(Self::Vit(openphenom().encoder)),
             "munet_l" => Ok(Self::MuNet(MuNetConfig::large())),
             _ if name.starts_with("vit") => VitConfig::decode_variant(name).map(Self::Vit),
             _ => Err(ModelError::UnknownVariant {
@@ -185,18 +188,48 @@ impl NetworkConfig {
     /// The same network for images of another side, in pixels.
     ///
     /// # Errors
-    /// [`ModelError::InvalidConfig`]: only [`PlainVitConfig`] resizes its table
-    /// of positions, to whole patches.
+    /// [`ModelError::InvalidConfig`]: transformers with fixed positions take
+    /// one size; the others take whole patches or pixels of their deepest maps.
     pub fn with_input_size(mut self, side: usize) -> Result<Self, ModelError> {
-        let Self::PlainVit(config) = &mut self else {
-            return Err(ModelError::InvalidConfig {
-                network: "network",
-                message: "only the plain vision transformers (dino_vit, dinov2_vit, imagenet_vit) \
-                          take images of another size than they were made for"
-                    .to_owned(),
-            });
-        };
-        config.input_size = Some(side);
+        match &mut self {
+            Self::PlainVit(config) => config.input_size = Some(side),
+            Self::DenseNet(config) => config.img_size = side,
+            Self::ResNet(config) => config.img_size = side,
+            Self::MuNet(config) => config.img_size = side,
+            Self::Supervised(config) => match &mut config.backbone {
+                BackboneConfig::DenseNet(config) => config.img_size = side,
+                BackboneConfig::ResNet(config) => config.img_size = side,
+            },
+            Self::Vit(_) | Self::Mae(_) | Self::CaMae(_) => {
+                return Err(ModelError::InvalidConfig {
+                    network: "network",
+                    message: "its positions are fixed for one size: give it in the name, as in \
+                              vit_small_patch16_224"
+                        .to_owned(),
+                });
+            }
+        }
+        self.check()?;
+        Ok(self)
+    }
+
+    /// The same network with another eps of its norms: Hugging Face's ViT has
+    /// 1e-12.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidConfig`]: it is no vision transformer, or the
+    /// number is not positive.
+    pub fn with_norm_eps(mut self, eps: f64) -> Result<Self, ModelError> {
+        match &mut self {
+            Self::PlainVit(config) => config.norm_eps = eps,
+            Self::Vit(config) => config.norm_eps = eps,
+            _ => {
+                return Err(ModelError::InvalidConfig {
+                    network: "network",
+                    message: "only vision transformers have an eps to choose".to_owned(),
+                });
+            }
+        }
         self.check()?;
         Ok(self)
     }

@@ -575,17 +575,20 @@ pub(crate) struct ImportArgs {
     /// densenet161, or a config.json of ours
     #[arg(long, value_name = "NETWORK")]
     pub(crate) network: String,
-    /// Folder for the checkpoint
+    /// Folder for the checkpoint, where no network is yet
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
     /// Channels of the images; a first convolution of three is repeated for them [default: the
     /// network's]
     #[arg(long, value_name = "COUNT")]
     pub(crate) in_chans: Option<usize>,
-    /// Side of the images to embed, if the network interpolates its positions [default: the
-    /// network's]
+    /// Side of the images to embed, for networks of maps and those that interpolate their positions
+    /// [default: the network's]
     #[arg(long, value_name = "PIXELS")]
     pub(crate) input_size: Option<usize>,
+    /// Eps of a vision transformer's norms: 1e-12 of Hugging Face's ViT [default: the network's]
+    #[arg(long, value_name = "EPS")]
+    pub(crate) norm_eps: Option<f64>,
     /// Where files of networks are kept [default: morphospace in the user's cache folder]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) cache: Option<PathBuf>,
@@ -605,7 +608,7 @@ pub(crate) struct TrimArgs {
     /// Blocks to keep, from the first
     #[arg(long, value_name = "COUNT")]
     pub(crate) blocks: usize,
-    /// Folder for the checkpoint
+    /// Folder for the checkpoint, where no network is yet
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::exp::exp;
 use super::host::Host;
+use super::matrix::Threads;
 use super::rows::Rows;
 
 /// Queries that one pass over keys and values serves.
@@ -33,25 +34,21 @@ pub(crate) fn attention(q: &Tensor<4>, k: &Tensor<4>, v: &Tensor<4>) -> Option<T
         token_rows(&k, dim)?,
         token_rows(&v, dim)?,
     );
-    let blocks = rayon::current_num_threads().div_ceil(batch);
-    let block = num_queries.div_ceil(blocks).max(LEAST_QUERIES);
+    let threads = Threads::of_each(batch);
     let mut output = vec![0.0; batch * num_queries * dim];
     let images = output.par_chunks_mut(num_queries * dim).enumerate();
-    images.for_each(|(image, output)| {
+    images.for_each_init(HeadScratch::default, |scratch, (image, output)| {
         let keys = image * num_keys;
-        let blocks = output.par_chunks_mut(block * dim).enumerate();
-        blocks.for_each_init(HeadScratch::default, |scratch, (index, output)| {
-            let first = image * num_queries + index * block;
-            Arch::new().dispatch(Attend {
-                q: q.block(first, output.len() / dim),
-                k: k.block(keys, num_keys),
-                v: v.block(keys, num_keys),
-                num_heads,
-                head_dim,
-                output,
-                scratch,
-            });
-        });
+        let attend = Attend {
+            q: q.block(image * num_queries, num_queries),
+            k: k.block(keys, num_keys),
+            v: v.block(keys, num_keys),
+            num_heads,
+            head_dim,
+            output,
+            scratch,
+        };
+        attend.run(threads);
     });
     Some(Host::tensor(output, [batch, num_queries, dim]))
 }
@@ -106,6 +103,41 @@ impl WithSimd for Attend<'_> {
 }
 
 impl Attend<'_> {
+    /// All queries; of all threads, each takes a block of them.
+    pub(super) fn run(self, threads: Threads) {
+        if threads == Threads::One {
+            return Arch::new().dispatch(self);
+        }
+        let Self {
+            q,
+            k,
+            v,
+            num_heads,
+            head_dim,
+            output,
+            ..
+        } = self;
+        let block = q
+            .count
+            .div_ceil(rayon::current_num_threads())
+            .max(LEAST_QUERIES);
+        let blocks = output
+            .par_chunks_mut(block * num_heads * head_dim)
+            .enumerate();
+        blocks.for_each_init(HeadScratch::default, |scratch, (index, output)| {
+            let count = output.len() / (num_heads * head_dim);
+            Arch::new().dispatch(Attend {
+                q: q.block(index * block, count),
+                k,
+                v,
+                num_heads,
+                head_dim,
+                output,
+                scratch,
+            });
+        });
+    }
+
     #[inline(always)]
     fn attend_head<S: Simd, const WIDE: usize>(&mut self, simd: S, head: usize) {
         let Self {

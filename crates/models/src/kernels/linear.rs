@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::host::{Host, HostSlice};
 use super::matrix::{Matrix, Threads, add_product, set_product};
-use super::rows::{Rows, Start, rows_by_blocks};
+use super::rows::{Rows, Start, num_blocks, rows_by_blocks};
 use super::vector_unit::vectorised;
 
 /// Weight and bias of a linear map.
@@ -38,22 +38,28 @@ impl LinearMap {
         }
     }
 
-    /// `x w + bias`, on this thread; `output` takes the size that it needs.
-    pub(super) fn forward(&self, x: Rows<'_>, output: &mut Vec<f32>) {
+    /// `x w + bias`; `output` takes the size that it needs.
+    pub(super) fn forward(&self, x: Rows<'_>, output: &mut Vec<f32>, threads: Threads) {
         output.clear();
         match self.start() {
             Start::Row(bias) => (0..x.count).for_each(|_| output.extend_from_slice(bias)),
             Start::Zeros(len) => output.resize(x.count * len, 0.0),
         }
-        add_product(x.into(), self.matrix(), output, Threads::One);
+        add_product(x.into(), self.matrix(), output, threads);
     }
 
-    /// `f(x w + bias)`, on this thread; `output` takes the size that it needs.
-    pub(super) fn forward_then(&self, x: Rows<'_>, output: &mut Vec<f32>, f: impl Fn(f32) -> f32) {
+    /// `f(x w + bias)`; `output` takes the size that it needs.
+    pub(super) fn forward_then(
+        &self,
+        x: Rows<'_>,
+        output: &mut Vec<f32>,
+        threads: Threads,
+        f: impl Fn(f32) -> f32,
+    ) {
         let w = self.matrix();
         // What was there is written over.
         output.resize(x.count * w.cols, 0.0);
-        set_product(x.into(), w, output);
+        set_product(x.into(), w, output, threads);
         let bias = self.bias.as_ref().map(HostSlice::values);
         vectorised(
             #[inline(always)]
@@ -86,13 +92,9 @@ pub(crate) fn linear<const D: usize>(x: &Tensor<D>, map: &LinearMap) -> Option<T
     let x = Host::of(x)?;
     let x = x.rows(shape[D - 1])?.split(shape[D - 1])?;
     let w = map.matrix();
+    let threads = Threads::of_each(num_blocks(x.count));
     let output = rows_by_blocks(x.count, map.start(), |_, first, output| {
         let block = x.block(first, output.len() / w.cols);
-        // A single block leaves the other threads to the product.
-        let threads = match block.count == x.count {
-            true => Threads::All,
-            false => Threads::One,
-        };
         add_product(block.into(), w, output, threads);
     });
     shape[D - 1] = w.cols;

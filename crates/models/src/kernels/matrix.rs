@@ -42,13 +42,24 @@ impl Matrix<'_> {
     }
 }
 
-/// Whether one product uses all threads.
+/// Whether one piece of work uses all threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Threads {
     /// The caller's alone.
     One,
     /// All, if it is large enough.
     All,
+}
+
+impl Threads {
+    /// Of each of several pieces that are done side by side: where they are
+    /// fewer than the threads, each uses all.
+    pub(crate) fn of_each(num_pieces: usize) -> Self {
+        match num_pieces < rayon::current_num_threads() {
+            true => Self::All,
+            false => Self::One,
+        }
+    }
 }
 
 /// `output += x w`.
@@ -59,12 +70,12 @@ pub(crate) fn add_product(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32], thre
     multiply(x, w, output, true, threads);
 }
 
-/// `output = x w`, on this thread.
+/// `output = x w`.
 ///
 /// # Shapes
 /// `x`: `[M, K]`, `w`: `[K, N]`, `output`: `[M, N]` without gaps
-pub(crate) fn set_product(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32]) {
-    multiply(x, w, output, false, Threads::One);
+pub(crate) fn set_product(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32], threads: Threads) {
+    multiply(x, w, output, false, threads);
 }
 
 fn multiply(x: Matrix<'_>, w: Matrix<'_>, output: &mut [f32], adds: bool, threads: Threads) {

@@ -8,8 +8,9 @@
 //! while their data is in cache.
 //!
 //! Sums run in another order than in Burn's operations, so that the two agree to
-//! rounding. A row's result depends neither on the rows beside it nor on the
-//! number of threads.
+//! rounding. The number of threads changes no bit; how many images are in a
+//! batch may change the last ones, since products of few rows add in another
+//! order.
 
 mod exp;
 mod host;

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::host::{Host, HostSlice};
 use super::linear::LinearMap;
 use super::matrix::{Threads, add_product};
-use super::rows::{Rows, rows_by_blocks};
+use super::rows::{Rows, num_blocks, rows_by_blocks};
 
 /// The linear map of every patch; `None` where the kernel does not apply.
 ///
@@ -25,6 +25,7 @@ pub(crate) fn patch_embed(
     let joint = w.rows / (patch_size * patch_size);
     let (rows, cols) = (height / patch_size, width / patch_size);
     let num_tokens = chans / joint * rows * cols;
+    let threads = Threads::of_each(num_blocks(batch * num_tokens));
     let output = rows_by_blocks(batch * num_tokens, map.start(), |patches, first, output| {
         patches.clear();
         for token in first..first + output.len() / w.cols {
@@ -38,7 +39,7 @@ pub(crate) fn patch_embed(
             }
         }
         let patches = Rows::new(patches, w.rows);
-        add_product(patches.into(), w, output, Threads::One);
+        add_product(patches.into(), w, output, threads);
     });
     Some(Host::tensor(output, [batch, num_tokens, w.cols]))
 }

@@ -5,8 +5,6 @@ use rayon::prelude::*;
 /// Most rows that are worked on in one go: what is made of them stays in a
 /// processor's cache.
 const MOST_ROWS: usize = 256;
-/// A block of fewer values is not worth a thread.
-const LEAST_VALUES: usize = 1 << 14;
 
 /// Rows of equal length in memory.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +65,9 @@ impl<'a> Rows<'a> {
 /// New rows, made block by block on all threads. `fill` gets a scratch vector
 /// that it finds as it or another call left it, the block's first row, and the
 /// block, whose rows are `start`.
+///
+/// Blocks are of nearly equal size, whatever the number of threads: products
+/// of few rows, and of a single one, add in another order.
 pub(crate) fn rows_by_blocks(
     count: usize,
     start: Start<'_>,
@@ -77,9 +78,7 @@ pub(crate) fn rows_by_blocks(
     if count * len == 0 {
         return values;
     }
-    let threads = rayon::current_num_threads();
-    let least = LEAST_VALUES.div_ceil(len);
-    let block = count.div_ceil(threads).max(least).min(MOST_ROWS);
+    let block = count.div_ceil(num_blocks(count));
     // Each thread writes its blocks from the start on, not one all of them.
     let unwritten = &mut values.spare_capacity_mut()[..count * len];
     let blocks = unwritten.par_chunks_mut(block * len).enumerate();
@@ -89,6 +88,11 @@ pub(crate) fn rows_by_blocks(
     // SAFETY: all of them are written: `Start::write` returns the whole block.
     unsafe { values.set_len(count * len) };
     values
+}
+
+/// Into how many blocks [`rows_by_blocks`] cuts so many rows.
+pub(crate) fn num_blocks(count: usize) -> usize {
+    count.div_ceil(MOST_ROWS)
 }
 
 /// What new rows are at first.

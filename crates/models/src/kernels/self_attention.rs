@@ -2,7 +2,6 @@
 //! keys and values up to the output's, without arrays of those of all images.
 
 use burn::tensor::Tensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::attention::{Attend, HeadScratch};
@@ -26,36 +25,47 @@ pub(crate) struct SelfAttention {
 }
 
 impl SelfAttention {
-    /// `None` where the kernel does not apply: also for fewer images than
-    /// threads, as each image is one thread's work.
+    /// `None` where the kernel does not apply.
     ///
     /// # Shapes
     /// `x`: `[B, N, D]`; kept
     pub(crate) fn forward(&self, x: &Tensor<3>) -> Option<Tensor<3>> {
         let shape = x.dims();
         let [batch, num_tokens, dim] = shape;
-        if batch < rayon::current_num_threads() || num_tokens == 0 {
+        if batch == 0 || num_tokens == 0 {
             return None;
         }
         let x = Host::of(x)?;
         let x = x.rows(dim)?.split(dim)?;
+        let threads = Threads::of_each(batch);
         let mut output = vec![0.0; batch * num_tokens * dim];
         let images = output.par_chunks_mut(num_tokens * dim).enumerate();
         images.for_each_init(ImageScratch::default, |scratch, (image, output)| {
-            self.attend(x.block(image * num_tokens, num_tokens), scratch, output);
+            self.attend(
+                x.block(image * num_tokens, num_tokens),
+                scratch,
+                threads,
+                output,
+            );
         });
         Some(Host::tensor(output, shape))
     }
 
     /// One image.
-    fn attend(&self, x: Rows<'_>, scratch: &mut ImageScratch, output: &mut [f32]) {
+    fn attend(
+        &self,
+        x: Rows<'_>,
+        scratch: &mut ImageScratch,
+        threads: Threads,
+        output: &mut [f32],
+    ) {
         let ImageScratch {
             packed,
             attended,
             heads,
         } = scratch;
         let dim = x.len;
-        self.qkv.forward(x, packed);
+        self.qkv.forward(x, packed, threads);
         if let Some([q_norm, k_norm]) = &self.head_norms {
             vectorised(
                 #[inline(always)]
@@ -74,7 +84,7 @@ impl SelfAttention {
             stride: 3 * dim,
         };
         attended.resize(x.count * dim, 0.0);
-        Arch::new().dispatch(Attend {
+        let attend = Attend {
             q: part(0),
             k: part(1),
             v: part(2),
@@ -82,13 +92,14 @@ impl SelfAttention {
             head_dim: dim / self.num_heads,
             output: attended,
             scratch: heads,
-        });
+        };
+        attend.run(threads);
         if let Start::Row(bias) = self.proj.start() {
             let rows = output.chunks_exact_mut(dim);
             rows.for_each(|row| row.copy_from_slice(bias));
         }
         let attended = Rows::new(attended, dim);
-        add_product(attended.into(), self.proj.matrix(), output, Threads::One);
+        add_product(attended.into(), self.proj.matrix(), output, threads);
     }
 }
 

@@ -53,6 +53,17 @@ pub enum WeightsError {
         /// The tensor.
         tensor: String,
     },
+    /// A running variance below zero, from which nothing but NaN would come.
+    #[error(
+        "tensor '{tensor}' of weights '{}' is a variance and has values below zero",
+        path.display()
+    )]
+    NegativeVariance {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+    },
     /// The file cannot be written.
     #[error("cannot write weights '{}'", path.display())]
     CannotWrite {

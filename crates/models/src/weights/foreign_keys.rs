@@ -147,18 +147,18 @@ fn with_stages(parts: &[String]) -> Vec<String> {
     named
 }
 
-/// The tensors of a file by the names of parameters, as far as it has them,
-/// and what stood before those names.
+/// The tensors of a file by the names of parameters, as far as it has them.
 pub(super) fn matched<'a>(
     parameters: impl Iterator<Item = &'a str> + Clone,
     keys: &[String],
-) -> (BTreeMap<String, Source>, String) {
+) -> Matched {
     let mut by_name: BTreeMap<String, BTreeMap<usize, String>> = BTreeMap::new();
     for key in keys {
         let (name, order) = renamed(key);
         by_name.entry(name).or_default().insert(order, key.clone());
     }
-    let prefix = likely_prefix(parameters.clone(), &by_name);
+    let mut prefixes = likely_prefixes(parameters.clone(), &by_name).into_iter();
+    let prefix = prefixes.next().unwrap_or_default();
     let mut sources = BTreeMap::new();
     for parameter in parameters {
         let named = |name: &str| by_name.get(&format!("{prefix}{name}"));
@@ -170,20 +170,34 @@ pub(super) fn matched<'a>(
         if let Some(keys) = named(parameter).or_else(|| named(&plain)) {
             let source = Source {
                 keys: keys.values().cloned().collect(),
-                adaptation: None,
+                ..Source::default()
             };
             sources.insert(parameter.to_owned(), source);
         }
     }
-    (sources, prefix)
+    Matched {
+        sources,
+        prefix,
+        passed_over: prefixes.collect(),
+    }
 }
 
-/// What stands before the network's names in most keys. A teacher comes before
-/// its student: it is the network that DINO is scored by.
-fn likely_prefix<'a, T>(
+/// What of a file is for which parameter.
+pub(super) struct Matched {
+    /// By the parameter's name.
+    pub(super) sources: BTreeMap<String, Source>,
+    /// What stands before those names.
+    pub(super) prefix: String,
+    /// What stands before as many others.
+    pub(super) passed_over: Vec<String>,
+}
+
+/// What stands before the network's names in most keys, the likeliest first. A
+/// teacher comes before its student: it is the network that DINO is scored by.
+fn likely_prefixes<'a, T>(
     parameters: impl Iterator<Item = &'a str> + Clone,
     by_name: &BTreeMap<String, T>,
-) -> String {
+) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for parameter in parameters {
         for name in by_name.keys() {
@@ -195,14 +209,11 @@ fn likely_prefix<'a, T>(
             }
         }
     }
-    let rank = |prefix: &str| {
-        let is_student = prefix.contains("student");
-        (!is_student, std::cmp::Reverse(prefix.len()))
-    };
-    let likely = counts
-        .into_iter()
-        .max_by_key(|(prefix, count)| (*count, rank(prefix)));
-    likely.map_or(String::new(), |(prefix, _)| prefix.to_owned())
+    let most = counts.values().copied().max().unwrap_or(0);
+    let likely = counts.into_iter().filter(|(_, count)| *count == most);
+    let mut likely: Vec<String> = likely.map(|(prefix, _)| prefix.to_owned()).collect();
+    likely.sort_by_key(|prefix| (prefix.contains("student"), prefix.len()));
+    likely
 }
 
 #[cfg(test)]
@@ -295,9 +306,10 @@ mod tests {
             "b.w",
         ];
         let keys = names.map(str::to_owned);
-        let (sources, prefix) = matched(["a.w", "b.w"].into_iter(), &keys);
-        assert_eq!(prefix, "teacher.");
-        assert_eq!(sources["a.w"].keys, ["teacher.a.w"]);
-        assert_eq!(matched(["c.w"].into_iter(), &keys).0.len(), 0);
+        let found = matched(["a.w", "b.w"].into_iter(), &keys);
+        assert_eq!(found.prefix, "teacher.");
+        assert_eq!(found.passed_over, ["student."]);
+        assert_eq!(found.sources["a.w"].keys, ["teacher.a.w"]);
+        assert_eq!(matched(["c.w"].into_iter(), &keys).sources.len(), 0);
     }
 }

@@ -4,9 +4,9 @@ use burn::module::Module;
 
 use super::BATCHES_TRACKED;
 use super::error::WeightsError;
-use super::foreign_keys::matched;
+use super::foreign_keys::{Matched, matched};
 use super::load::{compare, fill};
-use super::load_report::LoadReport;
+use super::load_report::{LoadReport, TensorMismatch};
 use super::parameter::{Parameter, parameters};
 use super::source::{Adaptation, Source};
 use super::weights_file::WeightsFile;
@@ -16,6 +16,9 @@ use super::weights_file::WeightsFile;
 pub struct ImportReport {
     /// What stood before the network's names in the file's keys.
     pub prefix: String,
+    /// What stands before as many other tensors of these names: another
+    /// network, which was left out.
+    pub passed_over: Vec<String>,
     /// Parameters that were filled.
     pub num_loaded: usize,
     /// How many of them have another name in the file, prefix aside.
@@ -43,10 +46,24 @@ impl fmt::Display for ImportReport {
                     "\n'{name}' was trained on {from} channels and is repeated for {to}, scaled by \
                      {from}/{to}"
                 )?,
+                Adaptation::NoMaskToken => {
+                    write!(
+                        f,
+                        "\n'{name}' is not there and is zeros: embedding does without it"
+                    )?;
+                }
                 Adaptation::ClassRow => {
                     write!(f, "\n'{name}' got a row of zeros for the class token")?;
                 }
             }
+        }
+        for prefix in &self.passed_over {
+            let place = if prefix.is_empty() {
+                "without a prefix"
+            } else {
+                prefix
+            };
+            write!(f, "\nanother such network, '{place}', was passed over")?;
         }
         if let Some(first) = self.left_out.first() {
             let count = self.left_out.len();
@@ -77,11 +94,21 @@ pub fn import_weights<M: Module>(
     let parameters = parameters(module);
     let keys = file.names();
     let names = parameters.iter().map(|parameter| parameter.name.as_str());
-    let (mut sources, prefix) = matched(names, &keys);
+    let Matched {
+        mut sources,
+        prefix,
+        passed_over,
+    } = matched(names, &keys);
     let mut adapted = Vec::new();
     for parameter in &parameters {
+        if parameter.name == "mask_token" && !sources.is_empty() {
+            let source = sources.entry(parameter.name.clone());
+            source.or_insert_with(|| Source::no_mask_token(&parameter.shape));
+        }
         if let Some(source) = sources.get_mut(&parameter.name) {
-            source.adaptation = adaptation(parameter, source, file);
+            source.adaptation = source
+                .adaptation
+                .or_else(|| adaptation(parameter, source, file));
             if let Some(adaptation) = source.adaptation {
                 adapted.push((parameter.name.clone(), adaptation));
             }
@@ -95,12 +122,17 @@ pub fn import_weights<M: Module>(
         sources.values().flat_map(|source| &source.keys).collect();
     let is_left_out = |key: &String| !used.contains(key) && !key.ends_with(BATCHES_TRACKED);
     let is_renamed = |(name, source): &(&String, &Source)| {
-        source.keys.len() > 1 || source.keys[0] != format!("{prefix}{name}")
+        source.keys.len() > 1
+            || source
+                .keys
+                .iter()
+                .any(|key| *key != format!("{prefix}{name}"))
     };
     let report = ImportReport {
         num_loaded: parameters.len(),
         num_renamed: sources.iter().filter(is_renamed).count(),
         adapted,
+        passed_over,
         left_out: keys
             .iter()
             .filter(|key| is_left_out(key))
@@ -113,9 +145,18 @@ pub fn import_weights<M: Module>(
 }
 
 fn do_not_fit(report: LoadReport, file: &WeightsFile) -> WeightsError {
-    let hint = match report.loaded.is_empty() && report.mismatched.is_empty() {
-        true => "\nhint: none of its tensors has a name of this network's: it is of another kind",
-        false => "\nhint: compare its sizes (width, depth, patch, image) with the network's",
+    let is_of_decoder =
+        |name: &String| name.starts_with("decoder") || name.starts_with("encoder_decoder_proj");
+    let is_number = |mismatch: &TensorMismatch| mismatch.expected != mismatch.found;
+    let hint = if report.loaded.is_empty() && report.mismatched.is_empty() {
+        "\nhint: none of its tensors has a name of this network's: it is of another kind"
+    } else if report.mismatched.is_empty() && report.missing.iter().all(is_of_decoder) {
+        "\nhint: the file has no decoder: give the encoder's name, such as vit_small_patch16 or \
+         openphenom_encoder"
+    } else if report.missing.is_empty() && !report.mismatched.iter().any(is_number) {
+        "\nhint: weights are floating-point numbers"
+    } else {
+        "\nhint: compare its sizes (width, depth, patch, image) with the network's"
     };
     WeightsError::DoNotFit {
         path: file.path().to_owned(),

@@ -148,6 +148,12 @@ impl Loader<'_> {
                     tensor: key.clone(),
                 });
             }
+            if name.ends_with(".running_var") && values.iter().any(|value| *value < 0.0) {
+                return Err(WeightsError::NegativeVariance {
+                    path: self.weights.path().to_owned(),
+                    tensor: key.clone(),
+                });
+            }
             parts.push(values);
         }
         Ok(source.assemble(&parts, file_shape, device))

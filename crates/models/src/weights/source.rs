@@ -4,13 +4,15 @@ use super::weights_file::TensorInfo;
 use crate::blocks::adapt_input_conv::adapt_input_conv;
 
 /// Which tensors of a file make up a parameter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Source {
     /// One, or several that follow each other on the first axis: queries, keys
     /// and values.
     pub(super) keys: Vec<String>,
     /// What is done to it.
     pub(super) adaptation: Option<Adaptation>,
+    /// The parameter's shape, if no tensor makes it up.
+    pub(super) absent: Vec<usize>,
 }
 
 /// What an imported tensor needed to fit.
@@ -24,6 +26,9 @@ pub enum Adaptation {
         /// Channels of the network.
         to: usize,
     },
+    /// The token for masked patches is not there, as in timm's DINOv2, and is
+    /// zeros: embedding does without it.
+    NoMaskToken,
     /// A table of positions without a row for the class token got one of
     /// zeros: timm adds the row to the token itself.
     ClassRow,
@@ -33,13 +38,25 @@ impl Source {
     pub(super) fn of(key: String) -> Self {
         Self {
             keys: vec![key],
-            adaptation: None,
+            ..Self::default()
+        }
+    }
+
+    /// Zeros in place of a token for masked patches.
+    pub(super) fn no_mask_token(shape: &[usize]) -> Self {
+        Self {
+            keys: Vec::new(),
+            adaptation: Some(Adaptation::NoMaskToken),
+            absent: shape.to_vec(),
         }
     }
 
     /// The parameter's shape in a file; `None` if its tensors do not go
     /// together.
     pub(super) fn shape(&self, infos: &[&TensorInfo]) -> Option<Vec<usize>> {
+        if self.adaptation == Some(Adaptation::NoMaskToken) {
+            return Some(self.absent.clone());
+        }
         let mut shape = infos.first()?.shape.clone();
         for info in &infos[1..] {
             if info.shape.get(1..) != shape.get(1..) {
@@ -50,7 +67,7 @@ impl Source {
         match self.adaptation {
             Some(Adaptation::InputChannels { to, .. }) => *shape.get_mut(1)? = to,
             Some(Adaptation::ClassRow) => *shape.get_mut(1)? += 1,
-            None => {}
+            Some(Adaptation::NoMaskToken) | None => {}
         }
         Some(shape)
     }
@@ -65,6 +82,7 @@ impl Source {
         let values = parts.concat();
         match self.adaptation {
             None => values,
+            Some(Adaptation::NoMaskToken) => vec![0.0; shape.iter().product()],
             Some(Adaptation::InputChannels { from, to }) => {
                 let shape: [usize; 4] = [shape[0], from, shape[2], shape[3]];
                 let kernel = Tensor::from_data(TensorData::new(values, shape), device);

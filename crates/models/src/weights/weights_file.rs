@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -27,9 +27,10 @@ pub struct TensorInfo {
 /// An open file of weights: safetensors, or a PyTorch checkpoint whatever its
 /// name ends with.
 ///
-/// Headers are checked against the file's length on opening and no more memory
-/// is asked for than the file is long; tensors are read one at a time. A
-/// tensor of a nested checkpoint is called by its path, such as
+/// Headers are checked on opening, those of safetensors against the file's
+/// length, those of PyTorch against bounds (100 MiB of pickle, 10 GiB a
+/// tensor); tensors are read one at a time, when they are asked for. A tensor
+/// of a nested checkpoint is called by its path, such as
 /// `state_dict.norm.weight`. Of a checkpoint's pickle nothing is executed.
 #[derive(Debug)]
 pub struct WeightsFile {
@@ -62,6 +63,12 @@ impl WeightsFile {
             path: path.to_owned(),
             source,
         };
+        if !fs::metadata(path).map_err(cannot_read)?.is_file() {
+            return Err(WeightsError::Invalid {
+                path: path.to_owned(),
+                message: "it is not a regular file".to_owned(),
+            });
+        }
         let file = File::open(path).map_err(cannot_read)?;
         let mut start = Vec::with_capacity(512);
         (&file)
@@ -145,9 +152,13 @@ impl WeightsFile {
 /// Whether a file starts as PyTorch's do: a zip archive, a pickle, or a tar
 /// archive of the time before.
 fn is_pytorch(start: &[u8]) -> bool {
+    // Behind the eight bytes of its length, a safetensors header starts so; a
+    // length may by chance look like the first bytes of the others.
+    if start.get(8) == Some(&b'{') && start.get(6..8) == Some(&[0, 0]) {
+        return false;
+    }
     match start {
-        // Protocol byte of a pickle; a safetensors header never has 128 as its
-        // low byte together with a protocol number of 2 to 5.
+        // Protocol byte of a pickle.
         [0x80, 2..=5, ..] => true,
         [b'P', b'K', 3, 4, ..] => true,
         _ => start.get(257..262) == Some(b"ustar"),

@@ -230,3 +230,116 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_token_for_masked_patches_may_be_missing() {
+    // By the name that a user gives it, at its real size but for its depth.
+    let Ok(NetworkConfig::PlainVit(mut config)) =
+        NetworkConfig::decode_variant("dinov2_vit_small_patch14_reg4")
+    else {
+        panic!("a plain vision transformer");
+    };
+    (
+        config.depth,
+        config.img_size,
+        config.embed_dim,
+        config.num_heads,
+    ) = (2, 28, 12, 2);
+    let device = Device::default();
+    let without = morphospace_models::PlainVitConfig {
+        mask_token: false,
+        ..config.clone()
+    };
+    let theirs = without.init(&device, Seed::new(3)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("timm.safetensors");
+    morphospace_models::save_weights(&theirs, &path).unwrap();
+    let file = WeightsFile::open(&path).unwrap();
+    let ours = config.init(&device, Seed::new(4)).unwrap();
+    let (ours, report) = import_weights(&ours, &file).unwrap();
+    assert_eq!(
+        report.adapted,
+        [("mask_token".to_owned(), Adaptation::NoMaskToken)]
+    );
+    assert!(
+        report
+            .to_string()
+            .contains("'mask_token' is not there and is zeros")
+    );
+    let images = crate::support::images(2, 6, 28, &device);
+    let embedding = |network: &dyn Encoder| {
+        network
+            .forward_pooled(images.clone(), Pooling::Cls)
+            .into_data()
+    };
+    assert_eq!(embedding(&ours), embedding(&theirs));
+    // But not everything else with it.
+    let other = case("torchvision_densenet").1;
+    let other = WeightsFile::open(&other).unwrap();
+    assert!(import_weights(&ours, &other).is_err());
+}
+
+#[test]
+fn another_network_in_the_file_is_named() {
+    let (case, file) = case("dino_checkpoint");
+    let folder = tempfile::tempdir().unwrap();
+    let report = imported(&case, &file, folder.path());
+    assert_eq!(report.passed_over, ["student.module.backbone."]);
+}
+
+#[test]
+fn a_variance_below_zero_is_refused() {
+    let device = Device::default();
+    let (case, file) = case("hugging_face_resnet");
+    let network = case.network.init(&device, Seed::new(1)).unwrap();
+    let bytes = fs::read(file).unwrap();
+    // All running variances are positive there: turn the sign of every one of
+    // the first such tensor.
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let tensors = header.as_object().unwrap();
+    let (name, info) = tensors
+        .iter()
+        .find(|(name, _)| name.ends_with("running_var"))
+        .unwrap();
+    let offsets = &info["data_offsets"];
+    let mut spoilt = bytes.clone();
+    let place = 8 + length + offsets[0].as_u64().unwrap() as usize;
+    spoilt[place + 3] |= 0x80;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    fs::write(&path, spoilt).unwrap();
+    let error = import_weights(&network, &WeightsFile::open(&path).unwrap()).unwrap_err();
+    assert!(error.to_string().contains(name), "{error}");
+    assert!(error.to_string().contains("below zero"), "{error}");
+}
+
+#[test]
+fn a_file_without_its_decoder_is_told_by_what_it_lacks() {
+    let device = Device::default();
+    let Ok(NetworkConfig::CaMae(mut config)) = NetworkConfig::decode_variant("openphenom") else {
+        panic!("an autoencoder");
+    };
+    (
+        config.encoder.depth,
+        config.encoder.embed_dim,
+        config.encoder.num_heads,
+    ) = (1, 12, 2);
+    (
+        config.decoder.depth,
+        config.decoder.embed_dim,
+        config.decoder.num_heads,
+    ) = (1, 16, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("encoder.safetensors");
+    let encoder = config.encoder.init(&device, Seed::new(1)).unwrap();
+    morphospace_models::save_weights(&encoder, &path).unwrap();
+    let file = WeightsFile::open(&path).unwrap();
+    let whole = config.init(&device, Seed::new(2)).unwrap();
+    // The encoder's own names stand for `encoder.vit_backbone.` ones.
+    let error = import_weights(&whole, &file).unwrap_err().to_string();
+    assert!(error.contains("missing"), "{error}");
+    let (_, report) =
+        import_weights(&config.encoder.init(&device, Seed::new(3)).unwrap(), &file).unwrap();
+    assert!(report.left_out.is_empty());
+}

@@ -374,3 +374,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_header_may_be_as_long_as_a_pickle_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    save_weights(&vit(1), &path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let (header, data) = taken_apart(&bytes);
+    // 0x0280 and 0x10280: the bytes 80 02, as of a pickle of protocol 2.
+    for length in [0x0280_usize, 0x1_0280, 0x0380, 0x1_0480] {
+        let mut header = header.to_string();
+        if header.len() > length {
+            continue;
+        }
+        header.push_str(&" ".repeat(length - header.len()));
+        let start = (length as u64).to_le_bytes();
+        let path = write_bytes(folder.path(), &[&start, header.as_bytes(), &data].concat());
+        let file = WeightsFile::open(&path).unwrap();
+        load_weights(&vit(2), &file, "", Unexpected::Refuse).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused() {
+    for path in ["/dev/null", "/dev/zero", "/"] {
+        let error = WeightsFile::open(Path::new(path)).unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+}

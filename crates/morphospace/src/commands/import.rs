@@ -16,8 +16,7 @@ const PROVENANCE_FILE: &str = "provenance.json";
 
 pub(crate) fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
     let config = config(args).or_refuse()?;
-    let provenance_file = args.output.join(PROVENANCE_FILE);
-    super::refuse_unwritable(&provenance_file)?;
+    refuse_network(&args.output)?;
     let (path, source) = weights(args).or_refuse()?;
     let file = WeightsFile::open(&path).or_refuse()?;
     // Weights are copied, not computed with: no other device is needed.
@@ -28,11 +27,32 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
         .with_setting("network", &args.network)
         .with_input(&path)
         .or_stop()?;
-    let json = provenance.to_json();
-    write_atomically(&provenance_file, |file| writeln!(file, "{json}")).or_stop()?;
+    write_provenance(&args.output, &provenance)?;
     crate::print_line!("{report}");
     crate::print_line!("{}", args.output.display());
     Ok(Outcome::Done)
+}
+
+/// What is in the way of a checkpoint: another one.
+pub(super) fn refuse_network(folder: &Path) -> Result<(), Failure> {
+    for name in ["config.json", "model.safetensors"] {
+        if folder.join(name).exists() {
+            return Err(Failure::Refused(anyhow::anyhow!(
+                "'{}' holds a network ({name})\nhint: give another folder, or move it away",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Says beside a checkpoint where it is from.
+pub(super) fn write_provenance(folder: &Path, provenance: &Provenance) -> Result<(), Failure> {
+    let json = provenance.to_json();
+    write_atomically(&folder.join(PROVENANCE_FILE), |file| {
+        writeln!(file, "{json}")
+    })
+    .or_stop()
 }
 
 /// The network that the weights are of, for the images that are wanted.
@@ -52,6 +72,9 @@ fn config(args: &ImportArgs) -> Result<CheckpointConfig> {
     }
     if let Some(input_size) = args.input_size {
         config.network = config.network.with_input_size(input_size)?;
+    }
+    if let Some(eps) = args.norm_eps {
+        config.network = config.network.with_norm_eps(eps)?;
     }
     Ok(config)
 }

@@ -71,6 +71,24 @@ fn a_checkpoint_of_another_program_becomes_one_of_ours_that_embeds() {
         "q.parquet",
     ];
     run(&embed).expect_status(0);
+    let provenance = fs::read_to_string(folder.path().join("cut/provenance.json")).unwrap();
+    assert!(provenance.contains("\"blocks\":\"1\""), "{provenance}");
+    // Nothing is written over.
+    for output in ["dino", "cut"] {
+        run(&["trim", "dino", "--blocks", "1", "--output", output])
+            .expect_status(2)
+            .expect_stderr(&["holds a network", "another folder"]);
+        run(&[
+            "import",
+            file,
+            "--network",
+            "sizes/config.json",
+            "--output",
+            output,
+        ])
+        .expect_status(2)
+        .expect_stderr(&["holds a network"]);
+    }
     run(&["trim", "dino", "--blocks", "3", "--output", "long"])
         .expect_status(2)
         .expect_stderr(&["dino", "3 blocks to keep is not in 1..=2"]);
@@ -130,8 +148,17 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         .expect_stderr(&["is not a location of weights"]);
     refused(&[file, "--network", "openphenom", "--in-chans", "5"])
         .expect_stderr(&["takes any channels"]);
-    refused(&[file, "--network", "densenet161", "--input-size", "5"])
-        .expect_stderr(&["only the plain vision transformers"]);
+    refused(&[
+        file,
+        "--network",
+        "vit_small_patch16",
+        "--input-size",
+        "224",
+    ])
+    .expect_stderr(&["vit_small_patch16_224"]);
+    refused(&[file, "--network", "densenet161", "--norm-eps", "1e-12"])
+        .expect_stderr(&["only vision transformers"]);
+    refused(&[file, "--network", "resnet"]).expect_stderr(&["'resnet'", "resnet18"]);
     fs::write(folder.path().join("page.bin"), "<html>").unwrap();
     refused(&["page.bin", "--network", "sizes/config.json"])
         .expect_stderr(&["page.bin", "not a valid safetensors file"]);
