@@ -106,10 +106,9 @@ impl NetworkConfig {
         if name.starts_with("dino") || name.starts_with("imagenet_vit") {
             return PlainVitConfig::decode_variant(name).map(Self::PlainVit);
         }
-        if let Some(depth) = name.strip_prefix("resnet") {
-            if let Ok(depth) = depth.parse() {
-                return ResNetConfig::of_depth(depth).map(Self::ResNet);
-            }
+        let depth = name.strip_prefix("resnet").map(str::parse);
+        if let Some(Ok(depth)) = depth {
+            return ResNetConfig::of_depth(depth).map(Self::ResNet);
         }
         match name {
             "densenet161" => Ok(Self::DenseNet(DenseNetConfig::default())),

@@ -24,13 +24,7 @@ pub(crate) fn mlp<const D: usize>(
     let threads = Threads::of_each(num_blocks(x.count));
     let output = rows_by_blocks(x.count, fc2.start(), |hidden, first, output| {
         let block = x.block(first, output.len() / w2.cols);
-        fc1.forward_then(
-            block,
-            hidden,
-            threads,
-            #[inline(always)]
-            |x| gelu(x),
-        );
+        fc1.forward_then(block, hidden, threads, gelu);
         let hidden = Rows::new(hidden, w2.rows);
         add_product(hidden.into(), w2, output, threads);
     });

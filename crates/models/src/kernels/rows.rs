@@ -2,9 +2,11 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-/// Most rows that are worked on in one go: what is made of them stays in a
+/// About as many rows are worked on in one go: what is made of them stays in a
 /// processor's cache.
-const MOST_ROWS: usize = 256;
+const USUAL_ROWS: usize = 256;
+/// A last block of fewer rows would be multiplied in another way than the rest.
+const LEAST_ROWS: usize = 65;
 
 /// Rows of equal length in memory.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +68,8 @@ impl<'a> Rows<'a> {
 /// that it finds as it or another call left it, the block's first row, and the
 /// block, whose rows are `start`.
 ///
-/// Blocks are of nearly equal size, whatever the number of threads: products
-/// of few rows, and of a single one, add in another order.
+/// Blocks are the same whatever the number of threads, and the last of them is
+/// not small: products of few rows, and of a single one, add in another order.
 pub(crate) fn rows_by_blocks(
     count: usize,
     start: Start<'_>,
@@ -78,7 +80,7 @@ pub(crate) fn rows_by_blocks(
     if count * len == 0 {
         return values;
     }
-    let block = count.div_ceil(num_blocks(count));
+    let block = block_rows(count);
     // Each thread writes its blocks from the start on, not one all of them.
     let unwritten = &mut values.spare_capacity_mut()[..count * len];
     let blocks = unwritten.par_chunks_mut(block * len).enumerate();
@@ -92,7 +94,23 @@ pub(crate) fn rows_by_blocks(
 
 /// Into how many blocks [`rows_by_blocks`] cuts so many rows.
 pub(crate) fn num_blocks(count: usize) -> usize {
-    count.div_ceil(MOST_ROWS)
+    count.div_ceil(block_rows(count).max(1))
+}
+
+/// Rows of a block; an even number of blocks, so that two threads end together.
+fn block_rows(count: usize) -> usize {
+    let blocks = match (count + USUAL_ROWS / 2) / USUAL_ROWS {
+        0 | 1 => return count,
+        blocks => blocks.next_multiple_of(2),
+    };
+    let even = count.div_ceil(blocks);
+    let leaves_enough = |block: &usize| {
+        let rest = count % block;
+        rest == 0 || rest >= LEAST_ROWS
+    };
+    (even..even + USUAL_ROWS)
+        .find(leaves_enough)
+        .unwrap_or(even)
 }
 
 /// What new rows are at first.
@@ -127,5 +145,26 @@ impl Start<'_> {
         }
         // SAFETY: both arms have written every value: rows are whole.
         unsafe { rows.assume_init_mut() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_of_usual_size_and_none_is_small() {
+        assert_eq!(block_rows(8 * 257), 257);
+        assert_eq!(block_rows(257), 257);
+        assert_eq!(block_rows(1), 1);
+        for count in 1..40_000 {
+            let block = block_rows(count);
+            assert!(block <= 2 * USUAL_ROWS, "{count} rows: {block}");
+            let last = count - (num_blocks(count) - 1) * block;
+            assert!(
+                last >= LEAST_ROWS.min(count),
+                "{count} rows: {last} in the last block"
+            );
+        }
     }
 }
