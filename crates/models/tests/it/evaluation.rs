@@ -29,6 +29,21 @@ fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), &Device::default())
 }
 
+fn plain_block(dim: usize, num_heads: usize) -> Block {
+    let config = BlockConfig {
+        dim,
+        num_heads,
+        mlp_hidden: 4 * dim,
+        feed_forward: FeedForwardKind::Mlp,
+        qkv_bias: Bias::Zeros,
+        init_values: None,
+        drop_path_rate: 0.0,
+        norm_eps: 1e-6,
+        initializer: NORMAL,
+    };
+    config.init(Seed::new(1), &Device::default())
+}
+
 /// In training every operation is Burn's own.
 fn both<M: Module>(module: &M, x: Tensor<3>, forward: impl Fn(&M, Tensor<3>) -> Tensor<3>) -> f32 {
     let training = forward(&module.clone().train(), x.clone().autodiff()).inner();
@@ -143,19 +158,7 @@ fn maps_take_tensors_as_they_lie() {
 
 #[test]
 fn a_token_does_not_depend_on_how_many_images_are_beside_it() {
-    let device = Device::default();
-    let config = BlockConfig {
-        dim: 48,
-        num_heads: 3,
-        mlp_hidden: 192,
-        feed_forward: FeedForwardKind::Mlp,
-        qkv_bias: Bias::Zeros,
-        init_values: None,
-        drop_path_rate: 0.0,
-        norm_eps: 1e-6,
-        initializer: NORMAL,
-    };
-    let block = config.init(Seed::new(1), &device);
+    let block = plain_block(48, 3);
     let x = random([9, 50, 48]);
     let together = block.forward(x.clone(), None);
     for image in 0..9 {
@@ -168,18 +171,7 @@ fn a_token_does_not_depend_on_how_many_images_are_beside_it() {
 #[test]
 fn what_is_no_number_stays_none() {
     let device = Device::default();
-    let config = BlockConfig {
-        dim: 16,
-        num_heads: 2,
-        mlp_hidden: 32,
-        feed_forward: FeedForwardKind::Mlp,
-        qkv_bias: Bias::Zeros,
-        init_values: None,
-        drop_path_rate: 0.0,
-        norm_eps: 1e-6,
-        initializer: NORMAL,
-    };
-    let block = config.init(Seed::new(1), &device);
+    let block = plain_block(16, 2);
     let x = random([2, 5, 16]);
     let spoilt = x.slice_assign(
         [0..1, 0..1, 0..1],
