@@ -5,15 +5,16 @@ use std::fs;
 use std::path::Path;
 
 /// Each crate and what it may import of ours, lowest first.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("core", &[]),
     ("profiles", &["core"]),
     ("screen", &["core"]),
     ("map", &["core", "profiles"]),
     ("benchmark", &["core", "profiles", "map"]),
     ("report", &["core", "profiles", "benchmark"]),
+    ("views", &["core"]),
     ("models", &["core"]),
-    ("train", &["core", "screen", "models"]),
+    ("train", &["core", "screen", "views", "models"]),
     ("embed", &["core", "screen", "profiles", "models"]),
     (
         "morphospace",
