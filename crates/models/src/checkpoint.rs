@@ -10,7 +10,7 @@ use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::network::Network;
 use crate::registry::NetworkConfig;
-use crate::weights::{ImportReport, WeightsError, WeightsFile, import_weights, save_weights};
+use crate::weights::{ImportReport, WeightsError, WeightsFile, import_weights, save_weights_as};
 
 /// Weights of a checkpoint folder.
 const WEIGHTS_FILE: &str = "model.safetensors";
@@ -24,8 +24,12 @@ const PIXEL_HISTORY_FIELD: &str = "pixel_history";
 const NORMALISATION_FIELD: &str = "normalisation";
 /// Field of whether labels had a part in training.
 const USES_LABELS_FIELD: &str = "uses_labels";
+/// Names of what the network's heads tell apart, in [`CONFIG_FILE`].
+const CLASSES_FIELD: &str = "classes";
+/// Names of the batches that they tell apart, in [`CONFIG_FILE`].
+const DOMAINS_FIELD: &str = "domains";
 /// No honest `config.json` is longer.
-const MOST_CONFIG_BYTES: u64 = 1 << 20;
+const MOST_CONFIG_BYTES: u64 = 1 << 24;
 
 /// What `config.json` of a checkpoint holds: a [`NetworkConfig`] and, where
 /// they are known, what the images show that it was trained on and how they
@@ -49,6 +53,10 @@ pub struct CheckpointConfig {
     /// together: weakly supervised then, whatever the loss; `None` of weights
     /// whose source does not say.
     pub uses_labels: Option<bool>,
+    /// What the outputs of its head of classes stand for, if it has one.
+    pub classes: Option<Vec<String>>,
+    /// Likewise of its head of batches.
+    pub domains: Option<Vec<String>>,
 }
 
 impl CheckpointConfig {
@@ -60,6 +68,8 @@ impl CheckpointConfig {
             normalisation: None,
             pixel_history: None,
             uses_labels: None,
+            classes: None,
+            domains: None,
         }
     }
 }
@@ -80,19 +90,21 @@ pub fn read_checkpoint_config(folder: &Path) -> Result<CheckpointConfig, ModelEr
         })?;
     let parse = || {
         let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)?;
-        let channels = fields.remove(CHANNELS_FIELD).map(serde_json::from_value);
-        let normalisation = fields.remove(NORMALISATION_FIELD);
-        let normalisation = normalisation.map(serde_json::from_value);
-        let pixel_history = fields.remove(PIXEL_HISTORY_FIELD);
-        let pixel_history = pixel_history.map(serde_json::from_value);
-        let uses_labels = fields.remove(USES_LABELS_FIELD);
-        let uses_labels = uses_labels.map(serde_json::from_value);
+        let mut take = |name: &str| fields.remove(name);
+        let channels = take(CHANNELS_FIELD).map(serde_json::from_value);
+        let normalisation = take(NORMALISATION_FIELD).map(serde_json::from_value);
+        let pixel_history = take(PIXEL_HISTORY_FIELD).map(serde_json::from_value);
+        let uses_labels = take(USES_LABELS_FIELD).map(serde_json::from_value);
+        let classes = take(CLASSES_FIELD).map(serde_json::from_value);
+        let domains = take(DOMAINS_FIELD).map(serde_json::from_value);
         Ok(CheckpointConfig {
             network: serde_json::from_value(fields.into())?,
             channels: channels.transpose()?,
             normalisation: normalisation.transpose()?,
             pixel_history: pixel_history.transpose()?,
             uses_labels: uses_labels.transpose()?,
+            classes: classes.transpose()?,
+            domains: domains.transpose()?,
         })
     };
     let config = parse().map_err(|source| ModelError::CheckpointConfig { path, source })?;
@@ -204,26 +216,45 @@ pub fn save_checkpoint<M: Module>(
     config: &CheckpointConfig,
     network: &M,
 ) -> Result<(), ModelError> {
+    save_checkpoint_as(folder, config, network, &|name| Some(name.to_owned()))
+}
+
+/// [`save_checkpoint`] of a network that is a part of a module: `key_of` gives
+/// the network's names of the parameters that are its own.
+///
+/// # Errors
+/// As [`save_checkpoint`].
+pub fn save_checkpoint_as<M: Module>(
+    folder: &Path,
+    config: &CheckpointConfig,
+    module: &M,
+    key_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ModelError> {
     let weights = folder.join(WEIGHTS_FILE);
     fs::create_dir_all(folder).map_err(|source| WeightsError::CannotWrite {
         path: weights.clone(),
         source,
     })?;
-    save_weights(network, &weights)?;
+    save_weights_as(module, &weights, key_of)?;
     let path = folder.join(CONFIG_FILE);
     let write = || -> io::Result<()> {
         let mut fields = serde_json::to_value(&config.network)?;
-        if let Some(channels) = &config.channels {
-            fields[CHANNELS_FIELD] = serde_json::to_value(channels)?;
-        }
-        if let Some(normalisation) = &config.normalisation {
-            fields[NORMALISATION_FIELD] = normalisation.as_str().into();
-        }
-        if let Some(pixel_history) = &config.pixel_history {
-            fields[PIXEL_HISTORY_FIELD] = pixel_history.as_slice().into();
-        }
-        if let Some(uses_labels) = config.uses_labels {
-            fields[USES_LABELS_FIELD] = uses_labels.into();
+        let known = [
+            (CHANNELS_FIELD, serde_json::to_value(&config.channels)?),
+            (
+                NORMALISATION_FIELD,
+                serde_json::to_value(&config.normalisation)?,
+            ),
+            (
+                PIXEL_HISTORY_FIELD,
+                serde_json::to_value(&config.pixel_history)?,
+            ),
+            (USES_LABELS_FIELD, serde_json::to_value(config.uses_labels)?),
+            (CLASSES_FIELD, serde_json::to_value(&config.classes)?),
+            (DOMAINS_FIELD, serde_json::to_value(&config.domains)?),
+        ];
+        for (name, value) in known.into_iter().filter(|(_, value)| !value.is_null()) {
+            fields[name] = value;
         }
         let text = serde_json::to_string_pretty(&fields)?;
         write_atomically(&path, |file| writeln!(file, "{text}"))

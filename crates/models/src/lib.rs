@@ -74,7 +74,7 @@ pub use blocks::self_standardise::self_standardise;
 pub use camae::{CaMae, CaMaeConfig};
 pub use checkpoint::{
     CheckpointConfig, import_checkpoint, open_checkpoint, read_checkpoint_config, save_checkpoint,
-    trim_checkpoint,
+    save_checkpoint_as, trim_checkpoint,
 };
 pub use densenet::{DenseNet, DenseNetConfig};
 pub use dino_head::{DinoHead, DinoHeadConfig};
@@ -97,5 +97,6 @@ pub use supervised_network::{
 pub use vit::{GlobalPool, Vit, VitConfig, WeightInit};
 pub use weights::{
     Adaptation, ImportReport, LoadReport, Parameter, TensorInfo, TensorMismatch, Unexpected,
-    WeightsError, WeightsFile, import_weights, load_weights, parameters, save_weights,
+    WeightsError, WeightsFile, import_weights, load_weights, load_weights_as, parameters,
+    save_weights, save_weights_as,
 };

@@ -427,6 +427,20 @@ impl PlainVit {
         self.normalise(self.forward_tokens(self.embed_tokens(images, None), None))
     }
 
+    /// One vector per image; `drop_path_seed` is `None` in evaluation.
+    ///
+    /// # Shapes
+    /// `[B, C, h·P, w·P]` to `[B, D]`
+    pub fn forward_embedding(
+        &self,
+        images: Tensor<4>,
+        pooling: Pooling,
+        drop_path_seed: Option<Seed>,
+    ) -> Tensor<2> {
+        let tokens = self.forward_tokens(self.embed_tokens(images, None), drop_path_seed);
+        self.pool(self.normalise(tokens), pooling)
+    }
+
     /// Behind the last block.
     ///
     /// # Shapes
@@ -528,7 +542,7 @@ impl Encoder for PlainVit {
     }
 
     fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
-        self.pool(self.forward_features(images), pooling)
+        self.forward_embedding(images, pooling, None)
     }
 
     fn forward_blocks(

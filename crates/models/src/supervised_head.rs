@@ -166,14 +166,15 @@ impl SupervisedHead {
         self.pert.forward(embedding)
     }
 
-    /// Scores of the experiments, with a gradient as [`BatchHead`] says.
+    /// Scores of the experiments, with a gradient as [`BatchHead`] says;
+    /// `share` of its `lambda`, which may grow over a run.
     ///
     /// # Shapes
     /// `[B, embed_dim]` to `[B, num_batches]`
-    pub fn classify_batches(&self, embedding: Tensor<2>) -> Tensor<2> {
+    pub fn classify_batches(&self, embedding: Tensor<2>, share: f64) -> Tensor<2> {
         self.batch.forward(match self.batch_head {
             BatchHead::Detached => embedding.detach(),
-            BatchHead::GradientReversal { lambda } => gradient_reversal(embedding, lambda),
+            BatchHead::GradientReversal { lambda } => gradient_reversal(embedding, share * lambda),
         })
     }
 }

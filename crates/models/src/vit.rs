@@ -453,6 +453,21 @@ impl Vit {
         self.forward_tokens(self.embed_tokens(images), None)
     }
 
+    /// One vector per image; `drop_path_seed` is `None` in evaluation.
+    ///
+    /// # Shapes
+    /// `[B, C, H, W]` to `[B, num_pooled_features]`
+    pub fn forward_embedding(
+        &self,
+        images: Tensor<4>,
+        pooling: Pooling,
+        drop_path_seed: Option<Seed>,
+    ) -> Tensor<2> {
+        let in_chans = images.dims()[1];
+        let tokens = self.forward_tokens(self.embed_tokens(images), drop_path_seed);
+        pool(tokens, pooling, in_chans)
+    }
+
     /// The network's own pooling of [`Vit::forward_features`]: the class token,
     /// or `fc_norm` of the mean patch token.
     ///
@@ -571,8 +586,7 @@ impl Encoder for Vit {
     }
 
     fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
-        let in_chans = images.dims()[1];
-        pool(self.forward_features(images), pooling, in_chans)
+        self.forward_embedding(images, pooling, None)
     }
 
     fn forward_blocks(

@@ -550,7 +550,7 @@ pub(crate) struct TrainArgs {
     /// Training settings in TOML
     #[arg(long, value_name = "TOML")]
     pub(crate) config: PathBuf,
-    /// Override one setting, e.g. --set num_steps=100 (repeatable)
+    /// Override one setting, e.g. --set length="100 steps" (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
     /// Folder of the run; if it holds a checkpoint, the run goes on from it

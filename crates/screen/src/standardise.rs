@@ -66,14 +66,32 @@ impl SelfStandardisation {
 
     /// The centre and scale for pixels with these statistics.
     pub fn standardiser(self, stats: &PixelStats) -> Standardiser {
-        let mean = stats.mean();
+        self.of_moments(stats.mean(), |ddof| stats.variance(ddof))
+    }
+
+    /// The centre and scale for grey levels on the 0..255 scale that need not
+    /// be whole: those of an image that was resized or changed in colour.
+    pub fn standardiser_of_levels(self, levels: &[f32]) -> Standardiser {
+        let num = levels.len().max(1) as f64;
+        let mean = levels.iter().map(|level| f64::from(*level)).sum::<f64>() / num;
+        let squares = levels
+            .iter()
+            .map(|level| (f64::from(*level) - mean).powi(2));
+        let squares: f64 = squares.sum();
+        self.of_moments(mean, |ddof| match levels.len() as u64 > ddof {
+            true => squares / (levels.len() as u64 - ddof) as f64,
+            false => 0.0,
+        })
+    }
+
+    /// From the mean, and the variance with so many degrees of freedom taken
+    /// off.
+    fn of_moments(self, mean: f64, variance: impl Fn(u64) -> f64) -> Standardiser {
         let scale = match self {
-            Self::InstanceNorm => {
-                (1.0 / 255.0) / (stats.variance(0) / (255.0 * 255.0) + 1e-5).sqrt()
-            }
-            Self::InstanceNormNo255 => 1.0 / (stats.variance(0) + 1e-5).sqrt(),
-            Self::StdPlusEps => (1.0 / 255.0) / (stats.std(1) / 255.0 + 1e-8),
-            Self::ZeroToOne => match stats.std(1) / 255.0 {
+            Self::InstanceNorm => (1.0 / 255.0) / (variance(0) / (255.0 * 255.0) + 1e-5).sqrt(),
+            Self::InstanceNormNo255 => 1.0 / (variance(0) + 1e-5).sqrt(),
+            Self::StdPlusEps => (1.0 / 255.0) / (variance(1).sqrt() / 255.0 + 1e-8),
+            Self::ZeroToOne => match variance(1).sqrt() / 255.0 {
                 0.0 => 1.0 / 255.0,
                 std => (1.0 / 255.0) / std,
             },
@@ -267,6 +285,17 @@ impl Standardiser {
         self.apply_scaled(pixels, output, 257.0);
     }
 
+    /// Standardises grey levels on the 0..255 scale in place.
+    pub fn apply_levels(&self, levels: &mut [f32]) {
+        // As below: what is left of the mean is small beside the levels.
+        let whole = self.mean.floor() as f32;
+        let rest = (self.mean - self.mean.floor()) as f32;
+        let scale = self.scale as f32;
+        for level in levels {
+            *level = ((*level - whole) - rest) * scale;
+        }
+    }
+
     /// The whole part of the mean is taken off in integers. What is left of
     /// it is below 1, so that 32-bit floats lose nothing that matters even
     /// where one bright pixel stands on a constant ground and `scale` is huge.
@@ -343,6 +372,32 @@ mod tests {
             output[17]
         );
         assert!((f64::from(output[0]) + 1.0 / n / 255.0 / std).abs() < 1e-6);
+    }
+
+    #[test]
+    fn levels_standardise_as_pixels_do() {
+        let pixels: Vec<u8> = (0..=250).step_by(7).chain([255, 255, 0]).collect();
+        let plane = Plane {
+            width: pixels.len(),
+            height: 1,
+            pixels: Pixels::U8(pixels.clone()),
+        };
+        for method in SelfStandardisation::ALL {
+            let mut of_plane = vec![0.0; pixels.len()];
+            method.apply(&plane, &mut of_plane);
+            let mut levels: Vec<f32> = pixels.iter().map(|pixel| f32::from(*pixel)).collect();
+            let standardiser = method.standardiser_of_levels(&levels);
+            standardiser.apply_levels(&mut levels);
+            for (level, expected) in levels.iter().zip(of_plane) {
+                assert!((level - expected).abs() < 1e-6, "{level} {expected}");
+            }
+        }
+        let mut constant = [7.25; 3];
+        let method = SelfStandardisation::ZeroToOne;
+        method
+            .standardiser_of_levels(&constant)
+            .apply_levels(&mut constant);
+        assert_eq!(constant, [0.0; 3]);
     }
 
     #[test]

@@ -1,28 +1,33 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use morphospace_core::{Stain, write_atomically};
+use morphospace_core::{Stain, sha256_of_file, write_atomically};
 use morphospace_models::{
-    CheckpointConfig, Unexpected, WeightsFile, load_weights, read_checkpoint_config,
-    save_checkpoint,
+    CheckpointConfig, ModelError, Unexpected, WeightsFile, load_weights_as, parameters,
+    read_checkpoint_config, save_checkpoint_as, save_weights_as,
 };
 use morphospace_screen::sampler::{Batches, Sampler, SamplerIdentity, SamplerPosition};
 use serde::{Deserialize, Serialize};
 
 use crate::training_loop::CONFIG_FILE;
-use crate::{CheckedTrainConfig, Objective, Optimiser, TrainError};
+use crate::{Best, CheckedTrainConfig, Classes, Objective, Optimiser, TrainError};
 
-/// Checkpoints of a run that are kept.
-const NUM_KEPT: usize = 2;
+const CHECKPOINTS: &str = "checkpoints";
+const NETWORK_FILE: &str = "model.safetensors";
+/// What of the objective is not the network: heads, a teacher, centres.
+const REST_FILE: &str = "objective.safetensors";
 const OPTIMISER_FILE: &str = "optimiser.safetensors";
 const STATE_FILE: &str = "state.json";
 const FOLDER_PREFIX: &str = "step-";
+const BEST_PREFIX: &str = "best-step-";
 
 /// A folder that holds everything a run needs to go on:
-/// `model.safetensors` and `config.json` (which `embed` reads too), the
-/// optimiser's averages, and where the run stood.
+/// `model.safetensors` and `config.json` (which `embed` reads too), what else
+/// the objective has learnt, the optimiser's averages, and where the run
+/// stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// The folder.
@@ -31,27 +36,45 @@ pub struct Checkpoint {
     pub num_steps_done: u64,
 }
 
-/// `state.json`. All generators follow from the step, so that it and the
-/// sampler's position are all there is to remember.
+/// `state.json`. All generators follow from the step, so that it, the
+/// sampler's position and the best score are all there is to remember.
 #[derive(Serialize, Deserialize)]
 struct State {
     schema_version: u32,
     num_steps_done: u64,
     config_sha256: String,
     sampler: SamplerPosition,
+    best: Option<Best>,
+    /// Whether nothing is left to do: the run is over, early or not.
+    is_finished: bool,
+    /// SHA-256 of the other files, by their names.
+    files: BTreeMap<String, String>,
 }
 
 /// Version of `state.json`.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
+
+/// Where a run stands.
+#[derive(Clone)]
+pub struct Standing<'a> {
+    /// Steps that are done.
+    pub num_steps_done: u64,
+    /// The batches that come next.
+    pub batches: Batches<'a>,
+    /// The best score so far.
+    pub best: Option<Best>,
+    /// Whether nothing is left to do.
+    pub is_finished: bool,
+}
 
 /// What a run goes on with.
 pub struct Resumed<'a, O> {
-    /// The network.
-    pub network: O,
+    /// The objective with its networks.
+    pub objective: O,
     /// Its optimiser.
     pub optimiser: Optimiser,
-    /// The batches that come next.
-    pub batches: Batches<'a>,
+    /// Where it stands.
+    pub standing: Standing<'a>,
 }
 
 /// The images of a run, as far as they matter to whoever uses its network.
@@ -65,95 +88,141 @@ pub struct TrainedOn {
     pub pixel_history: Vec<String>,
     /// Whether labels have a part in training.
     pub uses_labels: bool,
+    /// What is told apart, if anything is.
+    pub classes: Option<Classes>,
 }
 
-impl Checkpoint {
-    /// Writes a checkpoint into `run_folder/checkpoints`. It is filled under
-    /// another name and renamed, so a folder with the final name is whole;
-    /// all but the last two are then removed. `next` is the batch that comes
-    /// next.
+/// A run's folder, as far as checkpoints go.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointFolder<'a> {
+    /// Where the run leaves what it makes.
+    pub run_folder: &'a Path,
+    /// Digest of the settings that decide its result.
+    pub config_sha256: &'a str,
+    /// What it trains on.
+    pub trained_on: &'a TrainedOn,
+    /// Checkpoints that are kept, beside the best.
+    pub keep_last: usize,
+}
+
+impl CheckpointFolder<'_> {
+    /// Writes a checkpoint. It is filled under another name and renamed, so a
+    /// folder with the final name is whole; the oldest are then removed. With
+    /// `is_best`, it is kept until there is a better one, too.
     ///
     /// # Errors
     /// [`TrainError::File`] or [`TrainError::Model`]; earlier checkpoints are
     /// intact then.
     pub fn write<O: Objective>(
-        run_folder: &Path,
-        num_steps_done: u64,
-        config_sha256: &str,
-        network: &O,
-        trained_on: &TrainedOn,
+        &self,
+        objective: &O,
         optimiser: &Optimiser,
-        next: SamplerPosition,
-    ) -> Result<Self, TrainError> {
-        let parent = run_folder.join("checkpoints");
+        standing: &Standing<'_>,
+        is_best: bool,
+    ) -> Result<Checkpoint, TrainError> {
+        let num_steps_done = standing.num_steps_done;
+        let parent = self.run_folder.join(CHECKPOINTS);
         let folder = parent.join(format!("{FOLDER_PREFIX}{num_steps_done:08}"));
         let unfinished = parent.join(format!(".{FOLDER_PREFIX}{num_steps_done:08}.tmp"));
-        remove_if_there(&unfinished).map_err(TrainError::file(&unfinished))?;
+        remove_if_there(&unfinished)?;
         fs::create_dir_all(&unfinished).map_err(TrainError::file(&unfinished))?;
+        let (network, prefix) = objective.network();
         let config = CheckpointConfig {
-            network: network.network_config(),
-            channels: Some(trained_on.channels.clone()),
-            normalisation: Some(trained_on.normalisation.clone()),
-            pixel_history: Some(trained_on.pixel_history.clone()),
-            uses_labels: Some(trained_on.uses_labels),
+            network,
+            channels: Some(self.trained_on.channels.clone()),
+            normalisation: Some(self.trained_on.normalisation.clone()),
+            pixel_history: Some(self.trained_on.pixel_history.clone()),
+            uses_labels: Some(self.trained_on.uses_labels),
+            classes: self.trained_on.classes.clone().map(|names| names.classes),
+            domains: self.trained_on.classes.clone().map(|names| names.domains),
         };
-        save_checkpoint(&unfinished, &config, network)?;
+        save_checkpoint_as(&unfinished, &config, objective, &network_key(prefix))?;
+        if has_rest(objective) {
+            let rest = unfinished.join(REST_FILE);
+            save_weights_as(objective, &rest, &rest_key(prefix)).map_err(ModelError::from)?;
+        }
         optimiser
             .save(&unfinished.join(OPTIMISER_FILE))
             .map_err(TrainError::file(unfinished.join(OPTIMISER_FILE)))?;
         let state = State {
             schema_version: STATE_VERSION,
             num_steps_done,
-            config_sha256: config_sha256.to_owned(),
-            sampler: next,
+            config_sha256: self.config_sha256.to_owned(),
+            sampler: standing.batches.position(),
+            best: standing.best,
+            is_finished: standing.is_finished,
+            files: digests(&unfinished)?,
         };
         let text = serde_json::to_string_pretty(&state).expect("plain values serialise");
         write_atomically(&unfinished.join(STATE_FILE), |file| {
             writeln!(file, "{text}")
         })
         .map_err(TrainError::file(unfinished.join(STATE_FILE)))?;
-        remove_if_there(&folder).map_err(TrainError::file(&folder))?;
+        remove_if_there(&folder)?;
         fs::rename(&unfinished, &folder).map_err(TrainError::file(&folder))?;
-        for old in list(run_folder)?.into_iter().rev().skip(NUM_KEPT) {
+        if is_best {
+            self.keep_as_best(&folder, num_steps_done)?;
+        }
+        for old in list(self.run_folder, FOLDER_PREFIX)?
+            .into_iter()
+            .rev()
+            .skip(self.keep_last)
+        {
             fs::remove_dir_all(&old.folder).map_err(TrainError::file(&old.folder))?;
         }
-        Ok(Self {
+        Ok(Checkpoint {
             folder,
             num_steps_done,
         })
     }
 
-    /// Reads the weights into `network`, and what else a run goes on with.
+    /// A second name for the files of a checkpoint.
+    fn keep_as_best(&self, folder: &Path, num_steps_done: u64) -> Result<(), TrainError> {
+        let parent = self.run_folder.join(CHECKPOINTS);
+        let best = parent.join(format!("{BEST_PREFIX}{num_steps_done:08}"));
+        let unfinished = parent.join(format!(".{BEST_PREFIX}{num_steps_done:08}.tmp"));
+        remove_if_there(&unfinished)?;
+        fs::create_dir_all(&unfinished).map_err(TrainError::file(&unfinished))?;
+        for entry in fs::read_dir(folder).map_err(TrainError::file(folder))? {
+            let from = entry.map_err(TrainError::file(folder))?.path();
+            let to = unfinished.join(from.file_name().expect("entries have names"));
+            // Not every file system links.
+            fs::hard_link(&from, &to)
+                .or_else(|_| fs::copy(&from, &to).map(drop))
+                .map_err(TrainError::file(&to))?;
+        }
+        remove_if_there(&best)?;
+        fs::rename(&unfinished, &best).map_err(TrainError::file(&best))?;
+        for old in list(self.run_folder, BEST_PREFIX)? {
+            if old.folder != best {
+                fs::remove_dir_all(&old.folder).map_err(TrainError::file(&old.folder))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a run goes on with from a checkpoint.
     ///
     /// # Errors
     /// [`TrainError::ForeignCheckpoint`] if another configuration wrote it, or
-    /// images of other sites or channels were trained on.
+    /// images of other sites or channels were trained on;
+    /// [`TrainError::CorruptCheckpoint`] if it is not what was written.
     pub fn read<'a, O: Objective>(
         &self,
-        network: &O,
+        checkpoint: &Checkpoint,
+        objective: &O,
         config: &CheckedTrainConfig,
-        config_sha256: &str,
-        images: &TrainedOn,
         sampler: &'a dyn Sampler,
         device: &Device,
     ) -> Result<Resumed<'a, O>, TrainError> {
-        let path = self.folder.join(STATE_FILE);
-        let text = fs::read_to_string(&path).map_err(TrainError::file(&path))?;
+        let folder = &checkpoint.folder;
         let foreign = |message: String| TrainError::ForeignCheckpoint {
-            path: self.folder.clone(),
+            path: folder.clone(),
             message,
         };
-        let unreadable = |error| TrainError::file(&path)(io::Error::other(error));
-        let state: serde_json::Value = serde_json::from_str(&text).map_err(unreadable)?;
-        let version = &state["schema_version"];
-        if *version != STATE_VERSION {
-            return Err(foreign(format!(
-                "its state is of version {version}, this morphospace reads {STATE_VERSION}"
-            )));
-        }
-        let state: State = serde_json::from_value(state).map_err(unreadable)?;
-        if state.config_sha256 != config_sha256 {
-            return Err(foreign(self.other_settings(config)));
+        let state = read_state(folder)?;
+        if state.config_sha256 != self.config_sha256 {
+            return Err(foreign(other_settings(folder, config)));
         }
         let batches = Batches::resume(sampler, &state.sampler).map_err(|_| {
             let sites =
@@ -165,51 +234,125 @@ impl Checkpoint {
                 sites(sampler.identity())
             ))
         })?;
-        let saved = read_checkpoint_config(&self.folder)?;
+        let saved = read_checkpoint_config(folder)?;
         let history = saved.pixel_history.unwrap_or_default();
-        if history != images.pixel_history {
+        if history != self.trained_on.pixel_history {
             return Err(foreign(format!(
                 "what had been done to the images it was trained on: {}; to these: {}",
                 in_words(&history),
-                in_words(&images.pixel_history)
+                in_words(&self.trained_on.pixel_history)
             )));
         }
-        let channels = &images.channels[..];
-        let trained_on = saved.channels;
-        if trained_on
-            .as_deref()
-            .is_some_and(|trained| trained != channels)
-        {
+        let channels = &self.trained_on.channels;
+        if let Some(before) = saved.channels.filter(|before| before != channels) {
             return Err(foreign(format!(
                 "it was trained on channels {}, the screen has {}",
-                listed(&trained_on.unwrap_or_default()),
+                listed(&before),
                 listed(channels)
             )));
         }
-        let weights = WeightsFile::open(&self.folder.join("model.safetensors"))
-            .map_err(morphospace_models::ModelError::from)?;
-        let (network, _) = load_weights(network, &weights, "", Unexpected::Refuse)
-            .map_err(morphospace_models::ModelError::from)?;
-        let path = self.folder.join(OPTIMISER_FILE);
-        let settings = config.get().optimiser;
+        let (_, prefix) = objective.network();
+        let load = |objective: &O, file: &str, key: &dyn Fn(&str) -> Option<String>| {
+            let file = WeightsFile::open(&folder.join(file)).map_err(ModelError::from)?;
+            let loaded = load_weights_as(objective, &file, key, "", Unexpected::Refuse);
+            loaded
+                .map(|(objective, _)| objective)
+                .map_err(ModelError::from)
+        };
+        let mut objective = load(objective, NETWORK_FILE, &network_key(prefix))?;
+        if has_rest(&objective) {
+            objective = load(&objective, REST_FILE, &rest_key(prefix))?;
+        }
+        let path = folder.join(OPTIMISER_FILE);
+        let settings = config.get().optimiser.clone();
         let optimiser =
             Optimiser::load(settings, &path, device).map_err(TrainError::file(&path))?;
         Ok(Resumed {
-            network,
+            objective,
             optimiser,
-            batches,
+            standing: Standing {
+                num_steps_done: state.num_steps_done,
+                batches,
+                best: state.best,
+                is_finished: state.is_finished,
+            },
         })
     }
+}
 
-    /// Which settings are others than those of the checkpoint's run.
-    fn other_settings(&self, config: &CheckedTrainConfig) -> String {
-        let run_folder = self.folder.parent().and_then(Path::parent);
-        let before = run_folder.and_then(|run| fs::read_to_string(run.join(CONFIG_FILE)).ok());
-        let differences = before.map_or_else(Vec::new, |before| config.differences(&before));
-        match &differences[..] {
-            [] => "it was written with other settings, or another table of statistics".to_owned(),
-            differences => format!("it was written with {}", differences.join(", ")),
+/// The network's name of a parameter that is its own.
+fn network_key(prefix: &'static str) -> impl Fn(&str) -> Option<String> {
+    move |name| name.strip_prefix(prefix).map(str::to_owned)
+}
+
+/// The name of a parameter that is not the network's.
+fn rest_key(prefix: &'static str) -> impl Fn(&str) -> Option<String> {
+    move |name| (!name.starts_with(prefix)).then(|| name.to_owned())
+}
+
+fn has_rest<O: Objective>(objective: &O) -> bool {
+    let (_, prefix) = objective.network();
+    let mut parameters = parameters(objective).into_iter();
+    parameters.any(|parameter| !parameter.name.starts_with(prefix))
+}
+
+/// SHA-256 of every file of a folder but the state.
+fn digests(folder: &Path) -> Result<BTreeMap<String, String>, TrainError> {
+    let mut digests = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(TrainError::file(folder))? {
+        let path = entry.map_err(TrainError::file(folder))?.path();
+        let name = path.file_name().expect("entries have names");
+        let name = name.to_string_lossy().into_owned();
+        if name != STATE_FILE {
+            let digest = sha256_of_file(&path).map_err(TrainError::file(&path))?;
+            digests.insert(name, digest);
         }
+    }
+    Ok(digests)
+}
+
+/// The state of a checkpoint whose files are those that were written.
+fn read_state(folder: &Path) -> Result<State, TrainError> {
+    let corrupt = |message: String| TrainError::CorruptCheckpoint {
+        path: folder.to_owned(),
+        message,
+    };
+    let path = folder.join(STATE_FILE);
+    let text = fs::read_to_string(&path)
+        .map_err(|error| corrupt(format!("'{STATE_FILE}' cannot be read: {error}")))?;
+    let unreadable = |error| corrupt(format!("'{STATE_FILE}' is not whole: {error}"));
+    let state: serde_json::Value = serde_json::from_str(&text).map_err(unreadable)?;
+    let version = &state["schema_version"];
+    if *version != STATE_VERSION {
+        return Err(TrainError::ForeignCheckpoint {
+            path: folder.to_owned(),
+            message: format!(
+                "its state is of version {version}, this morphospace reads {STATE_VERSION}"
+            ),
+        });
+    }
+    let state: State = serde_json::from_value(state).map_err(unreadable)?;
+    let found = digests(folder)?;
+    for (name, digest) in &state.files {
+        match found.get(name) {
+            None => return Err(corrupt(format!("'{name}' is gone"))),
+            Some(found) if found != digest => {
+                return Err(corrupt(format!("'{name}' is not what was written")));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(state)
+}
+
+/// Which settings are others than those of the checkpoint's run.
+fn other_settings(folder: &Path, config: &CheckedTrainConfig) -> String {
+    let run_folder = folder.parent().and_then(Path::parent);
+    let before = run_folder.and_then(|run| fs::read_to_string(run.join(CONFIG_FILE)).ok());
+    let differences = before.map_or_else(Vec::new, |before| config.differences(&before));
+    match &differences[..] {
+        [] => "it was written with other settings, or another table of statistics".to_owned(),
+        differences => format!("it was written with {}", differences.join(", ")),
     }
 }
 
@@ -225,12 +368,40 @@ fn in_words(pixel_history: &[String]) -> String {
 /// # Errors
 /// [`TrainError::File`]: the folder cannot be listed.
 pub fn latest_checkpoint(run_folder: &Path) -> Result<Option<Checkpoint>, TrainError> {
-    Ok(list(run_folder)?.pop())
+    Ok(list(run_folder, FOLDER_PREFIX)?.pop())
 }
 
-/// All whole checkpoints, oldest first.
-fn list(run_folder: &Path) -> Result<Vec<Checkpoint>, TrainError> {
-    let parent = run_folder.join("checkpoints");
+/// The checkpoint with the best score of a run, if it was kept.
+///
+/// # Errors
+/// [`TrainError::File`]: the folder cannot be listed.
+pub fn best_checkpoint(run_folder: &Path) -> Result<Option<Checkpoint>, TrainError> {
+    Ok(list(run_folder, BEST_PREFIX)?.pop())
+}
+
+/// The last checkpoint that is what was written; those behind it are removed
+/// from the run.
+///
+/// # Errors
+/// [`TrainError::File`]: the folder cannot be listed or changed.
+pub fn drop_corrupt_checkpoints(run_folder: &Path) -> Result<Vec<Checkpoint>, TrainError> {
+    let mut dropped = Vec::new();
+    for checkpoint in list(run_folder, FOLDER_PREFIX)?.into_iter().rev() {
+        match read_state(&checkpoint.folder) {
+            Err(TrainError::CorruptCheckpoint { .. }) => {
+                let folder = &checkpoint.folder;
+                fs::remove_dir_all(folder).map_err(TrainError::file(folder))?;
+                dropped.push(checkpoint);
+            }
+            _ => break,
+        }
+    }
+    Ok(dropped)
+}
+
+/// All whole checkpoints of a kind, oldest first.
+fn list(run_folder: &Path, prefix: &str) -> Result<Vec<Checkpoint>, TrainError> {
+    let parent = run_folder.join(CHECKPOINTS);
     if !parent.exists() {
         return Ok(Vec::new());
     }
@@ -238,9 +409,7 @@ fn list(run_folder: &Path) -> Result<Vec<Checkpoint>, TrainError> {
     for entry in fs::read_dir(&parent).map_err(TrainError::file(&parent))? {
         let entry = entry.map_err(TrainError::file(&parent))?;
         let name = entry.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+        let number = name.to_str().and_then(|name| name.strip_prefix(prefix));
         if let Some(num_steps_done) = number.and_then(|digits| digits.parse().ok()) {
             checkpoints.push(Checkpoint {
                 folder: entry.path(),
@@ -257,9 +426,9 @@ fn listed(stains: &[Stain]) -> String {
     names.join(", ")
 }
 
-fn remove_if_there(folder: &Path) -> io::Result<()> {
+fn remove_if_there(folder: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
+        result => result.map_err(TrainError::file(folder)),
     }
 }

@@ -19,6 +19,18 @@ pub enum TrainError {
         /// What does not fit, with numbers and the fix.
         message: String,
     },
+    /// The labels of the screen's wells are not what training needs; nothing
+    /// has been done yet.
+    #[error("labels: {0}")]
+    UnsuitableLabels(String),
+    /// An image of a site cannot be shown as was asked for.
+    #[error("{site}: {message}")]
+    UnsuitableImage {
+        /// The site.
+        site: String,
+        /// What does not fit, and the fix.
+        message: String,
+    },
     /// The table of statistics cannot be read, or does not fit the screen;
     /// nothing has been done yet.
     #[error(transparent)]
@@ -45,6 +57,41 @@ pub enum TrainError {
         value: f32,
         /// The first site of the batch.
         first_site: String,
+    },
+    /// Gradients are not numbers any more, though the loss still is. The
+    /// weights have not moved, and the last checkpoint is intact.
+    #[error(
+        "the gradients of step {step} are not finite, though its loss is\n\
+         hint: the last checkpoint is intact: go on from it with a smaller learning rate or with \
+         [clip]"
+    )]
+    GradientNotFinite {
+        /// The step.
+        step: u64,
+    },
+    /// What the caller looks at in evaluations failed.
+    #[error("a probe of the network failed")]
+    Probe(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another process trains in the folder.
+    #[error(
+        "run '{}' is in use by another process\nhint: wait for it, or give the run a new folder",
+        path.display()
+    )]
+    RunInUse {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// A checkpoint is not what was written.
+    #[error(
+        "checkpoint '{}' is broken: {message}\n\
+         hint: --drop-corrupt removes it and goes on from the one before",
+        path.display()
+    )]
+    CorruptCheckpoint {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// What is broken.
+        message: String,
     },
     /// A file of the run cannot be read or written.
     #[error("cannot use '{}'", path.display())]

@@ -1,35 +1,71 @@
 //! Objectives, the optimiser, checkpoints and the training loop.
 //!
-//! [`train`] is the loop and reads in one sitting: a batch of crops comes from
-//! the loader thread, the [`Objective`] makes a loss of it, the [`Optimiser`]
-//! moves the weights, and a [`Checkpoint`] is written now and then. Everything
-//! random is a function of the configuration's seed and the step, so a run
-//! that is killed goes on from its last checkpoint as if nothing had happened.
+//! [`train`] begins a run; the loop (`training_loop.rs`) reads in one sitting:
+//! batches of views come from the loader's threads, the [`Objective`] makes a
+//! loss of them, the [`Optimiser`] moves the weights, and a [`Checkpoint`] is
+//! written now and then. Everything random is a function of the
+//! configuration's seed and the step, so a run that is killed goes on from its
+//! last checkpoint as if nothing had happened.
 //!
 //! | file | what |
 //! |---|---|
-//! | `config.rs` | [`TrainConfig`], the TOML of a run |
-//! | `crops.rs` | where the images of a step are cut from their sites |
-//! | `loader.rs` | decodes them ahead of the training thread |
-//! | `objective/` | one loss per file |
-//! | `optimiser.rs`, `schedule.rs` | AdamW and Lion, learning rates |
-//! | `checkpoint.rs` | files that carry a run over a kill |
+//! | `config.rs`, `objective_config.rs` | [`TrainConfig`], the TOML of a run |
+//! | `prepare.rs`, `dataset.rs`, `labels.rs` | whether screens fit it; sites, classes, domains |
+//! | `loader.rs`, `image_batch.rs` | makes views ahead of the training thread |
+//! | `objective/` | what is trained, one objective per file |
+//! | `losses/` | the arithmetic of their losses, one per file |
+//! | `gradient_set.rs`, `gradient_reduction.rs` | gradients by name; where several processes would meet |
+//! | `optimiser.rs`, `schedule.rs` | update rules, learning rates |
+//! | `checkpoint.rs`, `run_folder.rs` | files that carry a run over a kill |
+//! | `evaluation.rs`, `embedding_spread.rs`, `observer.rs` | what is looked at on the way |
+//! | `report.rs`, `tensorboard.rs` | metrics |
 //! | `training_loop.rs` | the loop |
 
+mod begin;
 mod checkpoint;
 mod config;
-mod crops;
+mod dataset;
+mod embedding_spread;
 mod error;
+mod evaluation;
+mod gradient_reduction;
+mod gradient_set;
+mod image_batch;
+mod labels;
 mod loader;
+mod moment;
 mod objective;
+mod objective_config;
+mod observer;
 mod optimiser;
+mod prepare;
+mod report;
+mod run_folder;
 mod schedule;
+mod span;
+mod tensorboard;
 mod training_loop;
 
-pub use checkpoint::{Checkpoint, Resumed, TrainedOn, latest_checkpoint};
-pub use config::{CheckedTrainConfig, TrainConfig};
+pub use begin::train;
+pub use checkpoint::{
+    Checkpoint, CheckpointFolder, Resumed, Standing, TrainedOn, best_checkpoint,
+    drop_corrupt_checkpoints, latest_checkpoint,
+};
+pub use config::{CheckedTrainConfig, InitConfig, TrainConfig};
+pub use embedding_spread::EmbeddingSpread;
 pub use error::TrainError;
-pub use objective::{Loss, Objective};
-pub use optimiser::{Optimiser, OptimiserConfig, Rule};
-pub use schedule::Schedule;
-pub use training_loop::{StepReport, TrainSummary, train};
+pub use evaluation::{Best, EvaluationConfig, Goal};
+pub use gradient_reduction::{GradientReduction, SingleProcess};
+pub use gradient_set::{Clip, GradientSet};
+pub use image_batch::{ImageBatch, Mixture};
+pub use labels::{ClassLabel, Classes, Labels, LabelsConfig};
+pub use moment::Moment;
+pub use objective::{Loss, MaskedModellingConfig, MaskedMuNet, Objective};
+pub use objective_config::ObjectiveConfig;
+pub use observer::Observer;
+pub use optimiser::{Optimiser, OptimiserConfig, ParameterGroup, Rule, StepSize};
+pub use prepare::{Prepared, TrainingData};
+pub use report::{EvaluationReport, StepReport};
+pub use schedule::{Rise, Schedule, cosine_between};
+pub use span::Span;
+pub use training_loop::TrainSummary;

@@ -1,103 +1,313 @@
+use std::ops::Range;
 use std::thread::Scope;
 
+use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_core::{Seed, SiteKey};
-use morphospace_screen::sampler::Batches;
+use morphospace_screen::sampler::{Batch, Batches};
 use morphospace_screen::{
-    CheckedNormalisation, Loader, LoaderOptions, OnIncomplete, ReadSite, Screen, ScreenError,
-    SiteImage, Tile, read_site_crop,
+    Loader, LoaderOptions, OnIncomplete, Pixels, Plane, ReadSite, Screen, ScreenError, SiteImage,
+    Tile, read_site, read_site_crop,
 };
+use morphospace_views::{CheckedViews, CutMixConfig, Image, Operation, View, ViewKind, ViewsError};
 
-use crate::crops::{Crop, crops_of_step};
+use crate::dataset::Dataset;
+use crate::{ImageBatch, Labels, Mixture, TrainError};
 
-/// The images of one step.
-#[derive(Clone, Debug)]
-pub(crate) struct Batch {
-    /// The step it belongs to.
-    pub(crate) step: u64,
-    /// `[batch, channel, row, column]`, normalised.
-    pub(crate) images: Vec<f32>,
-    /// The site of the first crop, for messages.
-    pub(crate) first_site: SiteKey,
-}
-
-/// What a loader needs to know.
+/// What is made of a batch of sites.
 #[derive(Clone, Copy)]
-pub(crate) struct LoaderSettings {
-    pub(crate) first_step: u64,
-    pub(crate) num_steps: u64,
-    pub(crate) crop_px: usize,
+pub(crate) struct Recipe<'a> {
+    pub(crate) views: &'a CheckedViews,
+    /// Whether nothing is drawn: validation of what has one view.
+    pub(crate) is_evaluation: bool,
+    pub(crate) cutmix: Option<CutMixConfig>,
+    /// Which views are of a site's partner.
+    pub(crate) pairing: Pairing,
+    pub(crate) labels: &'a Labels,
     pub(crate) seed: Seed,
 }
 
-/// Decodes the batches of all steps ahead of the training thread; `batches`
-/// stands at the first.
+/// Which views of a pair show the second site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pairing {
+    /// None: sites have no partners.
+    None,
+    /// All local ones.
+    Local,
+    /// The second half of the global ones and of the local ones.
+    Half,
+    /// The second half of all.
+    SecondView,
+}
+
+/// A batch, before it lies on a device.
+#[derive(Debug)]
+pub(crate) struct LoadedBatch {
+    /// Which of the run it is, from 0.
+    pub(crate) item: u64,
+    pub(crate) epoch: u64,
+    /// Of each view its side and `[B, C, side, side]`.
+    views: Vec<(usize, Vec<f32>)>,
+    num_channels: usize,
+    pub(crate) batch: Batch,
+    mixture: Option<Mixture>,
+}
+
+impl LoadedBatch {
+    /// Puts the images onto a device.
+    pub(crate) fn into_images(self, labels: &Labels, device: &Device) -> ImageBatch {
+        let sites = &self.batch.site_indices;
+        let tensor = |(side, levels): (usize, Vec<f32>)| -> Tensor<4> {
+            let shape = [sites.len(), self.num_channels, side, side];
+            Tensor::from_data(TensorData::new(levels, shape), device)
+        };
+        ImageBatch {
+            classes: sites
+                .iter()
+                .filter_map(|site| labels.class(*site))
+                .collect(),
+            domains: sites
+                .iter()
+                .filter_map(|site| labels.domain(*site))
+                .collect(),
+            views: self.views.into_iter().map(tensor).collect(),
+            mixture: self.mixture,
+            ghost_batch_size: self.batch.ghost_batch_size,
+        }
+    }
+
+    /// The site of the first image, for messages.
+    pub(crate) fn first_site<'a>(&self, screen: &'a dyn Screen) -> &'a SiteKey {
+        &screen.sites()[self.batch.site_indices[0]].key
+    }
+}
+
+/// Makes the batches of a range ahead of the training thread; `batches` stands
+/// at the first.
 pub(crate) fn spawn_loader<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    screen: &'scope dyn Screen,
+    dataset: &'scope Dataset<'scope>,
     batches: &Batches<'scope>,
-    normalisation: &'scope CheckedNormalisation,
-    settings: LoaderSettings,
+    recipe: Recipe<'scope>,
+    items: Range<u64>,
     options: LoaderOptions,
-) -> Loader<Result<Batch, ScreenError>> {
-    let steps = settings.first_step..settings.num_steps;
-    Loader::spawn(scope, steps, options, move || {
+) -> Loader<Result<LoadedBatch, TrainError>> {
+    let first_item = items.start;
+    Loader::spawn(scope, items, options, move || {
         let mut batches = batches.clone();
-        let mut next_step = settings.first_step;
-        move |step| {
-            // The steps between are other threads'.
-            let batch = batches.nth((step - next_step) as usize);
-            next_step = step + 1;
-            let sites = batch.expect("samplers never end").site_indices;
-            let crops = crops_of_step(&sites, step, settings.seed);
-            load_step(screen, &crops, normalisation, step, settings.crop_px)
+        let mut next_item = first_item;
+        move |item| {
+            // The batches between are other threads'.
+            for _ in next_item..item {
+                batches.next();
+            }
+            next_item = item + 1;
+            let epoch = batches.position().epoch;
+            let batch = batches.next().expect("samplers never end");
+            load(dataset, batch, recipe, item, epoch)
         }
     })
 }
 
-fn load_step(
-    screen: &dyn Screen,
-    crops: &[Crop],
-    normalisation: &CheckedNormalisation,
-    step: u64,
-    crop_px: usize,
-) -> Result<Batch, ScreenError> {
-    let image_len = screen.channels().len() * crop_px * crop_px;
-    let mut images = vec![0.0; crops.len() * image_len];
-    for (crop, image) in crops.iter().zip(images.chunks_exact_mut(image_len)) {
-        let tile = |width, height| crop.tile(width, height, crop_px);
-        match read_site_crop(screen, crop.site_index, OnIncomplete::Fail, tile)? {
-            ReadSite::Image(site) => cut(&site, crop, normalisation, image),
-            ReadSite::Skipped(_) => unreachable!("incomplete sites fail under OnIncomplete::Fail"),
+fn load(
+    dataset: &Dataset<'_>,
+    batch: Batch,
+    recipe: Recipe<'_>,
+    item: u64,
+    epoch: u64,
+) -> Result<LoadedBatch, TrainError> {
+    let num_channels = dataset.screen.channels().len();
+    let seed = recipe.seed.split_index(item);
+    let mut views: Vec<(usize, Vec<f32>)> = Vec::new();
+    for (place, &site) in batch.site_indices.iter().enumerate() {
+        let seed = match recipe.is_evaluation {
+            true => None,
+            false => Some(recipe.views.seed_of(seed, place as u64)),
+        };
+        let images = match recipe.pairing {
+            Pairing::None => views_of_site(dataset, site, recipe.views, seed)?,
+            pairing => {
+                let partner = batch.partner_indices[place];
+                let own = views_of_site(dataset, site, recipe.views, seed)?;
+                let other = views_of_site(dataset, partner, recipe.views, seed)?;
+                pairing.mix(recipe.views, own, other)
+            }
+        };
+        if views.is_empty() {
+            let capacity = |image: &Image| batch.site_indices.len() * image.levels().len();
+            views = images
+                .iter()
+                .map(|image| (image.width(), Vec::with_capacity(capacity(image))))
+                .collect();
+        }
+        for (image, (side, levels)) in images.iter().zip(&mut views) {
+            if image.width() != *side || image.height() != *side {
+                let site = &dataset.screen.sites()[site].key;
+                let (width, height) = (image.width(), image.height());
+                return Err(TrainError::UnsuitableImage {
+                    site: site.to_string(),
+                    message: format!(
+                        "a view of it has {width} x {height} pixels, where those of its batch \
+                         have {side} x {side}; hint: set views.crop_px, so that all have one size"
+                    ),
+                });
+            }
+            levels.extend_from_slice(image.levels());
         }
     }
-    let first_site = screen.sites()[crops[0].site_index].key.clone();
-    Ok(Batch {
-        step,
-        images,
-        first_site,
+    let mixture = recipe.cutmix.and_then(|cutmix| {
+        let (side, levels) = &mut views[0];
+        let drawn = cutmix.draw(batch.site_indices.len(), *side, *side, seed)?;
+        let own_share = drawn.mix_images(levels, num_channels, *side, *side);
+        Some(Mixture {
+            partners: drawn.partners,
+            own_share,
+        })
+    });
+    Ok(LoadedBatch {
+        item,
+        epoch,
+        views,
+        num_channels,
+        batch,
+        mixture,
     })
 }
 
-/// Normalises a crop and turns it as was drawn.
-fn cut(site: &SiteImage, crop: &Crop, normalisation: &CheckedNormalisation, image: &mut [f32]) {
-    let crop_px = site.width();
-    let all = Tile {
-        top: 0,
-        left: 0,
-        crop_px,
+impl Pairing {
+    fn mix(self, views: &CheckedViews, own: Vec<Image>, other: Vec<Image>) -> Vec<Image> {
+        let num_global = views.num_global();
+        let num_local = own.len() - num_global;
+        let is_of_partner = |view: usize| match self {
+            Self::None => false,
+            Self::Local => views.recipes()[view].kind == ViewKind::Local,
+            Self::Half if view < num_global => view >= num_global.div_ceil(2),
+            Self::Half => view - num_global >= num_local.div_ceil(2),
+            Self::SecondView => view >= own.len() / 2,
+        };
+        let is_of_partner: Vec<bool> = (0..own.len()).map(is_of_partner).collect();
+        let pairs = own.into_iter().zip(other).zip(is_of_partner);
+        pairs
+            .map(|((own, other), is_of_partner)| if is_of_partner { other } else { own })
+            .collect()
+    }
+}
+
+/// All views of a site, normalised; without a seed, the one of evaluation.
+fn views_of_site(
+    dataset: &Dataset<'_>,
+    site_index: usize,
+    views: &CheckedViews,
+    seed: Option<Seed>,
+) -> Result<Vec<Image>, TrainError> {
+    let channels = dataset.screen.channels().len();
+    let draw = |width: usize, height: usize| match seed {
+        Some(seed) => views.draw(channels, height, width, seed),
+        // Evaluation draws nothing: any seed will do.
+        None => {
+            let view = views
+                .evaluation()
+                .draw(channels, height, width, Seed::new(0));
+            view.map(|view| vec![view])
+        }
     };
-    normalisation.crop_into(site, all, image);
-    for plane in image.chunks_exact_mut(crop_px * crop_px) {
-        if crop.is_flipped_horizontally {
-            plane.chunks_exact_mut(crop_px).for_each(<[f32]>::reverse);
+    let too_small = |error: ViewsError| TrainError::UnsuitableImage {
+        site: dataset.screen.sites()[site_index].key.to_string(),
+        message: error.to_string(),
+    };
+    let (drawn, site) = match dataset.screen.image_size(site_index)? {
+        Some((width, height)) => {
+            let drawn = draw(width, height).map_err(too_small)?;
+            match the_square_of(&drawn) {
+                Some(square) => {
+                    let site = read_square(dataset.screen, site_index, square)?;
+                    (vec![drawn[0].of_crop_box()], site)
+                }
+                None => (drawn, read(dataset.screen, site_index)?),
+            }
         }
-        if crop.is_flipped_vertically {
-            let (upper, lower) = plane.split_at_mut(crop_px * (crop_px / 2));
-            let upper_rows = upper.chunks_exact_mut(crop_px);
-            let lower_rows = lower.chunks_exact_mut(crop_px).rev();
-            upper_rows
-                .zip(lower_rows)
-                .for_each(|(a, b)| a.swap_with_slice(b));
+        None => {
+            let site = read(dataset.screen, site_index)?;
+            (draw(site.width(), site.height()).map_err(too_small)?, site)
+        }
+    };
+    let mut site = grey_levels(&site);
+    // What all views begin with is done once.
+    let num_shared = match the_resizing_of(&drawn) {
+        Some(resizing) => {
+            site = resizing.apply(&site);
+            1
+        }
+        None => 0,
+    };
+    let view = |drawn: &View| {
+        let drawn = View {
+            operations: drawn.operations[num_shared..].to_vec(),
+            ..drawn.clone()
+        };
+        let mut image = drawn.apply(&site);
+        dataset
+            .normalisation
+            .levels_in_place(site_index, channels, image.levels_mut());
+        drawn.apply_after(&mut image);
+        image
+    };
+    Ok(drawn.iter().map(view).collect())
+}
+
+/// The square that a single view is cut from.
+fn the_square_of(drawn: &[View]) -> Option<Tile> {
+    let [view] = drawn else {
+        return None;
+    };
+    let crop = view.crop_box()?;
+    (crop.height == crop.width).then_some(Tile {
+        top: crop.top,
+        left: crop.left,
+        crop_px: crop.width,
+    })
+}
+
+/// The resizing of the whole site that all of several views begin with.
+fn the_resizing_of(drawn: &[View]) -> Option<View> {
+    let first = drawn.first()?.operations.first()?;
+    let is_first = |view: &View| view.operations.first() == Some(first);
+    let is_shared = matches!(first, Operation::Resize { .. }) && drawn.iter().all(is_first);
+    is_shared.then(|| View {
+        kind: ViewKind::Global,
+        operations: vec![first.clone()],
+        operations_after: Vec::new(),
+    })
+}
+
+fn read(screen: &dyn Screen, site_index: usize) -> Result<SiteImage, ScreenError> {
+    read_site(screen, site_index, OnIncomplete::Fail).map(complete)
+}
+
+fn read_square(
+    screen: &dyn Screen,
+    site_index: usize,
+    square: Tile,
+) -> Result<SiteImage, ScreenError> {
+    read_site_crop(screen, site_index, OnIncomplete::Fail, |_, _| square).map(complete)
+}
+
+fn complete(site: ReadSite) -> SiteImage {
+    match site {
+        ReadSite::Image(site) => site,
+        ReadSite::Skipped(_) => unreachable!("incomplete sites fail under OnIncomplete::Fail"),
+    }
+}
+
+/// Levels on the 0..255 scale.
+fn grey_levels(site: &SiteImage) -> Image {
+    let mut levels = Vec::with_capacity(site.planes().len() * site.width() * site.height());
+    for Plane { pixels, .. } in site.planes() {
+        match pixels {
+            Pixels::U8(pixels) => levels.extend(pixels.iter().map(|pixel| f32::from(*pixel))),
+            Pixels::U16(pixels) => {
+                levels.extend(pixels.iter().map(|pixel| f32::from(*pixel) / 257.0));
+            }
         }
     }
+    Image::new(site.planes().len(), site.height(), site.width(), levels)
 }

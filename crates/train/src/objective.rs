@@ -2,20 +2,41 @@ mod masked_modelling;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use morphospace_core::Seed;
-use morphospace_models::NetworkConfig;
+use morphospace_models::{Encoder, NetworkConfig};
 
-/// A network together with what it is trained for.
-pub trait Objective: Module {
-    /// The network's configuration, stored beside its weights.
-    fn network_config(&self) -> NetworkConfig;
+use crate::{ImageBatch, Moment};
 
-    /// The loss of a batch.
-    ///
-    /// # Shapes
-    /// `images`: `[B, C, H, W]`, self-standardised. `seed` is this step's own:
-    /// all draws (masks, dropped paths) come from it.
-    fn loss(&self, images: Tensor<4>, seed: Seed) -> Loss;
+pub use masked_modelling::{MaskedModellingConfig, MaskedMuNet};
+
+/// Networks together with what they are trained for.
+///
+/// All that has to survive a kill is a parameter of the module: weights, but
+/// also a teacher and centres, which never have a gradient and are moved by
+/// [`Objective::loss`] and [`Objective::end_step`].
+pub trait Objective: Module + 'static {
+    /// The network that is wanted in the end, and how the names of its
+    /// parameters begin in this module.
+    fn network(&self) -> (NetworkConfig, &'static str);
+
+    /// The network as it embeds, without gradients.
+    fn encoder(&self) -> Box<dyn Encoder>;
+
+    /// The loss of a batch. In training, running averages and centres move.
+    fn loss(&mut self, batch: &ImageBatch, moment: &Moment) -> Loss;
+
+    /// How many times a step computes losses and moves weights, one after the
+    /// other; each time others.
+    fn num_phases(&self) -> usize {
+        1
+    }
+
+    /// Whether a parameter moves in a phase.
+    fn moves(&self, _parameter: &str, _moment: &Moment) -> bool {
+        true
+    }
+
+    /// After the weights have moved: the teacher follows.
+    fn end_step(&mut self, _moment: &Moment) {}
 }
 
 /// What is minimised and the parts it is made of.
@@ -25,4 +46,18 @@ pub struct Loss {
     pub total: Tensor<1>,
     /// Named parts, reported beside the total.
     pub parts: Vec<(&'static str, Tensor<1>)>,
+    /// What the network makes of the images, `[images, features]`, to see
+    /// whether it makes the same of all; `None` where that cannot happen.
+    pub embedding: Option<Tensor<2>>,
+}
+
+impl Loss {
+    /// A loss without parts.
+    pub fn of(total: Tensor<1>) -> Self {
+        Self {
+            total,
+            parts: Vec::new(),
+            embedding: None,
+        }
+    }
 }

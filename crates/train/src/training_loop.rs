@@ -1,45 +1,25 @@
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Tensor, TensorData};
-use morphospace_core::{Provenance, write_atomically};
+use burn::tensor::Device;
+use morphospace_core::Provenance;
+use morphospace_screen::LoaderOptions;
 use morphospace_screen::sampler::Batches;
-use morphospace_screen::{
-    LoaderOptions, OnIncomplete, ReadSite, Screen, SkippedSite, pixel_history, read_site,
-};
-use serde::{Deserialize, Serialize};
 
-use crate::loader::{LoaderSettings, spawn_loader};
+use crate::loader::{LoadedBatch, spawn_loader};
+use crate::run_folder::{Line, RunFolder};
 use crate::{
-    CheckedTrainConfig, Checkpoint, Objective, Optimiser, Resumed, TrainError, TrainedOn,
-    latest_checkpoint,
+    Checkpoint, CheckpointFolder, EmbeddingSpread, EvaluationReport, GradientReduction,
+    GradientSet, Loss, Moment, Objective, Observer, Optimiser, Prepared, Resumed, Standing,
+    StepReport, StepSize, TrainError, cosine_between, latest_checkpoint,
 };
 
-const METRICS_FILE: &str = "metrics.jsonl";
 /// The resolved configuration.
 pub(crate) const CONFIG_FILE: &str = "config.toml";
 /// The screen, its sites and channels, as [`Provenance::to_json`] writes them.
 const PROVENANCE_FILE: &str = "provenance.json";
-
-/// One line of `metrics.jsonl`, and what an observer sees of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StepReport {
-    /// The step, from 0.
-    pub step: u64,
-    /// The loss.
-    pub loss: f32,
-    /// Its parts by name.
-    pub parts: Vec<(String, f32)>,
-    /// Learning rate of the step.
-    pub learning_rate: f64,
-    /// Images of this step per second.
-    pub images_per_second: f64,
-    /// Share of the step's time that the training thread waited for images.
-    pub data_wait_share: f64,
-}
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -48,8 +28,14 @@ pub struct TrainSummary {
     pub checkpoint: Checkpoint,
     /// Step from which the run went on; 0 for a fresh one.
     pub first_step: u64,
+    /// Steps of the run, if it goes to its end.
+    pub num_steps: u64,
+    /// Whether it ended early, for want of better scores.
+    pub is_early: bool,
     /// Reports of the steps done by this call.
     pub steps: Vec<StepReport>,
+    /// Reports of its evaluations.
+    pub evaluations: Vec<EvaluationReport>,
     /// Wall time of this call in seconds.
     pub wall_seconds: f64,
     /// Sites left out because images of theirs are missing.
@@ -58,182 +44,220 @@ pub struct TrainSummary {
     pub first_site_left_out: Option<String>,
 }
 
-/// Trains a network on the complete sites of a screen and leaves the run in
-/// `folder`: `config.toml`, `provenance.json`, `metrics.jsonl` and
-/// `checkpoints/`.
-///
-/// A run whose folder holds a checkpoint goes on from it. `network` must live
-/// on a device with autodiff.
-///
-/// # Errors
-/// [`TrainError`]; before any work where the screen does not fit the network.
-pub fn train<O: Objective>(
-    network: O,
-    screen: &dyn Screen,
-    config: &CheckedTrainConfig,
+/// Trains an objective and leaves the run in `folder`: `config.toml`,
+/// `provenance.json`, `metrics.jsonl`, `tensorboard/` and `checkpoints/`. A
+/// run whose folder holds a checkpoint goes on from the last.
+pub(crate) fn run<O: Objective>(
+    fresh: O,
+    prepared: &Prepared<'_>,
     folder: &Path,
     device: &Device,
     loader: LoaderOptions,
-    observer: &mut dyn FnMut(&StepReport),
+    reduction: &mut dyn GradientReduction,
+    observer: &mut dyn Observer,
 ) -> Result<TrainSummary, TrainError> {
     let started = Instant::now();
+    let config = prepared.config;
     let settings = config.get();
-    let crop_px = settings.network.img_size();
-    let channels = screen.channels();
-    let num_channels = channels.len();
-
-    // What is there to train on?
-    let site_indices = trainable_sites(screen, config)?;
-    let sampler = settings.sampler.open(
-        screen.sites(),
-        &site_indices,
-        settings.batch_size,
-        config.seed().split("sites"),
-    )?;
-    let normalisation = settings.normalisation.open()?;
-    let trained_on = TrainedOn {
-        channels: channels
-            .iter()
-            .map(|channel| channel.stain.clone())
-            .collect(),
-        normalisation: normalisation.name(),
-        pixel_history: pixel_history(screen),
-        uses_labels: sampler.uses_labels(),
+    let seed = config.seed();
+    let num_steps = prepared.num_steps;
+    let accumulation = settings.accumulation as u64;
+    let checkpoints = CheckpointFolder {
+        run_folder: folder,
+        config_sha256: &prepared.config_sha256,
+        trained_on: &prepared.trained_on,
+        keep_last: settings.keep_last,
     };
-    let sha256 = config.sha256(normalisation.content_hash());
-    let normalisation = normalisation.check(screen)?;
-    let sites = screen.sites();
-    let num_sites_left_out = sites.len() - site_indices.len();
-    // Indices are in order: the first gap is the first site left out.
-    let first_gap = (0..sites.len()).find(|site| site_indices.get(*site) != Some(site));
-    let first_site_left_out = first_gap.map(|site| sites[site].key.to_string());
+
     // Fresh, or from the last checkpoint.
-    let last = latest_checkpoint(folder)?;
-    let first_step = last.as_ref().map_or(0, |last| last.num_steps_done);
-    let resumed = match last {
-        Some(checkpoint) => checkpoint.read(
-            &network,
+    let run_folder = RunFolder::open(folder)?;
+    let resumed = match latest_checkpoint(folder)? {
+        Some(last) => checkpoints.read(
+            &last,
+            &fresh,
             config,
-            &sha256,
-            &trained_on,
-            &*sampler,
+            &*prepared.sampler,
             &device.clone().inner(),
         )?,
         None => Resumed {
-            network,
-            optimiser: Optimiser::new(settings.optimiser),
-            batches: Batches::new(&*sampler),
+            objective: fresh,
+            optimiser: Optimiser::new(settings.optimiser.clone()),
+            standing: Standing {
+                num_steps_done: 0,
+                batches: Batches::new(&*prepared.sampler),
+                best: None,
+                is_finished: false,
+            },
         },
     };
     let Resumed {
-        mut network,
+        mut objective,
         mut optimiser,
-        mut batches,
+        mut standing,
     } = resumed;
+    let first_step = standing.num_steps_done;
 
     // What the run is, for whoever finds its folder.
-    fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
+    let mut metrics = run_folder.metrics(first_step)?;
     let provenance = Provenance {
-        config_sha256: Some(sha256.clone()),
-        ..screen.provenance("train").with_seed("train", settings.seed)
+        config_sha256: Some(prepared.config_sha256.clone()),
+        ..prepared.training.screen.provenance("train")
     };
-    for (name, text) in [
-        (CONFIG_FILE, config.to_toml()),
-        (PROVENANCE_FILE, provenance.to_json()),
-    ] {
-        let path = folder.join(name);
-        write_atomically(&path, |file| file.write_all(text.as_bytes()))
-            .map_err(TrainError::file(&path))?;
-    }
-    let metrics_path = folder.join(METRICS_FILE);
-    forget_metrics_from(&metrics_path, first_step)?;
-    let mut metrics = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&metrics_path)
-        .map_err(TrainError::file(&metrics_path))?;
+    let provenance = provenance.with_seed("train", settings.seed);
+    run_folder.write_text(CONFIG_FILE, &config.to_toml())?;
+    run_folder.write_text(PROVENANCE_FILE, &provenance.to_json())?;
+    observer.on_start(first_step, num_steps);
 
-    let loader_settings = LoaderSettings {
-        first_step,
-        num_steps: settings.num_steps,
-        crop_px,
-        seed: config.seed().split("crops"),
-    };
     let mut steps = Vec::new();
+    let mut evaluations = Vec::new();
     let mut last_checkpoint = Instant::now();
     let between_checkpoints = Duration::from_secs_f64(settings.checkpoint_minutes * 60.0);
     thread::scope(|scope| {
+        let end = match standing.is_finished {
+            true => first_step,
+            false => num_steps,
+        };
         let mut loaded = spawn_loader(
             scope,
-            screen,
-            &batches,
-            &normalisation,
-            loader_settings,
+            &prepared.training,
+            &standing.batches,
+            prepared.training_recipe(),
+            first_step * accumulation..end * accumulation,
             loader,
         );
-        for step in first_step..settings.num_steps {
-            // Images.
+        for step in first_step..end {
             let step_started = Instant::now();
-            let batch = loaded
-                .next()
-                .expect("the loader sends every step or an error")?;
-            debug_assert_eq!(batch.step, step);
-            let waited = step_started.elapsed();
-            let shape = [settings.batch_size, num_channels, crop_px, crop_px];
-            let images = Tensor::from_data(TensorData::new(batch.images, shape), device);
+            let waited_before = loaded.waited();
+            let mut next = || -> Result<LoadedBatch, TrainError> {
+                loaded
+                    .next()
+                    .expect("the loader sends every batch or an error")
+            };
+            let moment_of = |batch: &LoadedBatch, phase: usize| Moment {
+                step,
+                num_steps,
+                steps_per_epoch: prepared.steps_per_epoch,
+                epoch: batch.epoch,
+                phase,
+                seed: seed.split("step").split_index(batch.item),
+                is_training: true,
+            };
 
-            // Loss and gradients.
-            let loss = network.loss(images, config.seed().split("step").split_index(step));
-            let value = loss.total.clone().into_scalar::<f32>();
-            if !value.is_finite() {
-                let first_site = batch.first_site.to_string();
-                return Err(TrainError::LossNotFinite {
-                    step,
-                    value,
-                    first_site,
-                });
+            // Loss, gradients, weights; in several phases of the same images
+            // where networks are moved in turn.
+            let size = step_size(prepared, step);
+            let mut loss = MeanLoss::default();
+            let mut gradient_norm = 0.0;
+            let mut epoch = 0;
+            let mut kept = Vec::new();
+            let num_phases = objective.num_phases();
+            for phase in 0..num_phases {
+                let mut gradients = GradientSet::default();
+                for place in 0..settings.accumulation {
+                    if phase == 0 {
+                        let batch = next()?;
+                        let moment = moment_of(&batch, 0);
+                        let first_site = batch.first_site(prepared.training.screen);
+                        let images = batch.into_images(&prepared.labels, device);
+                        kept.push((images, moment, first_site));
+                    }
+                    let (images, moment, first_site) = match num_phases {
+                        1 => kept.pop().expect("it was just loaded"),
+                        _ => kept[place].clone(),
+                    };
+                    let moment = Moment { phase, ..moment };
+                    epoch = moment.epoch;
+                    let of_batch = objective.loss(&images, &moment);
+                    let is_diagnosed = (step + 1) % settings.evaluation.diagnose_every == 0;
+                    let value = loss.add(&of_batch, images.len(), is_diagnosed);
+                    if !value.is_finite() {
+                        let first_site = first_site.to_string();
+                        return Err(TrainError::LossNotFinite {
+                            step,
+                            value,
+                            first_site,
+                        });
+                    }
+                    let backward = of_batch.total.backward();
+                    let moves = |name: &str| objective.moves(name, &moment);
+                    gradients.add(GradientSet::of(&objective, &backward, moves));
+                }
+                gradients.scale(1.0 / accumulation as f64);
+                reduction.reduce(&mut gradients);
+                let norm = gradients.clip(settings.clip);
+                if !norm.is_finite() {
+                    return Err(TrainError::GradientNotFinite { step });
+                }
+                gradient_norm += f64::from(norm);
+                objective = optimiser.step(objective, &gradients, size);
             }
-            let parts = loss
-                .parts
-                .into_iter()
-                .map(|(name, part)| (name.to_owned(), part.into_scalar::<f32>()))
-                .collect();
-            let gradients = loss.total.backward();
-
-            // Weights.
-            let factor = settings.schedule.factor(step, settings.num_steps);
-            network = optimiser.step(network, &gradients, factor);
+            let moment = Moment {
+                step,
+                num_steps,
+                steps_per_epoch: prepared.steps_per_epoch,
+                epoch,
+                phase: 0,
+                seed: seed.split("end_step").split_index(step),
+                is_training: true,
+            };
+            objective.end_step(&moment);
 
             // Account.
             let seconds = step_started.elapsed().as_secs_f64();
+            let waited = (loaded.waited() - waited_before).as_secs_f64();
+            let num_images = settings.batch_size * settings.accumulation;
             let report = StepReport {
                 step,
-                loss: value,
-                parts,
-                learning_rate: settings.optimiser.learning_rate * factor,
-                images_per_second: settings.batch_size as f64 / seconds,
-                data_wait_share: waited.as_secs_f64() / seconds,
+                epoch,
+                loss: loss.mean() * num_phases as f64,
+                parts: loss.parts(),
+                learning_rate: size.learning_rate,
+                gradient_norm,
+                embedding: loss.spread,
+                images_per_second: num_images as f64 / seconds,
+                data_wait_share: waited / seconds,
             };
-            let line = serde_json::to_string(&report).expect("plain values serialise");
-            writeln!(metrics, "{line}").map_err(TrainError::file(&metrics_path))?;
-            observer(&report);
+            metrics.add(&Line::Step(report.clone()))?;
+            observer.on_step(&report);
             steps.push(report);
+            standing.num_steps_done = step + 1;
+            for _ in 0..accumulation {
+                standing.batches.next();
+            }
+
+            // Evaluate.
+            let is_last = step + 1 == num_steps;
+            let mut is_best = false;
+            if is_last || (step + 1).is_multiple_of(prepared.steps_between_evaluations) {
+                let scores = evaluate(&objective, prepared, device, loader, observer)?;
+                if let Some(score) = scores.get(&settings.evaluation.metric) {
+                    let goal = settings.evaluation.goal;
+                    standing.best = goal.next_best(standing.best, *score, step + 1);
+                    is_best = standing.best.is_some_and(|best| best.step == step + 1);
+                }
+                let report = EvaluationReport {
+                    num_steps_done: step + 1,
+                    scores,
+                };
+                if !report.scores.is_empty() {
+                    metrics.add(&Line::Evaluation(report.clone()))?;
+                    observer.on_evaluation(&report, is_best);
+                    evaluations.push(report);
+                }
+            }
+            let num_since = standing.best.map_or(0, |best| best.num_since);
+            let patience = settings.evaluation.patience.unwrap_or(u32::MAX);
+            standing.is_finished = is_last || num_since >= patience;
 
             // Checkpoint.
-            batches.next();
-            let is_last = step + 1 == settings.num_steps;
-            if is_last || last_checkpoint.elapsed() >= between_checkpoints {
-                let next = batches.position();
-                Checkpoint::write(
-                    folder,
-                    step + 1,
-                    &sha256,
-                    &network,
-                    &trained_on,
-                    &optimiser,
-                    next,
-                )?;
+            let keeps_best = is_best && settings.evaluation.keep_best;
+            let is_due = last_checkpoint.elapsed() >= between_checkpoints;
+            if standing.is_finished || keeps_best || is_due {
+                checkpoints.write(&objective, &optimiser, &standing, keeps_best)?;
                 last_checkpoint = Instant::now();
+            }
+            if standing.is_finished {
+                break;
             }
         }
         Ok(())
@@ -241,69 +265,131 @@ pub fn train<O: Objective>(
 
     let checkpoint = latest_checkpoint(folder)?.expect("one was written at the last step");
     Ok(TrainSummary {
+        is_early: checkpoint.num_steps_done < num_steps,
         checkpoint,
         first_step,
+        num_steps,
         steps,
+        evaluations,
         wall_seconds: started.elapsed().as_secs_f64(),
-        num_sites_left_out,
-        first_site_left_out,
+        num_sites_left_out: prepared.training.num_incomplete,
+        first_site_left_out: prepared.training.first_incomplete.clone(),
     })
 }
 
-/// Sites with all their images, in order.
-fn trainable_sites(
-    screen: &dyn Screen,
-    config: &CheckedTrainConfig,
-) -> Result<Vec<usize>, TrainError> {
-    let unsuitable = |message| TrainError::UnsuitableScreen {
-        screen: screen.name().to_owned(),
-        message,
-    };
-    let network = &config.get().network;
-    let num_channels = screen.channels().len();
-    let (expected, setting) = network.training_channels();
-    if num_channels != expected {
-        return Err(unsuitable(format!(
-            "it has {num_channels} channels, the network is trained on {expected}; hint: set \
-             network.config.{setting} = {num_channels}"
-        )));
+/// Learning rate, weight decay and momentum of a step.
+fn step_size(prepared: &Prepared<'_>, step: u64) -> StepSize {
+    let Prepared {
+        num_steps,
+        steps_per_epoch,
+        ..
+    } = *prepared;
+    let settings = prepared.config.get();
+    let optimiser = &settings.optimiser;
+    let factor = settings.schedule.factor(step, num_steps, steps_per_epoch);
+    let start = optimiser.weight_decay;
+    StepSize {
+        learning_rate: optimiser.learning_rate * factor,
+        weight_decay: match optimiser.weight_decay_end {
+            Some(end) => cosine_between(start, end, step, num_steps),
+            None => start,
+        },
+        beta1: settings.schedule.momentum(step, num_steps),
     }
-    let is_complete =
-        |site: &usize| (0..num_channels).all(|channel| screen.is_present(*site, channel));
-    let num_sites = screen.sites().len();
-    let complete: Vec<usize> = (0..num_sites).filter(is_complete).collect();
-    let Some(first) = complete.first() else {
-        return Err(unsuitable(format!(
-            "none of its {num_sites} sites has all {num_channels} images"
-        )));
-    };
-    let (width, height) = match read_site(screen, *first, OnIncomplete::Fail)? {
-        ReadSite::Image(site) => (site.width(), site.height()),
-        ReadSite::Skipped(SkippedSite { site, .. }) => {
-            return Err(unsuitable(format!("{site} cannot be read")));
-        }
-    };
-    let img_size = network.img_size();
-    if width.min(height) < img_size {
-        return Err(unsuitable(format!(
-            "its images are {width} x {height}, smaller than the network's {img_size} pixels"
-        )));
-    }
-    Ok(complete)
 }
 
-/// Drops what a killed run reported after its last checkpoint, and a line it
-/// may have left half written.
-fn forget_metrics_from(path: &PathBuf, first_step: u64) -> Result<(), TrainError> {
-    let Ok(text) = fs::read_to_string(path) else {
-        return Ok(());
+/// The mean loss of the sites to validate with, and what the observer finds.
+fn evaluate<O: Objective>(
+    objective: &O,
+    prepared: &Prepared<'_>,
+    device: &Device,
+    loader: LoaderOptions,
+    observer: &mut dyn Observer,
+) -> Result<BTreeMap<String, f64>, TrainError> {
+    let probed = observer.probe(&*objective.encoder());
+    let mut scores = probed.map_err(TrainError::Probe)?;
+    let Some(validation) = &prepared.validation else {
+        return Ok(scores);
     };
-    let kept: String = text
-        .lines()
-        .filter(|line| {
-            serde_json::from_str::<StepReport>(line).is_ok_and(|report| report.step < first_step)
-        })
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    write_atomically(path, |file| file.write_all(kept.as_bytes())).map_err(TrainError::file(path))
+    let mut objective = objective.valid();
+    let device = device.clone().inner();
+    let num_batches = validation.sampler.plan(0).len() as u64;
+    let batches = Batches::new(&*validation.sampler);
+    let mut mean = MeanLoss::default();
+    thread::scope(|scope| -> Result<(), TrainError> {
+        let loaded = spawn_loader(
+            scope,
+            &validation.dataset,
+            &batches,
+            prepared.validation_recipe(validation),
+            0..num_batches,
+            loader,
+        );
+        for batch in loaded {
+            let batch = batch?;
+            let moment = Moment {
+                step: 0,
+                num_steps: prepared.num_steps,
+                steps_per_epoch: prepared.steps_per_epoch,
+                epoch: 0,
+                phase: objective.num_phases() - 1,
+                seed: prepared
+                    .config
+                    .seed()
+                    .split("validation")
+                    .split_index(batch.item),
+                is_training: false,
+            };
+            let images = batch.into_images(&validation.labels, &device);
+            let loss = objective.loss(&images, &moment);
+            mean.add(&loss, images.len(), false);
+        }
+        Ok(())
+    })?;
+    scores.insert("validation/loss".to_owned(), mean.mean());
+    for (name, value) in mean.parts() {
+        scores.insert(format!("validation/{name}"), value);
+    }
+    Ok(scores)
+}
+
+/// Mean of losses and their parts over images.
+#[derive(Default)]
+struct MeanLoss {
+    num_images: f64,
+    total: f64,
+    parts: BTreeMap<String, (f64, f64)>,
+    /// Of the last batch that was looked at.
+    spread: Option<EmbeddingSpread>,
+}
+
+impl MeanLoss {
+    /// Takes a batch in and gives its loss.
+    fn add(&mut self, loss: &Loss, num_images: usize, is_diagnosed: bool) -> f32 {
+        let weight = num_images as f64;
+        let value: f32 = loss.total.clone().into_scalar();
+        self.num_images += weight;
+        self.total += weight * f64::from(value);
+        for (name, part) in &loss.parts {
+            let part = f64::from(part.clone().into_scalar::<f32>());
+            let sums = self.parts.entry((*name).to_owned()).or_default();
+            sums.0 += weight * part;
+            sums.1 += weight;
+        }
+        if let Some(embedding) = loss.embedding.clone().filter(|_| is_diagnosed) {
+            self.spread = Some(EmbeddingSpread::of(embedding));
+        }
+        value
+    }
+
+    fn mean(&self) -> f64 {
+        self.total / self.num_images
+    }
+
+    fn parts(&self) -> BTreeMap<String, f64> {
+        let parts = self.parts.iter();
+        parts
+            .map(|(name, (sum, weight))| (name.clone(), sum / weight))
+            .collect()
+    }
 }

@@ -36,11 +36,28 @@ pub fn load_weights<M: Module>(
     prefix: &str,
     unexpected: Unexpected,
 ) -> Result<(M, LoadReport), WeightsError> {
-    let parameters = parameters(module);
+    let key_of = |name: &str| Some(format!("{prefix}{name}"));
+    load_weights_as(module, file, &key_of, prefix, unexpected)
+}
+
+/// [`load_weights`] of some parameters from other names: those to whose name
+/// `key_of` gives a key; the others keep their values.
+///
+/// # Errors
+/// As [`load_weights`].
+pub fn load_weights_as<M: Module>(
+    module: &M,
+    file: &WeightsFile,
+    key_of: &dyn Fn(&str) -> Option<String>,
+    prefix: &str,
+    unexpected: Unexpected,
+) -> Result<(M, LoadReport), WeightsError> {
+    let mut parameters = parameters(module);
+    parameters.retain(|parameter| key_of(&parameter.name).is_some());
     let mut sources = BTreeMap::new();
     let mut missing = Vec::new();
     for parameter in &parameters {
-        let key = format!("{prefix}{}", parameter.name);
+        let key = key_of(&parameter.name).expect("only such are retained");
         match file.info(&key) {
             Some(_) => drop(sources.insert(parameter.name.clone(), Source::of(key))),
             None => missing.push(key),
@@ -72,7 +89,7 @@ pub fn load_weights<M: Module>(
     Ok((module, report))
 }
 
-/// A module with the values of all its parameters.
+/// A module with the values of all its parameters that have a source.
 pub(super) fn fill<M: Module>(
     module: &M,
     file: &WeightsFile,
@@ -170,7 +187,7 @@ impl ModuleMapper for Loader<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if self.error.is_some() {
+        if self.error.is_some() || !self.sources.contains_key(&self.path.key()) {
             return param;
         }
         let file_shape = self.path.file_shape(&param);

@@ -23,10 +23,10 @@ mod weights_file;
 
 pub use error::WeightsError;
 pub use import::{ImportReport, import_weights};
-pub use load::{Unexpected, load_weights};
+pub use load::{Unexpected, load_weights, load_weights_as};
 pub use load_report::{LoadReport, TensorMismatch};
 pub use parameter::{Parameter, parameters};
-pub use save::save_weights;
+pub use save::{save_weights, save_weights_as};
 pub use source::Adaptation;
 pub use weights_file::{TensorInfo, WeightsFile};
 

@@ -19,8 +19,22 @@ use super::{BATCHES_TRACKED, transposed};
 /// # Errors
 /// [`WeightsError::CannotWrite`].
 pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), WeightsError> {
+    save_weights_as(module, path, &|name| Some(name.to_owned()))
+}
+
+/// [`save_weights`] of some parameters under other names: those to whose name
+/// `key_of` gives a key.
+///
+/// # Errors
+/// [`WeightsError::CannotWrite`].
+pub fn save_weights_as<M: Module>(
+    module: &M,
+    path: &Path,
+    key_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), WeightsError> {
     let mut saver = Saver {
         path: KeyPath::default(),
+        key_of,
         tensors: BTreeMap::new(),
     };
     module.visit(&mut saver);
@@ -57,12 +71,13 @@ pub fn save_weights<M: Module>(module: &M, path: &Path) -> Result<(), WeightsErr
     write_atomically(path, |file| file.write_all(&bytes)).map_err(cannot_write)
 }
 
-struct Saver {
+struct Saver<'a> {
     path: KeyPath,
+    key_of: &'a dyn Fn(&str) -> Option<String>,
     tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
 }
 
-impl ModuleVisitor for Saver {
+impl ModuleVisitor for Saver<'_> {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.enter(name, container_type);
     }
@@ -72,6 +87,9 @@ impl ModuleVisitor for Saver {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(key) = (self.key_of)(&self.path.key()) else {
+            return;
+        };
         let shape = self.path.file_shape(param);
         let mut values: Vec<f32> = param.val().into_data().iter::<f32>().collect();
         if self.path.is_turned() {
@@ -81,6 +99,6 @@ impl ModuleVisitor for Saver {
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect();
-        self.tensors.insert(self.path.key(), (shape, bytes));
+        self.tensors.insert(key, (shape, bytes));
     }
 }

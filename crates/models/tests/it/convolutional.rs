@@ -91,7 +91,7 @@ fn every_parameter_receives_a_gradient_and_averages_none() {
     let head = config.init(&device, seed).unwrap();
     let features = batch.reshape([64, 3 * 256]).narrow(1, 0, 12);
     let embedding = head.neck.forward(features.clone(), &mut pass());
-    let batches = head.classify_batches(embedding.clone()).square().sum();
+    let batches = head.classify_batches(embedding.clone(), 1.0).square().sum();
     check_trained(&head, &(head.classify(embedding).square().sum() + batches));
 
     for (use_bn, nlayers) in [(true, 3), (true, 2)] {

@@ -1039,7 +1039,7 @@ impl Case {
             let losses = |features: Tensor<2>, pass: &mut NormPass| {
                 let embedding = head.neck.forward(features, pass);
                 let pert = head.classify(embedding.clone());
-                let batch = head.classify_batches(embedding.clone());
+                let batch = head.classify_batches(embedding.clone(), 1.0);
                 let pert = cross_entropy(pert, self.labels("labels", &device));
                 let batch = cross_entropy(batch, self.labels("batches", &device));
                 (embedding, pert, batch)

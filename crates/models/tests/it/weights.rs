@@ -135,6 +135,8 @@ fn an_encoder_opens_from_an_autoencoders_checkpoint() {
         normalisation: Some("std_plus_eps".to_owned()),
         pixel_history: Some(vec!["z-planes: max".to_owned()]),
         uses_labels: Some(true),
+        classes: Some(vec!["EMPTY".to_owned(), "s1".to_owned()]),
+        domains: None,
     };
     for config in [bare, known] {
         save_checkpoint(folder.path(), &config, &mae).unwrap();

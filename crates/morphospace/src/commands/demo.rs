@@ -22,7 +22,7 @@ use morphospace_profiles::{Profiles, write_profiles};
 use morphospace_report::write_page;
 use morphospace_screen::simulator::SimulatorConfig;
 use morphospace_screen::{LoaderOptions, OnIncomplete, Screen, open_screen};
-use morphospace_train::{CheckedTrainConfig, StepReport, TrainConfig};
+use morphospace_train::{CheckedTrainConfig, StepReport, TrainConfig, TrainingData};
 
 use super::embed::profiles_of;
 use super::train::train_under_progress;
@@ -150,7 +150,10 @@ fn run_seed(
 
     let run_folder = folder.join("training");
     let summary = train_under_progress(
-        &*screen,
+        TrainingData {
+            training: &*screen,
+            validation: None,
+        },
         training,
         &run_folder,
         device,

@@ -313,7 +313,8 @@ fn source(name: &str) -> Result<Source> {
             Ok(Source {
                 batch_size: Some(config.batch_size as u64),
                 optimiser: Some(match config.optimiser.rule {
-                    Rule::AdamW => OptimiserArg::AdamW,
+                    Rule::AdamW | Rule::Adam => OptimiserArg::AdamW,
+                    Rule::Sgd | Rule::SgdNesterov => OptimiserArg::Sgd,
                     Rule::Lion => OptimiserArg::Lion,
                 }),
                 network: config.network,

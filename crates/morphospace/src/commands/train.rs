@@ -3,12 +3,12 @@ use std::path::Path;
 use anyhow::Result;
 use burn::tensor::Device;
 use morphospace_core::read_config;
-use morphospace_models::NetworkConfig;
 use morphospace_screen::{
     LoaderOptions, NormalisationStatistics, SITES_INPUT, Screen, sites_sha256,
 };
 use morphospace_train::{
-    CheckedTrainConfig, StepReport, TrainConfig, TrainError, TrainSummary, train,
+    CheckedTrainConfig, EvaluationReport, Observer, StepReport, TrainConfig, TrainError,
+    TrainSummary, TrainingData, train,
 };
 
 use crate::cli::TrainArgs;
@@ -26,7 +26,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let screen = super::open(&args.screen).or_refuse()?;
     warn_of_statistics_of_others(&config, &*screen).or_refuse()?;
     let summary = train_under_progress(
-        &*screen,
+        TrainingData {
+            training: &*screen,
+            validation: None,
+        },
         &config,
         &args.output,
         &device,
@@ -57,62 +60,73 @@ fn warn_of_statistics_of_others(config: &CheckedTrainConfig, screen: &dyn Screen
     Ok(())
 }
 
+/// The progress bar of a run.
+#[derive(Default)]
+struct TrainProgress {
+    /// From the first step on.
+    bar: Option<Progress>,
+    /// The last scores, in words.
+    scores: String,
+}
+
+impl Observer for TrainProgress {
+    fn on_start(&mut self, num_steps_done: u64, num_steps: u64) {
+        let bar = Progress::new("train", "steps", num_steps as usize);
+        bar.update(num_steps_done as usize, "");
+        self.bar = Some(bar);
+    }
+
+    fn on_step(&mut self, report: &StepReport) {
+        let parts: Vec<String> = report
+            .parts
+            .iter()
+            .map(|(name, value)| format!("{name} {value:.4}"))
+            .collect();
+        let parts = match &parts[..] {
+            [] => String::new(),
+            parts => format!(" ({})", parts.join(", ")),
+        };
+        let remark = format!(
+            "loss {:.4}{parts}, {:.1} images/s, {:.0} % waiting for images{}",
+            report.loss,
+            report.images_per_second,
+            100.0 * report.data_wait_share,
+            self.scores
+        );
+        if let Some(bar) = &self.bar {
+            bar.update(report.step as usize + 1, &remark);
+        }
+    }
+
+    fn on_evaluation(&mut self, report: &EvaluationReport, is_best: bool) {
+        let scores: Vec<String> = report
+            .scores
+            .iter()
+            .map(|(name, value)| format!("{name} {value:.4}"))
+            .collect();
+        let best = if is_best { " (best)" } else { "" };
+        self.scores = format!("; {}{best}", scores.join(", "));
+    }
+}
+
 /// Trains the network that the configuration names, under a progress bar.
 pub(crate) fn train_under_progress(
-    screen: &dyn Screen,
+    data: TrainingData<'_>,
     config: &CheckedTrainConfig,
     folder: &Path,
     device: &Device,
     loader: LoaderOptions,
 ) -> Result<TrainSummary, Failure> {
-    let settings = config.get();
-    let progress = Progress::new("train", "steps", settings.num_steps as usize);
-    let mut observer = |report: &StepReport| {
-        let remark = format!(
-            "loss {:.4}, {:.0} images/s, {:.0} % waiting for images",
-            report.loss,
-            report.images_per_second,
-            100.0 * report.data_wait_share
-        );
-        progress.update(report.step as usize + 1, &remark);
-    };
-    let device = match settings.gradient_checkpointing {
-        true => device.clone().autodiff().gradient_checkpointing(),
-        false => device.clone().autodiff(),
-    };
-    let seed = config.seed().split("init");
-    let trained = match &settings.network {
-        NetworkConfig::Mae(network) => {
-            let network = network.init(&device, seed).or_refuse()?;
-            train(
-                network,
-                screen,
-                config,
-                folder,
-                &device,
-                loader,
-                &mut observer,
-            )
-        }
-        NetworkConfig::CaMae(network) => {
-            let network = network.init(&device, seed).or_refuse()?;
-            train(
-                network,
-                screen,
-                config,
-                folder,
-                &device,
-                loader,
-                &mut observer,
-            )
-        }
-        _ => unreachable!("the configuration was checked"),
-    };
+    let mut progress = TrainProgress::default();
+    let trained = train(config, data, folder, device, loader, &mut progress);
     let summary = trained.map_err(|error| match error {
         TrainError::InvalidConfig(_)
         | TrainError::UnsuitableScreen { .. }
+        | TrainError::UnsuitableLabels(_)
         | TrainError::Normalisation(_)
         | TrainError::Sampler(_)
+        | TrainError::RunInUse { .. }
+        | TrainError::CorruptCheckpoint { .. }
         | TrainError::ForeignCheckpoint { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
     })?;
@@ -132,6 +146,15 @@ pub(crate) fn train_under_progress(
         .steps
         .last()
         .map_or(String::new(), |step| format!(", loss {:.4}", step.loss));
-    progress.finish(&format!("{} steps{from}{loss}", summary.steps.len()));
+    let early = match summary.is_early {
+        true => format!(
+            " of {}, as scores grew no better for a while",
+            summary.num_steps
+        ),
+        false => String::new(),
+    };
+    if let Some(bar) = progress.bar {
+        bar.finish(&format!("{} steps{from}{early}{loss}", summary.steps.len()));
+    }
     Ok(summary)
 }

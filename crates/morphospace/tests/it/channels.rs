@@ -29,7 +29,7 @@ fn channels_are_matched_by_stain() {
     let folder = folder.path();
     tiny_screen(folder);
     let train = |channels: &str| {
-        let set = "num_steps=1";
+        let set = "length=1 steps";
         let args = [
             "train",
             "screen",

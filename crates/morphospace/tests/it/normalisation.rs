@@ -73,7 +73,7 @@ fn setting(profiles: &Profiles, name: &str) -> String {
 
 fn train(folder: &Path, output: &str, more: &[&str]) -> Run {
     let args = ["train", "screen", "--config", "train.toml"];
-    let rest = ["--set", "num_steps=1", "--output", output];
+    let rest = ["--set", "length=1 steps", "--output", output];
     morphospace(folder, &[&args[..], &rest, more].concat())
 }
 

@@ -24,7 +24,7 @@ num_positive_controls = 1
 /// A network that takes a second to train.
 pub(crate) const TINY_TRAINING: &str = r#"
 seed = 3
-num_steps = 6
+length = "6 steps"
 batch_size = 4
 checkpoint_minutes = 100.0
 

@@ -188,6 +188,27 @@ impl CheckedNormalisation {
         output
     }
 
+    /// Normalises grey levels on the 0..255 scale in place: those of an image
+    /// that was cut from a site and changed on the way.
+    ///
+    /// # Shapes
+    /// `levels`: `[num_channels, any number of pixels]`
+    ///
+    /// # Panics
+    /// There are not as many values for each channel, or the site is of
+    /// another screen.
+    pub fn levels_in_place(&self, site_index: usize, num_channels: usize, levels: &mut [f32]) {
+        assert!(levels.len().is_multiple_of(num_channels), "whole channels");
+        let num_pixels = levels.len() / num_channels;
+        for (channel, levels) in levels.chunks_exact_mut(num_pixels.max(1)).enumerate() {
+            let standardiser = match self {
+                Self::SelfStandardise(method) => method.standardiser_of_levels(levels),
+                Self::Statistics(standardisers) => standardisers.of_site(site_index)[channel],
+            };
+            standardiser.apply_levels(levels);
+        }
+    }
+
     /// [`CheckedNormalisation::crop`] into memory at hand, such as one item
     /// of a batch.
     ///

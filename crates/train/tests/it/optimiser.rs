@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_core::Seed;
 use morphospace_models::{MaeConfig, Masking, VitConfig};
-use morphospace_train::{Optimiser, OptimiserConfig, Rule};
+use morphospace_train::{GradientSet, Optimiser, OptimiserConfig, ParameterGroup, Rule};
 
 use crate::support::{adam_w, tiny_mae};
 
@@ -26,8 +26,9 @@ impl Line {
 
     fn step(self, optimiser: &mut Optimiser, slope: f32) -> Self {
         let loss = (self.weight.val().sum() + self.bias.val().sum()) * slope;
-        let gradients = loss.backward();
-        optimiser.step(self, &gradients, 1.0)
+        let gradients = GradientSet::of(&self, &loss.backward(), |_| true);
+        let size = optimiser.config().full_step();
+        optimiser.step(self, &gradients, size)
     }
 
     fn values(&self) -> [f32; 3] {
@@ -89,15 +90,63 @@ fn lion_by_hand() {
 }
 
 #[test]
+fn momentum_by_hand() {
+    for (rule, second) in [
+        (Rule::Sgd, 0.9 * 3.0 - 1.0),
+        (Rule::SgdNesterov, -1.0 + 0.9 * 1.7),
+    ] {
+        let config = OptimiserConfig {
+            rule,
+            betas: [0.9, 0.0],
+            ..adam_w(0.1)
+        };
+        let mut optimiser = Optimiser::new(config);
+        let line = Line::new().step(&mut optimiser, 3.0);
+        let first = match rule {
+            Rule::Sgd => 3.0,
+            _ => 3.0 + 0.9 * 3.0,
+        };
+        assert_near(
+            line.values(),
+            [1.0 - 0.1 * first, -2.0 - 0.1 * first, 0.5 - 0.1 * first],
+        );
+        let line = line.step(&mut optimiser, -1.0);
+        let both = first + second;
+        assert_near(
+            line.values(),
+            [1.0 - 0.1 * both, -2.0 - 0.1 * both, 0.5 - 0.1 * both],
+        );
+    }
+}
+
+#[test]
+fn groups_move_at_their_own_rate() {
+    let group = |prefix: &str, learning_rate_factor, weight_decay| ParameterGroup {
+        prefix: prefix.to_owned(),
+        learning_rate_factor,
+        weight_decay,
+    };
+    let config = OptimiserConfig {
+        weight_decay: 0.5,
+        groups: vec![group("bias", 2.0, Some(0.25)), group("weight", 0.0, None)],
+        ..adam_w(0.1)
+    };
+    let mut optimiser = Optimiser::new(config);
+    let line = Line::new().step(&mut optimiser, 3.0);
+    // The weight is held still; the bias decays by 0.2 * 0.25.
+    assert_near(line.values(), [1.0, -2.0, 0.5 * 0.95 - 0.2]);
+}
+
+#[test]
 fn an_optimiser_goes_on_from_its_file() {
-    for rule in [Rule::AdamW, Rule::Lion] {
+    for rule in [Rule::AdamW, Rule::Adam, Rule::Lion, Rule::Sgd] {
         let config = OptimiserConfig {
             rule,
             ..adam_w(0.1)
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("optimiser.safetensors");
-        let mut optimiser = Optimiser::new(config);
+        let mut optimiser = Optimiser::new(config.clone());
         let line = Line::new()
             .step(&mut optimiser, 3.0)
             .step(&mut optimiser, -0.5);
@@ -143,8 +192,9 @@ fn overfits_eight_images_in_fifty_steps() {
         let output = mae.forward(batch.clone(), &masking, None);
         let loss = mae.loss(batch.clone(), &output).total;
         losses.push(loss.clone().into_scalar());
-        let gradients = loss.backward();
-        mae = optimiser.step(mae, &gradients, 1.0);
+        let gradients = GradientSet::of(&mae, &loss.backward(), |_| true);
+        let size = optimiser.config().full_step();
+        mae = optimiser.step(mae, &gradients, size);
     }
     assert!(losses[49] < 0.2 * losses[0], "losses: {losses:?}");
 }

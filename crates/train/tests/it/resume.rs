@@ -5,41 +5,54 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::tensor::Device;
-use morphospace_core::{Provenance, Seed};
+use morphospace_core::Provenance;
 use morphospace_models::{CaMaeConfig, MaeDecoderConfig, NetworkConfig, VitConfig};
 use morphospace_screen::sampler::{Batches, Domain, Remainder, SamplerChoice, SamplerPosition};
 use morphospace_screen::{LoaderOptions, Screen, open_screen, sites_sha256};
-use morphospace_train::{Schedule, StepReport, TrainConfig, TrainError, latest_checkpoint, train};
+use morphospace_train::{
+    Observer, Schedule, Span, StepReport, TrainConfig, TrainError, TrainingData, latest_checkpoint,
+    train,
+};
 
-use crate::support::{adam_w, fresh_mae, tiny_mae, tiny_run, tiny_screen};
+use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen};
 
-/// Runs until `kill_before` or the end.
+/// Panics at a step, if it is to.
+struct Killer(Option<u64>);
+
+impl Observer for Killer {
+    fn on_step(&mut self, report: &StepReport) {
+        assert!(self.0 != Some(report.step), "killed, as the test asks");
+    }
+}
+
+fn only(screen: &dyn Screen) -> TrainingData<'_> {
+    TrainingData {
+        training: screen,
+        validation: None,
+    }
+}
+
+/// Runs until `kill_at` or the end, and says from where.
 fn run(
     screen: &dyn Screen,
     config: TrainConfig,
     folder: &Path,
     kill_at: Option<u64>,
 ) -> Option<u64> {
-    let device = Device::default().autodiff();
     let config = config.check().unwrap();
-    let mut observer = |report: &StepReport| {
-        assert!(kill_at != Some(report.step), "killed, as the test asks");
-    };
     // What is loaded must not depend on who loads it.
     let loader = LoaderOptions {
         num_threads: if kill_at.is_some() { 3 } else { 1 },
         num_ahead: 2,
     };
-    let network = fresh_mae(&Device::default());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         train(
-            network,
-            screen,
             &config,
+            only(screen),
             folder,
-            &device,
+            &Device::default(),
             loader,
-            &mut observer,
+            &mut Killer(kill_at),
         )
         .unwrap()
     }));
@@ -49,18 +62,17 @@ fn run(
 /// Why a run is not gone on with.
 fn refused(screen: &dyn Screen, config: TrainConfig, folder: &Path) -> TrainError {
     train(
-        fresh_mae(&Device::default()),
-        screen,
         &config.check().unwrap(),
+        only(screen),
         folder,
-        &Device::default().autodiff(),
+        &Device::default(),
         LoaderOptions::default(),
-        &mut |_| {},
+        &mut (),
     )
     .unwrap_err()
 }
 
-fn losses(folder: &Path) -> Vec<(u64, f32)> {
+fn losses(folder: &Path) -> Vec<(u64, f64)> {
     fs::read_to_string(folder.join("metrics.jsonl"))
         .unwrap()
         .lines()
@@ -216,7 +228,7 @@ fn a_folder_of_other_settings_is_refused() {
     let text = fs::read_to_string(&state).unwrap();
     fs::write(
         &state,
-        text.replace("\"schema_version\": 2", "\"schema_version\": 1"),
+        text.replace("\"schema_version\": 3", "\"schema_version\": 1"),
     )
     .unwrap();
     let error = refused(&*screen, tiny_run(), &run_folder).to_string();
@@ -241,20 +253,18 @@ fn a_channel_agnostic_network_trains_on_fewer_channels_than_it_can_take() {
         ..CaMaeConfig::default()
     };
     let config = TrainConfig {
-        num_steps: 1,
+        length: Span::Steps(1),
         schedule: Schedule::Constant,
-        network: NetworkConfig::CaMae(network.clone()),
+        network: NetworkConfig::CaMae(network),
         ..tiny_run()
     };
-    let device = Device::default().autodiff();
     let summary = train(
-        network.init(&device, Seed::new(1)).unwrap(),
-        &*screen,
         &config.check().unwrap(),
+        only(&*screen),
         &folder.path().join("run"),
-        &device,
+        &Device::default(),
         LoaderOptions::default(),
-        &mut |_| {},
+        &mut (),
     )
     .unwrap();
     assert_eq!(summary.steps.len(), 1);

@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
-use morphospace_core::Seed;
-use morphospace_models::{Mae, MaeConfig, MaeDecoderConfig, NetworkConfig, VitConfig};
-use morphospace_screen::sampler::SamplerChoice;
+use morphospace_models::{MaeConfig, MaeDecoderConfig, NetworkConfig, VitConfig};
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
-use morphospace_screen::{NormalisationChoice, Screen, open_screen};
-use morphospace_train::{OptimiserConfig, Rule, Schedule, TrainConfig};
+use morphospace_screen::{Screen, open_screen};
+use morphospace_train::{OptimiserConfig, Rise, Rule, Schedule, Span, TrainConfig};
 
 /// Six wells of one experiment, images of 32 pixels.
 pub(crate) fn tiny_screen(folder: &Path) -> Box<dyn Screen> {
@@ -51,17 +48,23 @@ pub(crate) fn tiny_mae() -> MaeConfig {
 }
 
 pub(crate) fn tiny_run() -> TrainConfig {
+    let text = "seed = 5\nlength = '6 steps'\nbatch_size = 4\ncheckpoint_minutes = 1e3";
+    let mut table: toml::Table = text.parse().unwrap();
+    let network = NetworkConfig::Mae(tiny_mae());
+    table.insert(
+        "network".to_owned(),
+        toml::Value::try_from(network).unwrap(),
+    );
+    let optimiser = toml::Value::try_from(adam_w(1e-3)).unwrap();
+    table.insert("optimiser".to_owned(), optimiser);
     TrainConfig {
-        seed: 5,
-        num_steps: 6,
-        batch_size: 4,
-        checkpoint_minutes: 1e3,
-        normalisation: NormalisationChoice::default(),
-        sampler: SamplerChoice::default(),
-        gradient_checkpointing: false,
-        network: NetworkConfig::Mae(tiny_mae()),
-        optimiser: adam_w(1e-3),
-        schedule: Schedule::WarmupCosine { warmup_steps: 2 },
+        schedule: Schedule::WarmupCosine {
+            warmup: Span::Steps(2),
+            rise: Rise::AboveStart,
+            start: 0.0,
+            end: 0.0,
+        },
+        ..table.try_into().unwrap()
     }
 }
 
@@ -72,13 +75,8 @@ pub(crate) fn adam_w(learning_rate: f64) -> OptimiserConfig {
         betas: [0.9, 0.95],
         epsilon: 1e-8,
         weight_decay: 0.0,
+        weight_decay_end: None,
         decays_one_dimensional: false,
+        groups: Vec::new(),
     }
-}
-
-/// The network of [`tiny_run`], ready to learn.
-pub(crate) fn fresh_mae(device: &Device) -> Mae {
-    tiny_mae()
-        .init(&device.clone().autodiff(), Seed::new(1))
-        .unwrap()
 }

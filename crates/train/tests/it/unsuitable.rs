@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use morphospace_models::{MaeConfig, NetworkConfig, VitConfig};
 use morphospace_screen::sampler::{Domain, OnUnpaired, Remainder, SamplerChoice};
 use morphospace_screen::{LoaderOptions, open_screen};
-use morphospace_train::{OptimiserConfig, Schedule, TrainConfig, train};
+use morphospace_train::{OptimiserConfig, Span, TrainConfig, TrainingData, train};
 
 use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen};
 
@@ -21,10 +21,10 @@ fn settings_out_of_range_are_named() {
     let cases: [(TrainConfig, &str); 10] = [
         (
             TrainConfig {
-                num_steps: 0,
+                length: Span::Steps(0),
                 ..tiny_run()
             },
-            "num_steps is 0",
+            "length is \"0 steps\"",
         ),
         (
             TrainConfig {
@@ -42,10 +42,10 @@ fn settings_out_of_range_are_named() {
         ),
         (
             TrainConfig {
-                schedule: Schedule::WarmupCosine { warmup_steps: 6 },
+                accumulation: 0,
                 ..tiny_run()
             },
-            "schedule.warmup_steps 6 leaves nothing of num_steps 6",
+            "accumulation is 0",
         ),
         (
             TrainConfig {
@@ -69,7 +69,7 @@ fn settings_out_of_range_are_named() {
                 network: NetworkConfig::Vit(tiny_mae().encoder),
                 ..tiny_run()
             },
-            "only networks of kind 'mae' and 'camae' have an objective",
+            "made for nothing in particular",
         ),
         (
             TrainConfig {
@@ -114,8 +114,6 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
             encoder,
             ..tiny_mae()
         };
-        let device = Device::default().autodiff();
-        let network = mae.init(&device, morphospace_core::Seed::new(1)).unwrap();
         let config = TrainConfig {
             network: NetworkConfig::Mae(mae),
             batch_size,
@@ -123,13 +121,15 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
         };
         let screen = open_screen(&screen_folder, None).unwrap();
         let error = train(
-            network,
-            &*screen,
             &config.check().unwrap(),
+            TrainingData {
+                training: &*screen,
+                validation: None,
+            },
             &run_folder,
-            &device,
+            &Device::default(),
             LoaderOptions::default(),
-            &mut |_| {},
+            &mut (),
         )
         .unwrap_err();
         assert!(!run_folder.exists());
@@ -155,7 +155,7 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
         ..tiny_mae().encoder
     });
     assert!(
-        error.contains("its images are 32 x 32, smaller than the network's 48 pixels"),
+        error.contains("its images are 32 x 32") && error.contains("see [views]"),
         "{error}"
     );
 

@@ -2,13 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use morphospace_train::{Optimiser, OptimiserConfig, Rule};
+use morphospace_train::{GradientSet, Optimiser, OptimiserConfig, Rule, StepSize};
 use safetensors::SafeTensors;
 
 use super::case::{Case, Outputs};
-
-/// Reference optimisers that are not built yet.
-const NOT_BUILT_YET: [&str; 2] = ["torch.optim.Adam", "torch.optim.SGD"];
 
 /// Parameters of any shape, each flat.
 #[derive(Module, Debug)]
@@ -16,23 +13,27 @@ struct Parameters {
     flat: Vec<Param<Tensor<1>>>,
 }
 
-pub(super) fn run(case: &Case) -> Option<Outputs> {
-    if NOT_BUILT_YET.contains(&case.function()) {
-        eprintln!("NOT BUILT YET: {} ({})", case.name, case.function());
-        return None;
-    }
-    let betas = [0, 1].map(|index| case.config("betas")[index].as_f64().unwrap());
+pub(super) fn run(case: &Case) -> Outputs {
+    let beta = |index: usize| case.config("betas")[index].as_f64();
     let config = OptimiserConfig {
         rule: match case.function() {
             "torch.optim.AdamW" => Rule::AdamW,
+            "torch.optim.Adam" => Rule::Adam,
             "timm.optim.lion.Lion" => Rule::Lion,
+            "torch.optim.SGD" if case.config("nesterov") == true => Rule::SgdNesterov,
+            "torch.optim.SGD" => Rule::Sgd,
             other => panic!("case {} is of unknown optimiser '{other}'", case.name),
         },
         learning_rate: case.number("lr"),
-        betas,
+        betas: [
+            beta(0).unwrap_or_else(|| case.number("momentum")),
+            beta(1).unwrap_or_default(),
+        ],
         epsilon: case.config("eps").as_f64().unwrap_or(1e-8),
         weight_decay: case.number("weight_decay"),
+        weight_decay_end: None,
         decays_one_dimensional: true,
+        groups: Vec::new(),
     };
     let device = Device::default().autodiff();
     let flat = |values: Vec<f32>| -> Tensor<1> {
@@ -50,7 +51,7 @@ pub(super) fn run(case: &Case) -> Option<Outputs> {
             .map(|index| Param::from_tensor(flat(case.input(&format!("p{index}")))))
             .collect(),
     };
-    let mut optimiser = Optimiser::new(config);
+    let mut optimiser = Optimiser::new(config.clone());
     let mut found = Outputs::new();
     for step in 0..num_steps {
         // A loss whose gradient is the given one.
@@ -61,7 +62,12 @@ pub(super) fn run(case: &Case) -> Option<Outputs> {
             loss = loss + (parameter.val() * gradient).sum();
         }
         let factor = case.config("lr_factors")[step].as_f64().unwrap();
-        parameters = optimiser.step(parameters, &loss.backward(), factor);
+        let size = StepSize {
+            learning_rate: config.learning_rate * factor,
+            ..config.full_step()
+        };
+        let gradients = GradientSet::of(&parameters, &loss.backward(), |_| true);
+        parameters = optimiser.step(parameters, &gradients, size);
         for (index, parameter) in parameters.flat.iter().enumerate() {
             let values = parameter.val().into_data().try_to_vec().unwrap();
             found.insert(format!("p{index}_step{}", step + 1), values);
@@ -84,13 +90,14 @@ pub(super) fn run(case: &Case) -> Option<Outputs> {
     };
     for index in 0..num_parameters {
         let first = average(&format!("first.flat.{index}")).unwrap();
-        match average(&format!("second.flat.{index}")) {
-            Some(second) => {
+        match (config.rule, average(&format!("second.flat.{index}"))) {
+            (_, Some(second)) => {
                 found.insert(format!("exp_avg_{index}"), first);
                 found.insert(format!("exp_avg_sq_{index}"), second);
             }
-            None => drop(found.insert(format!("m{index}"), first)),
+            (Rule::Lion, None) => drop(found.insert(format!("m{index}"), first)),
+            (_, None) => drop(found.insert(format!("momentum_buffer_{index}"), first)),
         }
     }
-    Some(found)
+    found
 }
