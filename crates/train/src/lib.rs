@@ -14,6 +14,7 @@
 //! | `loader.rs`, `image_batch.rs` | makes views ahead of the training thread |
 //! | `objective/` | what is trained, one objective per file |
 //! | `losses/` | the arithmetic of their losses, one per file |
+//! | `multi_crop.rs`, `ema.rs` | crops of several sizes; teachers that follow their student |
 //! | `gradient_set.rs`, `gradient_reduction.rs` | gradients by name; where several processes would meet |
 //! | `optimiser.rs`, `schedule.rs` | update rules, learning rates |
 //! | `checkpoint.rs`, `run_folder.rs` | files that carry a run over a kill |
@@ -25,6 +26,7 @@ mod begin;
 mod checkpoint;
 mod config;
 mod dataset;
+mod ema;
 mod embedding_spread;
 mod error;
 mod evaluation;
@@ -34,6 +36,7 @@ mod image_batch;
 mod labels;
 mod loader;
 mod moment;
+mod multi_crop;
 mod objective;
 mod objective_config;
 mod observer;
@@ -46,12 +49,15 @@ mod span;
 mod tensorboard;
 mod training_loop;
 
+pub mod losses;
+
 pub use begin::train;
 pub use checkpoint::{
     Checkpoint, CheckpointFolder, Resumed, Standing, TrainedOn, best_checkpoint,
     drop_corrupt_checkpoints, latest_checkpoint,
 };
 pub use config::{CheckedTrainConfig, InitConfig, TrainConfig};
+pub use ema::update_teacher;
 pub use embedding_spread::EmbeddingSpread;
 pub use error::TrainError;
 pub use evaluation::{Best, EvaluationConfig, Goal};
@@ -60,6 +66,7 @@ pub use gradient_set::{Clip, GradientSet};
 pub use image_batch::{ImageBatch, Mixture};
 pub use labels::{ClassLabel, Classes, Labels, LabelsConfig};
 pub use moment::Moment;
+pub use multi_crop::multi_crop_features;
 pub use objective::{Loss, MaskedModellingConfig, MaskedMuNet, Objective};
 pub use objective_config::ObjectiveConfig;
 pub use observer::Observer;

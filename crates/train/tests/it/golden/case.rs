@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use morphospace_models::WeightsFile;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ pub(super) struct Case {
     json: Value,
     /// Content of `tensors.safetensors`, if there is one.
     tensors: Vec<u8>,
+    folder: PathBuf,
 }
 
 impl Case {
@@ -29,6 +31,7 @@ impl Case {
             kind: json["kind"].as_str().unwrap().to_owned(),
             json,
             tensors: fs::read(folder.join("tensors.safetensors")).unwrap_or_default(),
+            folder: folder.to_owned(),
         })
     }
 
@@ -47,6 +50,18 @@ impl Case {
     pub(super) fn count(&self, name: &str) -> usize {
         let value = self.config(name).as_u64();
         value.unwrap_or_else(|| panic!("{}: config.{name} is no count", self.name)) as usize
+    }
+
+    /// Numbers of `config`.
+    pub(super) fn numbers(&self, name: &str) -> Vec<f64> {
+        let values = self.config(name).as_array();
+        let values = values.unwrap_or_else(|| panic!("{}: config.{name} is no list", self.name));
+        values.iter().map(|value| value.as_f64().unwrap()).collect()
+    }
+
+    /// The tensors, to load a network from.
+    pub(super) fn weights_file(&self) -> WeightsFile {
+        WeightsFile::open(&self.folder.join("tensors.safetensors")).unwrap()
     }
 
     /// The function that made it.

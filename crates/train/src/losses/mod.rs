@@ -1,0 +1,56 @@
+//! What training minimises, as pure functions on tensors: one loss per file.
+//!
+//! Nothing here keeps state. What a loss remembers from step to step (the
+//! centres of a teacher's outputs) is a tensor that the caller hands in and
+//! gets back, so that it can live in a module's parameter and in a checkpoint.
+//! Whatever comes from a teacher is a constant: no gradient reaches it.
+//!
+//! | file | what | from |
+//! |---|---|---|
+//! | `cross_entropy.rs` | perturbations and experiments from labels | weak supervision |
+//! | `nt_xent.rs` | two views of an image among all others | SimCLR |
+//! | `batch_decorrelation.rs` | images of other experiments pulled together | Lugli et al. 2025 |
+//! | `barlow.rs` | features of two views alike and unlike each other | Barlow Twins |
+//! | `dino.rs` | a student's crops against a teacher's views | DINO |
+//! | `teacher_temperature.rs`, `centers.rs` | what keeps the teacher from collapse | DINO, CDCL |
+//! | `dino_barlow.rs` | DINO and Barlow Twins on the same outputs | Lugli et al. 2025 |
+//! | `koleo.rs` | features spread out | DINOv2 |
+//! | `block_masks.rs`, `ibot.rs` | hidden patches, as the teacher sees them | iBOT |
+//! | `dinov2.rs` | the weighted sum of the last three | DINOv2 |
+
+mod barlow;
+mod batch_decorrelation;
+mod block_masks;
+mod centers;
+mod cross_entropy;
+mod dino;
+mod dino_barlow;
+mod dinov2;
+mod ibot;
+mod koleo;
+mod nt_xent;
+mod teacher_temperature;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+pub use barlow::{BarlowConfig, BarlowVariant, barlow_loss};
+pub use batch_decorrelation::{
+    BatchDecorrelationConfig, BatchDecorrelationVariant, batch_decorrelation_loss,
+};
+pub use block_masks::{BlockMaskConfig, BlockMasks};
+pub use centers::{CenterConfig, centers_of_views};
+pub use cross_entropy::{CrossEntropyConfig, Reduction, cross_entropy, soft_cross_entropy};
+pub use dino::{CropPairs, centered_teacher, dino_loss};
+pub use dino_barlow::{DinoBarlowConfig, DinoBarlowLoss, dino_barlow_loss};
+pub use dinov2::{DinoV2Config, DinoV2Loss, DinoV2Outputs, dinov2_loss};
+pub use ibot::ibot_loss;
+pub use koleo::koleo_loss;
+pub use nt_xent::nt_xent_loss;
+pub use teacher_temperature::TeacherTemperature;
+
+/// Indices on the host as a tensor to pick rows with.
+fn index_tensor(indices: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i64> = indices.map(|index| index as i64).collect();
+    let count = indices.len();
+    Tensor::from_data(TensorData::new(indices, [count]), device)
+}
