@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::layer_norm::LayerNorm;
 use crate::blocks::masking::Masking;
+use crate::blocks::position_interpolation::PositionInterpolation;
 use crate::blocks::parallel_scaling_block::{
     BiasLayout, ParallelScalingBlock, ParallelScalingBlockConfig,
 };
@@ -412,9 +413,40 @@ impl Vit {
     /// # Shapes
     /// `[B, C, H, W]` to `[B, 1 + L, D]`
     pub fn embed_tokens(&self, images: Tensor<4>) -> Tensor<3> {
-        let patches = self.patch_embed.forward(images);
+        self.embed_tokens_with(images, None)
+    }
+
+    /// [`Vit::embed_tokens`] of images of any size, for which the table of
+    /// positions is interpolated as in DINO. Where a mask is 1, a token stands
+    /// for the patch.
+    ///
+    /// # Shapes
+    /// `images`: `[B, C, h·P, w·P]`; mask `[B, h·w]`, token `[1, D]`; result `[B,
+    /// 1 + h·w, D]`; channel-agnostic: only images of the network's own size,
+    /// `[B, C, H, W]` to `[B, 1 + C·L, D]`
+    pub fn embed_tokens_with(
+        &self,
+        images: Tensor<4>,
+        hidden: Option<(Tensor<2>, Tensor<2>)>,
+    ) -> Tensor<3> {
+        let [_, _, height, width] = images.dims();
+        let grid = [height, width].map(|side| side / self.config.patch_size);
+        let mut patches = self.patch_embed.forward(images);
+        if let Some((mask, token)) = hidden {
+            let mask: Tensor<3> = mask.unsqueeze_dim(2);
+            patches = patches * (mask.clone() * -1.0 + 1.0) + mask * token.unsqueeze();
+        }
         let [_, num_patches, _] = patches.dims();
-        let positions = self.pos_embed.val().narrow(1, 1, num_patches);
+        let table = self.pos_embed.val();
+        let num_rows = table.dims()[1];
+        let own_grid = [self.config.grid_size(); 2];
+        let positions = match self.config.channel_agnostic || grid == own_grid {
+            true => table.narrow(1, 1, num_patches),
+            false => {
+                let [rows, cols] = grid;
+                PositionInterpolation::DINO.resize(table.narrow(1, 1, num_rows - 1), rows, cols)
+            }
+        };
         self.with_cls_token(patches + positions)
     }
 

@@ -1,13 +1,17 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use morphospace_models::{ModelError, Network, Unexpected, WeightsFile, load_weights_as};
+use morphospace_models::{
+    ModelError, Network, NetworkConfig, Unexpected, WeightsFile, load_weights_as,
+};
 use morphospace_screen::LoaderOptions;
+use morphospace_screen::sampler::SamplerChoice;
 
 use crate::training_loop::run;
 use crate::{
-    CheckedTrainConfig, InitConfig, MaskedMuNet, ObjectiveConfig, Observer, Prepared,
-    SingleProcess, TrainError, TrainSummary, TrainingData,
+    CheckedTrainConfig, Classes, Classifier, Contrastive, Dino, DinoV2, InitConfig, MaskedMuNet,
+    ObjectiveConfig, Observer, Prepared, SingleProcess, Supervised, TrainError, TrainSummary,
+    TrainingData,
 };
 
 /// Trains the network of a configuration for its objective and leaves the run
@@ -32,26 +36,62 @@ pub fn train(
     };
     let reduction = &mut SingleProcess;
     let seed = config.seed().split("init");
-    let network = settings.network.init(device, seed)?;
+    let names = &prepared.labels().names;
+    let network = with_heads_for(&settings.network, names)?.init(device, seed)?;
     let network = match &settings.init {
         Some(init) => begin_with(network, init)?,
         None => network,
     };
-    match (&settings.objective, network) {
-        (ObjectiveConfig::MaskedModelling(_), Network::Mae(network)) => run(
-            network, &prepared, folder, device, loader, reduction, observer,
-        ),
-        (ObjectiveConfig::MaskedModelling(_), Network::CaMae(network)) => run(
-            network, &prepared, folder, device, loader, reduction, observer,
-        ),
-        (ObjectiveConfig::MaskedModelling(masked), Network::MuNet(network)) => {
-            let objective = MaskedMuNet::new(network, *masked)?;
+    let seed = seed.split("objective");
+    let num_domains = names.domains.len();
+    // One loop for each type of module.
+    macro_rules! run {
+        ($objective:expr) => {
             run(
-                objective, &prepared, folder, device, loader, reduction, observer,
+                $objective, &prepared, folder, device, loader, reduction, observer,
             )
+        };
+    }
+    match (&settings.objective, network) {
+        (ObjectiveConfig::MaskedModelling(_), Network::Mae(network)) => run!(network),
+        (ObjectiveConfig::MaskedModelling(_), Network::CaMae(network)) => run!(network),
+        (ObjectiveConfig::MaskedModelling(masked), Network::MuNet(network)) => {
+            run!(MaskedMuNet::new(network, *masked)?)
+        }
+        (ObjectiveConfig::Supervised(supervised), Network::Supervised(network)) => {
+            run!(Supervised::new(network, supervised.clone()))
+        }
+        (ObjectiveConfig::Classifier(classifier), network) => {
+            let num_classes = names.classes.len();
+            let classifier = classifier.clone();
+            run!(Classifier::new(network, num_classes, classifier, device, seed))
+        }
+        (ObjectiveConfig::Contrastive(contrastive), network) => {
+            let contrastive = contrastive.clone();
+            run!(Contrastive::new(network, num_domains, contrastive, device, seed)?)
+        }
+        (ObjectiveConfig::Dino(dino), network) => {
+            let num_images = prepared.labels().num_sites_of_domain.clone();
+            let is_paired = matches!(settings.sampler, SamplerChoice::CrossDomain { .. });
+            run!(Dino::new(network, num_images, is_paired, dino.clone(), device, seed)?)
+        }
+        (ObjectiveConfig::DinoV2(dinov2), network) => {
+            run!(DinoV2::new(network, dinov2.clone(), device, seed)?)
         }
         _ => unreachable!("the configuration was checked"),
     }
+}
+
+/// A network whose heads, if it has any, tell as many classes and domains as
+/// there are.
+fn with_heads_for(network: &NetworkConfig, names: &Classes) -> Result<NetworkConfig, TrainError> {
+    let mut network = network.clone();
+    if let NetworkConfig::Supervised(supervised) = &mut network {
+        supervised.head.num_classes = names.classes.len();
+        supervised.head.num_batches = names.domains.len();
+    }
+    network.check()?;
+    Ok(network)
 }
 
 /// A network with the weights of a checkpoint.

@@ -67,7 +67,12 @@ pub use image_batch::{ImageBatch, Mixture};
 pub use labels::{ClassLabel, Classes, Labels, LabelsConfig};
 pub use moment::Moment;
 pub use multi_crop::multi_crop_features;
-pub use objective::{Loss, MaskedModellingConfig, MaskedMuNet, Objective};
+pub use objective::{
+    Adversary, AdversaryConfig, Classifier, ClassifierConfig, Comparison, Contrastive,
+    ContrastiveConfig, CropPairing, Dino, DinoConfig, DinoNetwork, DinoV2, DinoV2ObjectiveConfig,
+    Loss, MaskedModellingConfig, MaskedMuNet, Objective, Side, Supervised, SupervisedConfig,
+    WeightedBatchDecorrelation,
+};
 pub use objective_config::ObjectiveConfig;
 pub use observer::Observer;
 pub use optimiser::{Optimiser, OptimiserConfig, ParameterGroup, Rule, StepSize};

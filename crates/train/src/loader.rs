@@ -22,7 +22,6 @@ pub(crate) struct Recipe<'a> {
     pub(crate) cutmix: Option<CutMixConfig>,
     /// Which views are of a site's partner.
     pub(crate) pairing: Pairing,
-    pub(crate) labels: &'a Labels,
     pub(crate) seed: Seed,
 }
 

@@ -1,4 +1,9 @@
+mod classifier;
+mod contrastive;
+mod dino;
+mod dinov2;
 mod masked_modelling;
+mod supervised;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -6,7 +11,15 @@ use morphospace_models::{Encoder, NetworkConfig};
 
 use crate::{ImageBatch, Moment};
 
+pub use classifier::{Classifier, ClassifierConfig};
+pub use contrastive::{
+    Adversary, AdversaryConfig, Comparison, Contrastive, ContrastiveConfig,
+    WeightedBatchDecorrelation,
+};
+pub use dino::{CropPairing, Dino, DinoConfig, DinoNetwork, Side};
+pub use dinov2::{DinoV2, DinoV2ObjectiveConfig};
 pub use masked_modelling::{MaskedModellingConfig, MaskedMuNet};
+pub use supervised::{Supervised, SupervisedConfig};
 
 /// Networks together with what they are trained for.
 ///
@@ -60,4 +73,13 @@ impl Loss {
             embedding: None,
         }
     }
+}
+
+/// Share of rows whose highest score is their label's.
+fn accuracy(scores: &Tensor<2>, labels: &[usize]) -> Tensor<1> {
+    let device = scores.device();
+    let found = scores.clone().detach().argmax(1).into_data();
+    let pairs = found.iter::<i64>().zip(labels);
+    let num_right = pairs.filter(|(found, label)| *found as usize == **label).count();
+    Tensor::from_floats([num_right as f32 / labels.len() as f32], &device)
 }

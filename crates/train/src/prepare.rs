@@ -6,7 +6,7 @@ use morphospace_views::{CheckedViews, Image};
 
 use crate::dataset::{Dataset, unsuitable};
 use crate::loader::{Pairing, Recipe};
-use crate::{CheckedTrainConfig, Labels, TrainError, TrainedOn};
+use crate::{CheckedTrainConfig, Labels, ObjectiveConfig, TrainError, TrainedOn};
 
 /// The screens of a run.
 #[derive(Clone, Copy)]
@@ -55,7 +55,11 @@ impl<'a> Prepared<'a> {
         let training = Dataset::new(screen, normalisation.check(screen)?, &settings.labels)?;
         let views = settings.views.clone().expect("resolved by the check");
         let views = views.check().expect("checked with the configuration");
-        check_views(&views, network, &training)?;
+        let takes_any = matches!(
+            settings.objective,
+            ObjectiveConfig::Dino(_) | ObjectiveConfig::DinoV2(_)
+        );
+        check_views(&views, network, takes_any, &training)?;
         let sampler = settings.sampler.open(
             screen.sites(),
             &training.site_indices,
@@ -94,7 +98,7 @@ impl<'a> Prepared<'a> {
                 .collect(),
             normalisation: normalisation.name(),
             pixel_history: pixel_history(screen),
-            uses_labels: sampler.uses_labels() || settings.objective.needs_classes(),
+            uses_labels: sampler.uses_labels() || settings.objective.uses_labels(),
             classes: settings
                 .objective
                 .needs_classes()
@@ -132,19 +136,17 @@ impl<'a> Prepared<'a> {
             is_evaluation: false,
             cutmix: settings.cutmix,
             pairing: self.pairing(),
-            labels: &self.labels,
             seed: self.config.seed().split("views"),
         }
     }
 
     /// The same draws at every evaluation; none where one view is looked at.
-    pub(crate) fn validation_recipe<'b>(&'b self, validation: &'b Validation<'_>) -> Recipe<'b> {
+    pub(crate) fn validation_recipe(&self) -> Recipe<'_> {
         Recipe {
             views: &self.views,
             is_evaluation: self.views.recipes().len() == 1,
             cutmix: None,
             pairing: self.pairing(),
-            labels: &validation.labels,
             seed: self.config.seed().split("validation_views"),
         }
     }
@@ -226,6 +228,7 @@ impl<'a> Validation<'a> {
 fn check_views(
     views: &CheckedViews,
     network: &NetworkConfig,
+    takes_any: bool,
     dataset: &Dataset<'_>,
 ) -> Result<(), TrainError> {
     let (width, height) = dataset.image_size()?;
@@ -249,6 +252,10 @@ fn check_views(
                 "are no multiple of its patch_size {}",
                 vit.patch_size
             )),
+            // Self-distillation interpolates positions.
+            (true, NetworkConfig::Vit(vit)) if takes_any && width.is_multiple_of(vit.patch_size) => {
+                None
+            }
             (true, NetworkConfig::Vit(_) | NetworkConfig::Mae(_) | NetworkConfig::CaMae(_))
                 if width != network.img_size() =>
             {

@@ -321,7 +321,7 @@ fn evaluate<O: Objective>(
             scope,
             &validation.dataset,
             &batches,
-            prepared.validation_recipe(validation),
+            prepared.validation_recipe(),
             0..num_batches,
             loader,
         );
