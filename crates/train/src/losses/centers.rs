@@ -4,7 +4,8 @@
 use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::index_tensor;
+use super::{check_positive, check_share, index_tensor};
+use crate::TrainError;
 
 /// How centres follow the teacher's outputs.
 ///
@@ -53,6 +54,18 @@ impl Default for CenterConfig {
 }
 
 impl CenterConfig {
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_share("center_momentum", self.center_momentum)?;
+        match self.max_domain_weight {
+            Some(weight) => check_positive("max_domain_weight", weight),
+            None => Ok(()),
+        }
+    }
+
     /// The centre after a step.
     ///
     /// # Shapes

@@ -9,6 +9,8 @@ use super::centers::CenterConfig;
 use super::dino::{centered_teacher, summed_cross_entropy};
 use super::ibot::ibot_loss;
 use super::koleo::koleo_loss;
+use super::{check_not_negative, check_positive};
+use crate::TrainError;
 
 /// Options of [`dinov2_loss`]. The default is DINOv2's, which Kenyon-Dean et
 /// al. 2024 use.
@@ -36,6 +38,20 @@ impl Default for DinoV2Config {
             student_temp: 0.1,
             centers: CenterConfig::default(),
         }
+    }
+}
+
+impl DinoV2Config {
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_not_negative("dino_weight", self.dino_weight)?;
+        check_not_negative("koleo_weight", self.koleo_weight)?;
+        check_not_negative("ibot_weight", self.ibot_weight)?;
+        check_positive("student_temp", self.student_temp)?;
+        self.centers.check()
     }
 }
 
