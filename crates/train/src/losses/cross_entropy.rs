@@ -1,6 +1,6 @@
 //! Cross entropy of class scores.
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
 use super::{check_not_negative, check_positive, check_share, index_tensor};
@@ -154,10 +154,8 @@ impl CrossEntropyConfig {
         check_share("label_smoothing", self.label_smoothing)?;
         check_positive("temperature", self.temperature)?;
         check_not_negative("focal_gamma", self.focal_gamma)?;
-        let weights = self.class_weights.iter().flatten();
-        weights
-            .map(|weight| check_not_negative("class weight", f64::from(*weight)))
-            .collect()
+        let mut weights = self.class_weights.iter().flatten();
+        weights.try_for_each(|weight| check_not_negative("class weight", f64::from(*weight)))
     }
 
     fn weights(&self, num_classes: usize) -> Vec<f32> {
@@ -189,15 +187,13 @@ impl CrossEntropyConfig {
     }
 }
 
-fn row(values: Vec<f32>, device: &burn::tensor::Device) -> Tensor<2> {
+fn row(values: Vec<f32>, device: &Device) -> Tensor<2> {
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [1, count]), device)
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     fn plain() -> CrossEntropyConfig {

@@ -129,7 +129,8 @@ pub fn dinov2_loss(
         views.narrow(0, batch, batch),
     );
 
-    // The mean over all pairs of a global view and another crop.
+    // The mean over all pairs of a global view and another crop. As in the
+    // reference, one pair of a local crop is counted where there are none.
     let num_crops = outputs
         .student_local
         .as_ref()
@@ -216,5 +217,30 @@ mod tests {
         let found = loss.dino_global + loss.dino_local.expect("there are local crops");
         let difference: f32 = (found - expected).into_scalar();
         assert!(difference.abs() < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn neither_local_crops_nor_hidden_patches() {
+        let device = Device::default().autodiff();
+        let draw = |rows| Tensor::<2>::random([rows, 5], Distribution::Default, &device);
+        let global = draw(6).detach().require_grad();
+        let outputs = DinoV2Outputs {
+            teacher_global: draw(6),
+            teacher_patches: Tensor::zeros([0, 5], &device),
+            student_global: global.clone(),
+            student_local: None,
+            student_patches: Tensor::zeros([0, 5], &device),
+            student_features: draw(6),
+        };
+        let masks = BlockMasks::new(4, vec![false; 24]);
+        let center = Tensor::<2>::full([1, 5], 0.5, &device);
+        let centers = [center.clone(), center.clone()];
+        let loss = dinov2_loss(&DinoV2Config::default(), outputs, &masks, centers, 0.05);
+        assert!(loss.dino_local.is_none());
+        assert_eq!(loss.ibot.into_scalar::<f32>(), 0.0);
+        assert_eq!(loss.patch_center.into_data(), center.into_data());
+        let gradient = global.grad(&loss.total.backward()).expect("a leaf");
+        assert!(gradient.abs().sum().into_scalar::<f32>().is_finite());
+        assert!(loss.total.into_scalar::<f32>().is_finite());
     }
 }
