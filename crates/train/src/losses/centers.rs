@@ -16,8 +16,8 @@ use crate::TrainError;
 ///
 /// # Source
 /// One centre: Caron et al. 2021, equation 4; facebookresearch/dino
-/// `main_dino.DINOLoss`. Centres of domains: Haslum et al. 2023
-/// (<https://arxiv.org/abs/2208.07682>); cfredinh/CDCL
+/// `main_dino.DINOLoss`. Centres of domains: Haslum et al. 2022
+/// (<https://arxiv.org/abs/2212.11595>); cfredinh/CDCL
 /// `models.DINOLossMultiCenter`
 ///
 /// # Example
