@@ -4,6 +4,9 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::{check_not_negative, check_share};
+use crate::TrainError;
+
 /// Options of [`barlow_loss`]. The default is [`BarlowConfig::AIBIO`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +45,17 @@ impl BarlowConfig {
         variant: BarlowVariant::Zbontar,
         lambda: 0.0051,
     };
+
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        match self.variant {
+            BarlowVariant::Aibio => check_share("lambda", self.lambda),
+            _ => check_not_negative("lambda", self.lambda),
+        }
+    }
 }
 
 impl Default for BarlowConfig {

@@ -4,8 +4,9 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::index_tensor;
 use super::nt_xent::view_similarities;
+use super::{check_positive, index_tensor};
+use crate::TrainError;
 
 /// Options of [`batch_decorrelation_loss`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,16 @@ impl Default for BatchDecorrelationConfig {
             temperature: 0.15,
             exclude_own_view: true,
         }
+    }
+}
+
+impl BatchDecorrelationConfig {
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_positive("temperature", self.temperature)
     }
 }
 

@@ -5,7 +5,8 @@ use morphospace_core::Seed;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::index_tensor;
+use super::{check_positive, check_share, index_tensor};
+use crate::TrainError;
 
 /// How blocks of patches are drawn. The default is DINOv2's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,24 @@ impl Default for BlockMaskConfig {
 }
 
 impl BlockMaskConfig {
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_share("mask_sample_probability", self.mask_sample_probability)?;
+        let [least, most] = self.mask_ratio_min_max;
+        check_share("mask_ratio_min_max", least)?;
+        check_share("mask_ratio_min_max", most)?;
+        if least > most {
+            return Err(TrainError::InvalidConfig(format!(
+                "mask_ratio_min_max goes from {least} down to {most}"
+            )));
+        }
+        check_positive("min_aspect", self.min_aspect)?;
+        check_share("min_aspect", self.min_aspect)
+    }
+
     /// Masks for a batch.
     ///
     /// A fixed share of the images, rounded down, is masked; their ratios are

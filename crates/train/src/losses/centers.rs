@@ -4,7 +4,8 @@
 use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::index_tensor;
+use super::{check_positive, check_share, index_tensor};
+use crate::TrainError;
 
 /// How centres follow the teacher's outputs.
 ///
@@ -15,8 +16,8 @@ use super::index_tensor;
 ///
 /// # Source
 /// One centre: Caron et al. 2021, equation 4; facebookresearch/dino
-/// `main_dino.DINOLoss`. Centres of domains: Haslum et al. 2023
-/// (<https://arxiv.org/abs/2208.07682>); cfredinh/CDCL
+/// `main_dino.DINOLoss`. Centres of domains: Haslum et al. 2022
+/// (<https://arxiv.org/abs/2212.11595>); cfredinh/CDCL
 /// `models.DINOLossMultiCenter`
 ///
 /// # Example
@@ -53,6 +54,18 @@ impl Default for CenterConfig {
 }
 
 impl CenterConfig {
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_share("center_momentum", self.center_momentum)?;
+        match self.max_domain_weight {
+            Some(weight) => check_positive("max_domain_weight", weight),
+            None => Ok(()),
+        }
+    }
+
     /// The centre after a step.
     ///
     /// # Shapes

@@ -1,9 +1,10 @@
 //! Cross entropy of class scores.
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
-use super::index_tensor;
+use super::{check_not_negative, check_positive, check_share, index_tensor};
+use crate::TrainError;
 
 /// Options of [`cross_entropy`] and [`soft_cross_entropy`]. The default is the
 /// plain mean over the images.
@@ -145,6 +146,18 @@ pub fn soft_cross_entropy(
 }
 
 impl CrossEntropyConfig {
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_share("label_smoothing", self.label_smoothing)?;
+        check_positive("temperature", self.temperature)?;
+        check_not_negative("focal_gamma", self.focal_gamma)?;
+        let mut weights = self.class_weights.iter().flatten();
+        weights.try_for_each(|weight| check_not_negative("class weight", f64::from(*weight)))
+    }
+
     fn weights(&self, num_classes: usize) -> Vec<f32> {
         let Some(weights) = &self.class_weights else {
             return vec![1.0; num_classes];
@@ -174,15 +187,13 @@ impl CrossEntropyConfig {
     }
 }
 
-fn row(values: Vec<f32>, device: &burn::tensor::Device) -> Tensor<2> {
+fn row(values: Vec<f32>, device: &Device) -> Tensor<2> {
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [1, count]), device)
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     fn plain() -> CrossEntropyConfig {

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::barlow::{BarlowConfig, StandardisedView};
 use super::dino::{CropPairs, dino_loss};
+use super::{check_positive, check_share};
+use crate::TrainError;
 
 /// Options of [`dino_barlow_loss`]. The default is that of Lugli et al. 2025.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,16 @@ impl DinoBarlowConfig {
         barlow_weight: 0.0,
         barlow: BarlowConfig::AIBIO,
     };
+
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_positive("student_temp", self.student_temp)?;
+        check_share("barlow_weight", self.barlow_weight)?;
+        self.barlow.check()
+    }
 }
 
 /// What is minimised and its parts, each a scalar `[1]`.
@@ -62,6 +74,10 @@ pub struct DinoBarlowLoss {
 /// `student`: `[S·B, K]`, outputs of all images in the first crop, then in the
 /// next; `teacher`: `[2·B, K]`, from
 /// [`centered_teacher`](super::centered_teacher)
+///
+/// # Panics
+/// The outputs do not have these shapes, or the weight of Barlow Twins is not
+/// a number.
 ///
 /// # Source
 /// Lugli et al. 2025, equation 7; AIBIO_proj and cfredinh/CDCL
@@ -123,7 +139,7 @@ pub fn dino_barlow_loss(
     let total = match (&dino, &barlow) {
         (Some(dino), Some(barlow)) => dino.clone() * (1.0 - weight) + barlow.clone() * weight,
         (Some(only), None) | (None, Some(only)) => only.clone(),
-        (None, None) => unreachable!("a weight is below 1 or above 0"),
+        (None, None) => panic!("barlow_weight {weight} is not in 0..=1"),
     };
     DinoBarlowLoss {
         total,

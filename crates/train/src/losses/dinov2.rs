@@ -9,6 +9,8 @@ use super::centers::CenterConfig;
 use super::dino::{centered_teacher, summed_cross_entropy};
 use super::ibot::ibot_loss;
 use super::koleo::koleo_loss;
+use super::{check_not_negative, check_positive};
+use crate::TrainError;
 
 /// Options of [`dinov2_loss`]. The default is DINOv2's, which Kenyon-Dean et
 /// al. 2024 use.
@@ -36,6 +38,20 @@ impl Default for DinoV2Config {
             student_temp: 0.1,
             centers: CenterConfig::default(),
         }
+    }
+}
+
+impl DinoV2Config {
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_not_negative("dino_weight", self.dino_weight)?;
+        check_not_negative("koleo_weight", self.koleo_weight)?;
+        check_not_negative("ibot_weight", self.ibot_weight)?;
+        check_positive("student_temp", self.student_temp)?;
+        self.centers.check()
     }
 }
 
@@ -113,7 +129,8 @@ pub fn dinov2_loss(
         views.narrow(0, batch, batch),
     );
 
-    // The mean over all pairs of a global view and another crop.
+    // The mean over all pairs of a global view and another crop. As in the
+    // reference, one pair of a local crop is counted where there are none.
     let num_crops = outputs
         .student_local
         .as_ref()
@@ -200,5 +217,30 @@ mod tests {
         let found = loss.dino_global + loss.dino_local.expect("there are local crops");
         let difference: f32 = (found - expected).into_scalar();
         assert!(difference.abs() < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn neither_local_crops_nor_hidden_patches() {
+        let device = Device::default().autodiff();
+        let draw = |rows| Tensor::<2>::random([rows, 5], Distribution::Default, &device);
+        let global = draw(6).detach().require_grad();
+        let outputs = DinoV2Outputs {
+            teacher_global: draw(6),
+            teacher_patches: Tensor::zeros([0, 5], &device),
+            student_global: global.clone(),
+            student_local: None,
+            student_patches: Tensor::zeros([0, 5], &device),
+            student_features: draw(6),
+        };
+        let masks = BlockMasks::new(4, vec![false; 24]);
+        let center = Tensor::<2>::full([1, 5], 0.5, &device);
+        let centers = [center.clone(), center.clone()];
+        let loss = dinov2_loss(&DinoV2Config::default(), outputs, &masks, centers, 0.05);
+        assert!(loss.dino_local.is_none());
+        assert_eq!(loss.ibot.into_scalar::<f32>(), 0.0);
+        assert_eq!(loss.patch_center.into_data(), center.into_data());
+        let gradient = global.grad(&loss.total.backward()).expect("a leaf");
+        assert!(gradient.abs().sum().into_scalar::<f32>().is_finite());
+        assert!(loss.total.into_scalar::<f32>().is_finite());
     }
 }

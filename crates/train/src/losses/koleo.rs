@@ -15,7 +15,8 @@ use morphospace_models::blocks::l2_normalise::l2_normalise;
 ///
 /// # Source
 /// Sablayrolles et al. 2019, <https://arxiv.org/abs/1806.03198>;
-/// facebookresearch/dinov2 `koleo_loss.KoLeoLoss`
+/// facebookresearch/dinov2 `koleo_loss.KoLeoLoss`, which takes an image for its
+/// own neighbour where all others are exactly opposite; not here
 ///
 /// # Example
 /// ```
@@ -36,7 +37,10 @@ pub fn koleo_loss(features: Tensor<2>) -> Tensor<1> {
     let constant = features.clone().inner();
     let products = constant.clone().matmul(constant.transpose());
     let is_self = Tensor::<2, Bool>::diag_mask([batch; 2], 0, &products.device()).bool_not();
-    let nearest = products.mask_fill(is_self, -1.0).argmax(1).squeeze_dim(1);
+    let nearest = products
+        .mask_fill(is_self, f32::MIN)
+        .argmax(1)
+        .squeeze_dim(1);
     let difference = features.clone() - features.select(0, nearest) + EPS;
     let squares = difference.square().sum_dim(1);
     // The root has no slope at 0.

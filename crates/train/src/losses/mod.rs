@@ -33,6 +33,8 @@ mod teacher_temperature;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::TrainError;
+
 pub use barlow::{BarlowConfig, BarlowVariant, barlow_loss};
 pub use batch_decorrelation::{
     BatchDecorrelationConfig, BatchDecorrelationVariant, batch_decorrelation_loss,
@@ -48,9 +50,98 @@ pub use koleo::koleo_loss;
 pub use nt_xent::nt_xent_loss;
 pub use teacher_temperature::TeacherTemperature;
 
+/// Refuses a number that is not above zero.
+fn check_positive(name: &str, value: f64) -> Result<(), TrainError> {
+    match value > 0.0 && value.is_finite() {
+        true => Ok(()),
+        false => Err(TrainError::InvalidConfig(format!(
+            "{name} {value} is not a positive number"
+        ))),
+    }
+}
+
+/// Refuses a number below zero.
+fn check_not_negative(name: &str, value: f64) -> Result<(), TrainError> {
+    match value >= 0.0 && value.is_finite() {
+        true => Ok(()),
+        false => Err(TrainError::InvalidConfig(format!(
+            "{name} {value} is not a number from 0 up"
+        ))),
+    }
+}
+
+/// Refuses a number that is no share.
+fn check_share(name: &str, value: f64) -> Result<(), TrainError> {
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(TrainError::InvalidConfig(format!(
+            "{name} {value} is not in 0..=1"
+        ))),
+    }
+}
+
 /// Indices on the host as a tensor to pick rows with.
 fn index_tensor(indices: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
     let indices: Vec<i64> = indices.map(|index| index as i64).collect();
     let count = indices.len();
     Tensor::from_data(TensorData::new(indices, [count]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_refused(found: Result<(), TrainError>, expected: &str) {
+        let error = found.expect_err("refused").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_refused() {
+        let cross_entropy = |temperature, weight| CrossEntropyConfig {
+            temperature,
+            class_weights: Some(vec![1.0, weight]),
+            ..CrossEntropyConfig::default()
+        };
+        check_refused(
+            cross_entropy(0.0, 1.0).check(),
+            "temperature 0 is not a positive number",
+        );
+        check_refused(
+            cross_entropy(1.0, -1.0).check(),
+            "class weight -1 is not a number from 0",
+        );
+        let dino_barlow = |student_temp, barlow_weight| DinoBarlowConfig {
+            student_temp,
+            barlow_weight,
+            ..DinoBarlowConfig::default()
+        };
+        check_refused(dino_barlow(f64::NAN, 0.5).check(), "student_temp NaN");
+        check_refused(
+            dino_barlow(0.1, f64::NAN).check(),
+            "barlow_weight NaN is not in 0..=1",
+        );
+        let masks = BlockMaskConfig {
+            mask_ratio_min_max: [0.5, 0.1],
+            ..BlockMaskConfig::default()
+        };
+        check_refused(masks.check(), "goes from 0.5 down to 0.1");
+    }
+
+    #[test]
+    fn defaults_are_taken() {
+        for checked in [
+            CrossEntropyConfig::default().check(),
+            BatchDecorrelationConfig::default().check(),
+            BarlowConfig::ZBONTAR.check(),
+            TeacherTemperature::DINO_V2.check(),
+            CenterConfig::default().check(),
+            DinoBarlowConfig::default().check(),
+            DinoBarlowConfig::DINO.check(),
+            BlockMaskConfig::default().check(),
+            DinoV2Config::default().check(),
+        ] {
+            checked.expect("defaults can be");
+        }
+    }
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check_positive;
+use crate::TrainError;
+
 /// What a teacher's outputs are divided by: from one value to another in equal
 /// steps over the first epochs, then constant. A low one makes sharp targets,
 /// too high a one in the beginning makes training unstable.
@@ -51,6 +54,15 @@ impl TeacherTemperature {
         teacher_temp: 0.07,
         warmup_teacher_temp_epochs: 30,
     };
+
+    /// Whether the numbers can be.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidConfig`] gives the number and its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_positive("warmup_teacher_temp", self.warmup_teacher_temp)?;
+        check_positive("teacher_temp", self.teacher_temp)
+    }
 
     /// The temperature of an epoch, counted from 0.
     pub fn of_epoch(self, epoch: usize) -> f64 {

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Gradients, Tensor};
 use morphospace_train::losses::{
     BarlowConfig, BarlowVariant, BlockMasks, CenterConfig, CropPairs, CrossEntropyConfig,
     DinoBarlowConfig, DinoV2Config, DinoV2Outputs, Reduction, TeacherTemperature, barlow_loss,
-    centered_teacher, centers_of_views, cross_entropy, dino_barlow_loss, dinov2_loss, nt_xent_loss,
-    soft_cross_entropy,
+    centered_teacher, centers_of_views, cross_entropy, dino_barlow_loss, dinov2_loss, koleo_loss,
+    nt_xent_loss, soft_cross_entropy,
 };
 
 use super::case::{Case, Outputs};
@@ -160,13 +160,21 @@ pub(super) fn dino(case: &Case) -> Outputs {
         };
         let temp = temperature.of_epoch(epoch as usize);
         let told = centered_teacher(teacher.clone(), of_views, temp);
-        let loss = dino_barlow_loss(&config, &pairs, student.clone(), told);
+        let of_weight = |barlow_weight| {
+            let config = DinoBarlowConfig {
+                barlow_weight,
+                ..config
+            };
+            dino_barlow_loss(&config, &pairs, student.clone(), told.clone())
+        };
+        let loss = of_weight(config.barlow_weight);
         let gradients = loss.total.backward();
         assert!(teacher.grad(&gradients).is_none(), "{}", case.name);
         for (name, part) in [
             ("loss", Some(loss.total)),
-            ("dino_loss", loss.dino),
-            ("barlow_loss", loss.barlow),
+            // The reference computes parts without weight too.
+            ("dino_loss", loss.dino.or_else(|| of_weight(0.0).dino)),
+            ("barlow_loss", loss.barlow.or_else(|| of_weight(1.0).barlow)),
         ] {
             if let Some(part) = part {
                 insert(&mut found, &format!("{name}{step}"), part);
@@ -217,11 +225,16 @@ pub(super) fn dinov2(case: &Case) -> Outputs {
         };
         let loss = dinov2_loss(&config, outputs.clone(), &masks, centers, temperature);
         let gradients = loss.total.backward();
+        let koleo_of_both = || {
+            let views = outputs.student_features.clone().split(batch, 0).into_iter();
+            let sum = views.map(koleo_loss).reduce(|a, b| a + b);
+            sum.expect("two views")
+        };
         for (name, part) in [
             ("total", Some(loss.total)),
             ("dino_local", loss.dino_local),
             ("dino_global", Some(loss.dino_global)),
-            ("koleo_sum", loss.koleo),
+            ("koleo_sum", loss.koleo.or_else(|| Some(koleo_of_both()))),
             ("ibot", Some(loss.ibot)),
         ] {
             if let Some(part) = part {
