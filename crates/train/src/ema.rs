@@ -89,7 +89,10 @@ impl ModuleMapper for Follow {
         param.map(|teacher| {
             let student = student.reshape(teacher.dims());
             let (is_autodiff, requires_grad) = (teacher.is_autodiff(), teacher.is_require_grad());
-            let moved = teacher.inner() * momentum + student * (1.0 - momentum);
+            // In this form what both have in common, such as a fixed table of
+            // positions, stays as it is to the last bit.
+            let teacher = teacher.inner();
+            let moved = teacher.clone() + (student - teacher) * (1.0 - momentum);
             match is_autodiff {
                 true => Tensor::from_inner(moved).set_require_grad(requires_grad),
                 false => moved,

@@ -168,18 +168,14 @@ impl ObjectiveConfig {
             Self::Contrastive(contrastive) => contrastive.check(),
             Self::Dino(dino) => dino.check(is_paired),
             Self::DinoV2(dinov2) => dinov2.check(),
-            Self::OfNetwork | Self::Classifier(_) => Ok(()),
+            Self::Classifier(classifier) => classifier.cross_entropy.check(),
+            Self::OfNetwork => Ok(()),
         }
     }
 
     /// Whether images must have a class.
     pub(crate) fn needs_classes(&self) -> bool {
         matches!(self, Self::Supervised(_) | Self::Classifier(_))
-    }
-
-    /// Whether what is learnt depends on labels: classes, or experiments.
-    pub(crate) fn uses_labels(&self) -> bool {
-        self.needs_classes()
     }
 
     /// Which views of pairs show the second site.

@@ -98,7 +98,7 @@ impl<'a> Prepared<'a> {
                 .collect(),
             normalisation: normalisation.name(),
             pixel_history: pixel_history(screen),
-            uses_labels: sampler.uses_labels() || settings.objective.uses_labels(),
+            uses_labels: sampler.uses_labels() || settings.objective.needs_classes(),
             classes: settings
                 .objective
                 .needs_classes()

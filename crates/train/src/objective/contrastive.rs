@@ -128,15 +128,14 @@ impl ContrastiveConfig {
                 "objective.comparison.temperature {temperature} is not a positive number"
             ));
         }
-        if let Some(added) = self.batch_decorrelation {
-            let temperature = added.loss.temperature;
-            if !positive(added.weight) || !positive(temperature) {
+        if let Some(added) = &self.batch_decorrelation {
+            if !positive(added.weight) {
                 return invalid(format!(
-                    "objective.batch_decorrelation has weight {} and temperature {temperature}: \
-                     give positive numbers",
+                    "objective.batch_decorrelation.weight {} is not a positive number",
                     added.weight
                 ));
             }
+            added.loss.check()?;
         }
         if let Some(adversary) = self.adversary
             && (adversary.hidden_dim == 0
@@ -149,13 +148,11 @@ impl ContrastiveConfig {
                 adversary.hidden_dim, adversary.moves_per_step, adversary.weight
             ));
         }
+        if let Comparison::Barlow(barlow) = &self.comparison {
+            barlow.check()?;
+        }
         self.head.check()?;
         Ok(())
-    }
-
-    /// Whether experiments have a part in training.
-    pub(crate) fn uses_domains(&self) -> bool {
-        self.batch_decorrelation.is_some() || self.adversary.is_some()
     }
 }
 
@@ -298,7 +295,8 @@ impl Objective for Contrastive {
         let mut parts = vec![(name, total.clone())];
         // Experiments that are not trained on have no number.
         let knows_domains = batch.domains.len() == num_images;
-        if let Some(added) = self.config.batch_decorrelation.filter(|_| knows_domains) {
+        let added = self.config.batch_decorrelation.as_ref();
+        if let Some(added) = added.filter(|_| knows_domains) {
             let loss = batch_decorrelation_loss(&added.loss, view(0), view(1), &batch.domains);
             total = total + loss.clone() * added.weight;
             parts.push(("batch_decorrelation", loss));

@@ -99,21 +99,15 @@ impl DinoConfig {
     pub(crate) fn check(&self, is_paired: bool) -> Result<(), TrainError> {
         let invalid = |message: String| Err(TrainError::InvalidConfig(message));
         check_momentum(self.teacher_momentum)?;
-        let weight = self.loss.barlow_weight;
-        if !(0.0..=1.0).contains(&weight) {
-            return invalid(format!("objective.loss.barlow_weight {weight} is not in 0..=1"));
-        }
+        self.loss.check()?;
+        self.teacher_temperature.check()?;
+        self.centers.check()?;
         if self.only_cross_domain && !is_paired {
             return invalid(
                 "objective.only_cross_domain compares crops of two images: set sampler.kind to \
                  'cross_domain'"
                     .to_owned(),
             );
-        }
-        if self.only_cross_domain && self.pairing == CropPairing::Aibio {
-            // Both global crops are of the first image, all others of the
-            // second: what is left is what there is.
-            return Ok(());
         }
         self.head.check()?;
         Ok(())

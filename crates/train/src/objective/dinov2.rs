@@ -67,12 +67,9 @@ impl Default for DinoV2ObjectiveConfig {
 impl DinoV2ObjectiveConfig {
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         check_momentum(self.teacher_momentum)?;
-        let [least, most] = self.masks.mask_ratio_min_max;
-        if !(0.0 <= least && least <= most && most < 1.0) {
-            return Err(TrainError::InvalidConfig(format!(
-                "objective.masks.mask_ratio_min_max [{least}, {most}] does not rise within 0..1"
-            )));
-        }
+        self.loss.check()?;
+        self.masks.check()?;
+        self.teacher_temperature.check()?;
         self.head.check()?;
         Ok(())
     }

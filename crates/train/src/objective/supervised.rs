@@ -53,6 +53,7 @@ impl Default for SupervisedConfig {
 
 impl SupervisedConfig {
     pub(crate) fn check(&self) -> Result<(), TrainError> {
+        self.cross_entropy.check()?;
         if !(self.batch_weight >= 0.0 && self.batch_weight.is_finite()) {
             return Err(TrainError::InvalidConfig(format!(
                 "objective.batch_weight {} is not a number from 0 up",

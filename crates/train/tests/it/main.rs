@@ -7,6 +7,7 @@
 )]
 
 mod golden;
+mod objectives;
 mod optimiser;
 mod resume;
 mod support;

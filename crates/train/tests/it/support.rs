@@ -9,8 +9,13 @@ use morphospace_train::{OptimiserConfig, Rise, Rule, Schedule, Span, TrainConfig
 
 /// Six wells of one experiment, images of 32 pixels.
 pub(crate) fn tiny_screen(folder: &Path) -> Box<dyn Screen> {
+    screen_of(&["RPE-01"], folder)
+}
+
+/// Six wells of each experiment, images of 32 pixels.
+pub(crate) fn screen_of(experiments: &[&str], folder: &Path) -> Box<dyn Screen> {
     let config = SimulatorConfig {
-        experiments: vec!["RPE-01".to_owned()],
+        experiments: experiments.iter().map(|name| (*name).to_owned()).collect(),
         num_plates: 1,
         num_groups: 2,
         group_size: 2,
