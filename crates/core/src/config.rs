@@ -45,17 +45,139 @@ pub enum ConfigError {
 /// Reads a TOML file into settings; unknown keys are refused with the
 /// nearest valid one (the type must be `#[serde(deny_unknown_fields)]`).
 ///
+/// A file may say `extends = "base.toml"`, a path from its own folder: what it
+/// does not say is as there. Tables are merged key by key, but for one whose
+/// `kind` is another: that stands for itself. It may hold tables
+/// `[scales.NAME]`, which lie over the rest where `scale = "NAME"` is set, as
+/// `--set scale=tiny` does.
+///
 /// # Errors
 /// [`ConfigError`] names the file, the place and the fix.
 pub fn read_config<T: DeserializeOwned>(
     path: &Path,
     overrides: &[String],
 ) -> Result<T, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::CannotRead {
+    let name = path.display().to_string();
+    let text = read_text(path)?;
+    let table = parse_table(&name, &text)?;
+    let is_plain = [EXTENDS, SCALE, SCALES]
+        .iter()
+        .all(|key| !table.contains_key(*key));
+    if is_plain {
+        return parse_config(&name, &text, overrides);
+    }
+    let mut table = extended(path, table, 0)?;
+    apply_overrides(&mut table, overrides)?;
+    let scale = table.remove(SCALE);
+    let scales = table.remove(SCALES);
+    if let Some(scale) = scale {
+        let over = scale_of(&name, &scale, scales)?;
+        table = merged(table, over);
+        // What the command line says comes last.
+        apply_overrides(&mut table, overrides)?;
+        table.remove(SCALE);
+    }
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| ConfigError::Invalid {
+            name,
+            message: with_suggestion(error.to_string().trim_end()),
+        })
+}
+
+/// Key of the file that another one builds on.
+const EXTENDS: &str = "extends";
+/// Key of the scale that is chosen.
+const SCALE: &str = "scale";
+/// Key of the tables that scales lay over the rest.
+const SCALES: &str = "scales";
+/// Files that build on each other, one after the other.
+const MOST_EXTENDS: usize = 16;
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::CannotRead {
         path: path.to_owned(),
         source,
-    })?;
-    parse_config(&path.display().to_string(), &text, overrides)
+    })
+}
+
+fn parse_table(name: &str, text: &str) -> Result<toml::Table, ConfigError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| ConfigError::Invalid {
+        name: name.to_owned(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+/// A file's table over those that it extends.
+fn extended(path: &Path, mut table: toml::Table, depth: usize) -> Result<toml::Table, ConfigError> {
+    let invalid = |message: String| ConfigError::Invalid {
+        name: path.display().to_string(),
+        message,
+    };
+    let Some(base) = table.remove(EXTENDS) else {
+        return Ok(table);
+    };
+    let Some(base) = base.as_str() else {
+        return Err(invalid(format!("{EXTENDS} = {base} is no path in quotes")));
+    };
+    if depth == MOST_EXTENDS {
+        return Err(invalid(format!(
+            "{MOST_EXTENDS} files extend each other: is there a circle?"
+        )));
+    }
+    let base = path.parent().unwrap_or(Path::new("")).join(base);
+    let text = read_text(&base)?;
+    let base_table = parse_table(&base.display().to_string(), &text)?;
+    Ok(merged(extended(&base, base_table, depth + 1)?, table))
+}
+
+/// The table of the scale that was chosen.
+fn scale_of(
+    name: &str,
+    scale: &toml::Value,
+    scales: Option<toml::Value>,
+) -> Result<toml::Table, ConfigError> {
+    let mut scales = match scales {
+        Some(toml::Value::Table(scales)) => scales,
+        _ => toml::Table::new(),
+    };
+    let chosen = scale.as_str().unwrap_or_default();
+    match scales.remove(chosen) {
+        Some(toml::Value::Table(over)) => Ok(over),
+        _ => {
+            let known: Vec<String> = scales.keys().map(|name| format!("'{name}'")).collect();
+            Err(ConfigError::Invalid {
+                name: name.to_owned(),
+                message: format!(
+                    "it has no table [{SCALES}.{chosen}]\nhint: its scales are {}",
+                    if known.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        known.join(", ")
+                    }
+                ),
+            })
+        }
+    }
+}
+
+/// One table over another.
+fn merged(mut base: toml::Table, over: toml::Table) -> toml::Table {
+    let kind = |table: &toml::Table| table.get("kind").cloned();
+    for (key, value) in over {
+        let value = match (base.remove(&key), value) {
+            (Some(toml::Value::Table(before)), toml::Value::Table(after)) => {
+                let is_other = kind(&after).is_some() && kind(&after) != kind(&before);
+                toml::Value::Table(match is_other {
+                    true => after,
+                    false => merged(before, after),
+                })
+            }
+            (_, value) => value,
+        };
+        base.insert(key, value);
+    }
+    base
 }
 
 /// [`read_config`] for text already in hand.
@@ -225,6 +347,72 @@ mod tests {
             let error = parse_config::<Settings>("t", TEXT, &[text.to_owned()]).expect_err(text);
             assert!(error.to_string().contains(text), "{error}");
         }
+    }
+
+    fn extended_files(files: &[(&str, &str)], overrides: &[&str]) -> Result<Settings, ConfigError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("has one")).expect("can be made");
+            fs::write(path, text).expect("can be written");
+        }
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        read_config(&folder.path().join(files[0].0), &overrides)
+    }
+
+    #[test]
+    fn files_extend_others_and_scales_lie_over_them() {
+        let files = [
+            (
+                "rows/a.toml",
+                "extends = '../base.toml'\nname = 'b'\n[scales.tiny.inner]\nrate = 0.1",
+            ),
+            ("base.toml", TEXT),
+        ];
+        let settings = |overrides: &[&str]| {
+            let settings = extended_files(&files, overrides).expect("valid");
+            (settings.name, settings.inner.rate)
+        };
+        assert_eq!(settings(&[]), ("b".to_owned(), 0.5));
+        assert_eq!(settings(&["scale=tiny"]), ("b".to_owned(), 0.1));
+        assert_eq!(
+            settings(&["scale=tiny", "inner.rate=2.0"]),
+            ("b".to_owned(), 2.0)
+        );
+        let error = extended_files(&files, &["scale=huge"]).expect_err("there is no such scale");
+        assert!(
+            error.to_string().contains("its scales are 'tiny'"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_table_of_another_kind_stands_for_itself() {
+        let table = |text: &str| text.parse::<toml::Table>().expect("valid");
+        let base = "a = { kind = 'x', p = 1 }\nb = { kind = 'x', p = 1 }\nc = [1, 2]";
+        let over = "a = { kind = 'y', q = 2 }\nb = { q = 2 }\nc = [3]";
+        let both = "a = { kind = 'y', q = 2 }\nb = { kind = 'x', p = 1, q = 2 }\nc = [3]";
+        assert_eq!(merged(table(base), table(over)), table(both));
+    }
+
+    #[test]
+    fn what_cannot_be_extended_is_named() {
+        let circle = extended_files(&[("a.toml", "extends = 'a.toml'")], &[]).expect_err("endless");
+        assert!(
+            circle.to_string().contains("is there a circle?"),
+            "{circle}"
+        );
+        let gone = extended_files(&[("a.toml", "extends = 'b.toml'")], &[]).expect_err("not there");
+        assert!(gone.to_string().contains("b.toml"), "{gone}");
+        let typo = [
+            ("a.toml", "extends = 'b.toml'\nnam = 'c'"),
+            ("b.toml", TEXT),
+        ];
+        let typo = extended_files(&typo, &[]).expect_err("unknown").to_string();
+        assert!(
+            typo.contains("did you mean 'name'") && typo.contains("a.toml"),
+            "{typo}"
+        );
     }
 
     #[test]

@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::layer_norm::LayerNorm;
 use crate::blocks::masking::Masking;
-use crate::blocks::position_interpolation::PositionInterpolation;
 use crate::blocks::parallel_scaling_block::{
     BiasLayout, ParallelScalingBlock, ParallelScalingBlockConfig,
 };
 use crate::blocks::patch_embed::PatchEmbed;
+use crate::blocks::position_interpolation::PositionInterpolation;
 use crate::blocks::sincos::SincosTable;
 use crate::encoder::{
     ChannelSupport, Encoder, Pooling, check_images, pooled_behind_blocks, refuse_per_channel,

@@ -64,16 +64,35 @@ pub fn train(
         (ObjectiveConfig::Classifier(classifier), network) => {
             let num_classes = names.classes.len();
             let classifier = classifier.clone();
-            run!(Classifier::new(network, num_classes, classifier, device, seed))
+            run!(Classifier::new(
+                network,
+                num_classes,
+                classifier,
+                device,
+                seed
+            ))
         }
         (ObjectiveConfig::Contrastive(contrastive), network) => {
             let contrastive = contrastive.clone();
-            run!(Contrastive::new(network, num_domains, contrastive, device, seed)?)
+            run!(Contrastive::new(
+                network,
+                num_domains,
+                contrastive,
+                device,
+                seed
+            )?)
         }
         (ObjectiveConfig::Dino(dino), network) => {
             let num_images = prepared.labels().num_sites_of_domain.clone();
             let is_paired = matches!(settings.sampler, SamplerChoice::CrossDomain { .. });
-            run!(Dino::new(network, num_images, is_paired, dino.clone(), device, seed)?)
+            run!(Dino::new(
+                network,
+                num_images,
+                is_paired,
+                dino.clone(),
+                device,
+                seed
+            )?)
         }
         (ObjectiveConfig::DinoV2(dinov2), network) => {
             run!(DinoV2::new(network, dinov2.clone(), device, seed)?)

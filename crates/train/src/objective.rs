@@ -80,6 +80,8 @@ fn accuracy(scores: &Tensor<2>, labels: &[usize]) -> Tensor<1> {
     let device = scores.device();
     let found = scores.clone().detach().argmax(1).into_data();
     let pairs = found.iter::<i64>().zip(labels);
-    let num_right = pairs.filter(|(found, label)| *found as usize == **label).count();
+    let num_right = pairs
+        .filter(|(found, label)| *found as usize == **label)
+        .count();
     Tensor::from_floats([num_right as f32 / labels.len() as f32], &device)
 }

@@ -124,7 +124,10 @@ impl ObjectiveConfig {
             | Self::Supervised(_)
             | Self::Classifier(_) => ("one view", num_views == 1),
             Self::Contrastive(_) => {
-                let is_local = views.recipes().iter().any(|recipe| recipe.kind == ViewKind::Local);
+                let is_local = views
+                    .recipes()
+                    .iter()
+                    .any(|recipe| recipe.kind == ViewKind::Local);
                 ("two global views", num_views == 2 && !is_local)
             }
             Self::Dino(_) | Self::DinoV2(_) => ("two global views", views.num_global() == 2),

@@ -253,7 +253,9 @@ fn check_views(
                 vit.patch_size
             )),
             // Self-distillation interpolates positions.
-            (true, NetworkConfig::Vit(vit)) if takes_any && width.is_multiple_of(vit.patch_size) => {
+            (true, NetworkConfig::Vit(vit))
+                if takes_any && width.is_multiple_of(vit.patch_size) =>
+            {
                 None
             }
             (true, NetworkConfig::Vit(_) | NetworkConfig::Mae(_) | NetworkConfig::CaMae(_))

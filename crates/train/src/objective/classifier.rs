@@ -117,9 +117,9 @@ impl Objective for Classifier {
                     false => NormPass::running(),
                 };
                 let seed = moment.drop_path_seed();
-                let embedding =
-                    self.backbone
-                        .forward_embedding(images, pooling, &mut pass, seed);
+                let embedding = self
+                    .backbone
+                    .forward_embedding(images, pooling, &mut pass, seed);
                 if moment.is_training {
                     self.backbone = pass.update_running(self.backbone.clone());
                 }

@@ -231,7 +231,11 @@ impl Contrastive {
     /// network passes as it does in training, but for what is dropped.
     fn loss_of_adversary(&self, adversary: &Adversary, batch: &ImageBatch) -> Loss {
         let backbone = self.backbone.valid();
-        let views: Vec<Tensor<4>> = batch.views.iter().map(|view| view.clone().inner()).collect();
+        let views: Vec<Tensor<4>> = batch
+            .views
+            .iter()
+            .map(|view| view.clone().inner())
+            .collect();
         let pass = &mut NormPass::batch();
         let embeddings = multi_crop_features(&views, |_, images| {
             backbone.forward_embedding(images, self.config.pooling, pass, None)
@@ -258,7 +262,10 @@ impl Objective for Contrastive {
     }
 
     fn num_phases(&self) -> usize {
-        1 + self.config.adversary.map_or(0, |adversary| adversary.moves_per_step)
+        1 + self
+            .config
+            .adversary
+            .map_or(0, |adversary| adversary.moves_per_step)
     }
 
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {

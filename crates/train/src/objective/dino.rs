@@ -11,9 +11,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
 use morphospace_core::Seed;
 use morphospace_models::blocks::norm_pass::NormPass;
-use morphospace_models::{
-    DinoHead, DinoHeadConfig, Encoder, Network, NetworkConfig, Pooling,
-};
+use morphospace_models::{DinoHead, DinoHeadConfig, Encoder, Network, NetworkConfig, Pooling};
 use serde::{Deserialize, Serialize};
 
 use super::classifier::num_features;
@@ -248,7 +246,10 @@ impl Objective for Dino {
     }
 
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {
-        let frozen = self.config.freeze_last_layer.in_steps(moment.steps_per_epoch);
+        let frozen = self
+            .config
+            .freeze_last_layer
+            .in_steps(moment.steps_per_epoch);
         !(parameter.starts_with("student.head.last_layer.") && moment.step < frozen)
     }
 
@@ -266,8 +267,10 @@ impl Objective for Dino {
         });
         let student = self.student.head.forward(features.clone(), &mut pass);
 
-        let views: Vec<Tensor<4>> =
-            batch.views[..2].iter().map(|view| view.clone().inner()).collect();
+        let views: Vec<Tensor<4>> = batch.views[..2]
+            .iter()
+            .map(|view| view.clone().inner())
+            .collect();
         let teacher = self.teacher.valid();
         let mut teacher_pass = match moment.is_training {
             true => NormPass::batch(),
@@ -286,7 +289,10 @@ impl Objective for Dino {
             // Of experiments that are not trained on there is none.
             (true, false) => centers.clone().mean_dim(0),
         };
-        let temperature = self.config.teacher_temperature.of_epoch(moment.epoch as usize);
+        let temperature = self
+            .config
+            .teacher_temperature
+            .of_epoch(moment.epoch as usize);
         let centered = centered_teacher(told.clone(), of_views, temperature);
         let entropy = mean_entropy(centered.clone());
         let pairs = self.pairs(batch.views.len());

@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::dino::{DinoNetwork, Side, check_momentum, copy_of, mean_entropy, zeros};
 use super::{Loss, Objective};
 use crate::losses::{
-    BlockMaskConfig, DinoV2Config, DinoV2Outputs, TeacherTemperature, centered_teacher,
-    dinov2_loss,
+    BlockMaskConfig, DinoV2Config, DinoV2Outputs, TeacherTemperature, centered_teacher, dinov2_loss,
 };
 use crate::{ImageBatch, Moment, Span, TrainError, cosine_between, update_teacher};
 
@@ -182,7 +181,10 @@ impl Objective for DinoV2 {
     }
 
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {
-        let frozen = self.config.freeze_last_layer.in_steps(moment.steps_per_epoch);
+        let frozen = self
+            .config
+            .freeze_last_layer
+            .in_steps(moment.steps_per_epoch);
         !(parameter.starts_with("student.head.last_layer.") && moment.step < frozen)
     }
 
@@ -222,11 +224,13 @@ impl Objective for DinoV2 {
             head.forward(cls, pass)
         });
 
-        let temperature = self.config.teacher_temperature.of_epoch(moment.epoch as usize);
+        let temperature = self
+            .config
+            .teacher_temperature
+            .of_epoch(moment.epoch as usize);
         let image_center = self.image_center.val().inner();
         let patch_center = self.patch_center.val().inner();
-        let centered =
-            centered_teacher(teacher_global.clone(), image_center.clone(), temperature);
+        let centered = centered_teacher(teacher_global.clone(), image_center.clone(), temperature);
         let entropy = mean_entropy(centered);
         let outputs = DinoV2Outputs {
             teacher_global,

@@ -93,7 +93,10 @@ impl Supervised {
 
     /// Where batch normalisation takes its statistics from.
     fn norm_pass(&self, batch: &ImageBatch, moment: &Moment) -> NormPass {
-        match (moment.is_training || self.config.adabn, batch.ghost_batch_size) {
+        match (
+            moment.is_training || self.config.adabn,
+            batch.ghost_batch_size,
+        ) {
             (false, _) => NormPass::running(),
             (true, Some(size)) if size < batch.len() => NormPass::ghost_batches(size),
             (true, _) => NormPass::batch(),

@@ -307,7 +307,16 @@ fn each_goes_on_after_a_kill_as_if_nothing_had_happened() {
         let whole = whole.unwrap_or_else(|| panic!("{name} does not run"));
         assert_eq!(whole.steps.len(), 4, "{name}");
         assert_eq!(whole.evaluations.is_empty(), is_alone, "{name}");
-        assert!(run(&*screen, validation, every_step.clone(), &place("killed"), Some(2)).is_none());
+        assert!(
+            run(
+                &*screen,
+                validation,
+                every_step.clone(),
+                &place("killed"),
+                Some(2)
+            )
+            .is_none()
+        );
         let resumed = run(&*screen, validation, every_step, &place("killed"), None).unwrap();
         assert_eq!(resumed.first_step, 2, "{name}");
         let (whole, killed) = (files(&place("whole")), files(&place("killed")));
@@ -323,7 +332,10 @@ fn each_goes_on_after_a_kill_as_if_nothing_had_happened() {
 }
 
 /// Names of the tensors that differ between two checkpoints of a run.
-fn moved(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -> BTreeSet<String> {
+fn moved(
+    before: &BTreeMap<String, Vec<u8>>,
+    after: &BTreeMap<String, Vec<u8>>,
+) -> BTreeSet<String> {
     let mut moved = BTreeSet::new();
     for file in ["model.safetensors", "objective.safetensors"] {
         let (Some(before), Some(after)) = (before.get(file), after.get(file)) else {
@@ -345,7 +357,13 @@ fn all(files: &BTreeMap<String, Vec<u8>>) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for file in ["model.safetensors", "objective.safetensors"] {
         if let Some(bytes) = files.get(file) {
-            all.extend(SafeTensors::deserialize(bytes).unwrap().names().iter().map(ToString::to_string));
+            all.extend(
+                SafeTensors::deserialize(bytes)
+                    .unwrap()
+                    .names()
+                    .iter()
+                    .map(ToString::to_string),
+            );
         }
     }
     all
@@ -366,7 +384,9 @@ fn each_moves_what_it_trains_and_nothing_else() {
         run(&*screen, None, config, &run_folder, None).unwrap();
         let at = |step: u64| {
             let folder = run_folder.join(format!("checkpoints/step-{step:08}"));
-            let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            let entries = fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
             entries
                 .map(|path| {
                     let name = path.file_name().unwrap().to_string_lossy().into_owned();

@@ -28,11 +28,15 @@ impl Parameters {
 /// A set with these gradients: those of a sum in which each is a slope.
 fn gradients(slopes: &[Vec<f32>]) -> GradientSet {
     let parameters = Parameters::of(slopes.iter().map(|slope| vec![0.0; slope.len()]).collect());
-    let products = parameters.flat.iter().zip(slopes).map(|(parameter, slope)| {
-        let device = parameter.val().device();
-        let slope = Tensor::<1>::from_floats(slope.as_slice(), &device);
-        (parameter.val() * slope).sum()
-    });
+    let products = parameters
+        .flat
+        .iter()
+        .zip(slopes)
+        .map(|(parameter, slope)| {
+            let device = parameter.val().device();
+            let slope = Tensor::<1>::from_floats(slope.as_slice(), &device);
+            (parameter.val() * slope).sum()
+        });
     let loss = products.reduce(|sum, next| sum + next).unwrap();
     GradientSet::of(&parameters, &loss.backward(), |_| true)
 }
@@ -44,7 +48,9 @@ fn values(tensor: &Tensor<1>) -> Vec<f32> {
 pub(super) fn run(case: &Case) -> Outputs {
     let num_parameters = case.config("shapes").as_array().unwrap().len();
     let inputs = |name: &str| -> Vec<Vec<f32>> {
-        (0..num_parameters).map(|index| case.input(&format!("{name}{index}"))).collect()
+        (0..num_parameters)
+            .map(|index| case.input(&format!("{name}{index}")))
+            .collect()
     };
     let slopes = inputs("g");
     let length = case.number("clip");
@@ -69,7 +75,9 @@ pub(super) fn run(case: &Case) -> Outputs {
     let num_steps = (case.count("ema_epochs") * case.count("ema_iters")) as u64;
     for step in 0..case.count("ema_updates") as u64 {
         let factor = 1.0 + 0.1 * step as f32;
-        let moved = students.iter().map(|all| all.iter().map(|value| value * factor).collect());
+        let moved = students
+            .iter()
+            .map(|all| all.iter().map(|value| value * factor).collect());
         let momentum = cosine_between(case.number("momentum"), 1.0, step, num_steps);
         teacher = update_teacher(teacher, &Parameters::of(moved.collect()), momentum);
     }
