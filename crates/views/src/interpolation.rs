@@ -33,8 +33,8 @@ impl Taps {
     /// image of 500 pixels the difference would be seen.
     pub(crate) fn new(interpolation: Interpolation, from: usize, to: usize) -> Self {
         let scale = from as f32 / to as f32;
-        let center = |index: usize| f64::from(scale * (index as f32 + 0.5));
-        Self::at(interpolation, [from, to], scale.into(), center)
+        let centre = |index: usize| f64::from(scale * (index as f32 + 0.5));
+        Self::at(interpolation, [from, to], scale.into(), centre)
     }
 
     /// Taps of bytes: their places are found in double precision, and their
@@ -42,8 +42,8 @@ impl Taps {
     pub(crate) fn of_bytes(interpolation: Interpolation, from: usize, to: usize) -> Self {
         const MOST: f32 = 32767.5;
         let scale = from as f64 / to as f64;
-        let center = |index: usize| scale * (index as f64 + 0.5);
-        let mut taps = Self::at(interpolation, [from, to], scale, center);
+        let centre = |index: usize| scale * (index as f64 + 0.5);
+        let mut taps = Self::at(interpolation, [from, to], scale, centre);
         let largest = taps.weights.iter().copied().fold(0.0, f32::max);
         let units = (1..=22).map(|bits| (1_u32 << bits) as f32);
         let fitting = units.take_while(|unit| largest * unit < MOST);
@@ -54,12 +54,12 @@ impl Taps {
         taps
     }
 
-    /// `center` is where a resized pixel lies in the line.
+    /// `centre` is where a resized pixel lies in the line.
     fn at(
         interpolation: Interpolation,
         [from, to]: [usize; 2],
         scale: f64,
-        center: impl Fn(usize) -> f64,
+        centre: impl Fn(usize) -> f64,
     ) -> Self {
         let mut taps = Self {
             starts: Vec::with_capacity(to + 1),
@@ -69,12 +69,12 @@ impl Taps {
             let begin = taps.weights.len();
             let start = match interpolation {
                 Interpolation::Bilinear => {
-                    taps.push_filtered(1.0, triangle, scale, center(index), from)
+                    taps.push_filtered(1.0, triangle, scale, centre(index), from)
                 }
                 Interpolation::Bicubic => {
-                    taps.push_filtered(2.0, cubic, scale, center(index), from)
+                    taps.push_filtered(2.0, cubic, scale, centre(index), from)
                 }
-                Interpolation::BilinearPlain => taps.push_between(center(index), from),
+                Interpolation::BilinearPlain => taps.push_between(centre(index), from),
                 Interpolation::Nearest => {
                     taps.weights.push(1.0);
                     // Of bytes too in single precision.
@@ -100,23 +100,23 @@ impl Taps {
         radius: f64,
         filter: fn(f64) -> f64,
         scale: f64,
-        center: f64,
+        centre: f64,
         from: usize,
     ) -> usize {
         let widening = scale.max(1.0);
         let support = radius * widening;
         // Casts of negative numbers give 0.
-        let first = (center - support + 0.5) as usize;
-        let end = ((center + support + 0.5) as usize).min(from);
-        let weight = |pixel: usize| filter((pixel as f64 - center + 0.5) / widening);
+        let first = (centre - support + 0.5) as usize;
+        let end = ((centre + support + 0.5) as usize).min(from);
+        let weight = |pixel: usize| filter((pixel as f64 - centre + 0.5) / widening);
         let total: f64 = (first..end).map(weight).sum();
         let weights = (first..end).map(|pixel| (weight(pixel) / total) as f32);
         self.weights.extend(weights);
         first
     }
 
-    fn push_between(&mut self, center: f64, from: usize) -> usize {
-        let place = (center - 0.5).max(0.0);
+    fn push_between(&mut self, centre: f64, from: usize) -> usize {
+        let place = (centre - 0.5).max(0.0);
         let first = (place as usize).min(from - 1);
         if first + 1 < from {
             let share = place - first as f64;
