@@ -641,6 +641,18 @@ mod tests {
     }
 
     #[test]
+    fn all_views_at_once_are_those_one_by_one() {
+        let levels = (0..3 * 300 * 280).map(|index| (index * 31 % 256) as f32);
+        let site = crate::Image::new(3, 300, 280, levels.collect());
+        for preset in PRESETS {
+            let views = ViewsConfig::new(preset).check().expect("presets are valid");
+            let drawn = views.draw(3, 300, 280, Seed::new(8)).expect("fits");
+            let one_by_one: Vec<_> = drawn.iter().map(|view| view.apply(&site)).collect();
+            assert!(View::apply_all(&drawn, &site) == one_by_one, "{preset}");
+        }
+    }
+
+    #[test]
     fn drawn_views_are_plain_data() {
         for preset in PRESETS {
             let views = ViewsConfig::new(preset).check().expect("presets are valid");

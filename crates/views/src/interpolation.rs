@@ -29,23 +29,57 @@ pub(crate) struct Taps {
 impl Taps {
     /// Taps of a line of `from` pixels that becomes one of `to`.
     ///
-    /// Computed in single precision, as PyTorch does: in an image of 500
-    /// pixels the difference would be seen.
+    /// Places are found in single precision, as PyTorch does for floats: in an
+    /// image of 500 pixels the difference would be seen.
     pub(crate) fn new(interpolation: Interpolation, from: usize, to: usize) -> Self {
+        let scale = from as f32 / to as f32;
+        let centre = |index: usize| f64::from(scale * (index as f32 + 0.5));
+        Self::at(interpolation, [from, to], scale.into(), centre)
+    }
+
+    /// Taps of bytes: their places are found in double precision, and their
+    /// weights are whole numbers of some 2^-n, as large as 16 bits hold.
+    pub(crate) fn of_bytes(interpolation: Interpolation, from: usize, to: usize) -> Self {
+        const MOST: f32 = 32767.5;
+        let scale = from as f64 / to as f64;
+        let centre = |index: usize| scale * (index as f64 + 0.5);
+        let mut taps = Self::at(interpolation, [from, to], scale, centre);
+        let largest = taps.weights.iter().copied().fold(0.0, f32::max);
+        let units = (1..=22).map(|bits| (1_u32 << bits) as f32);
+        let fitting = units.take_while(|unit| largest * unit < MOST);
+        let unit = fitting.last().expect("weights are at most about 1");
+        for weight in &mut taps.weights {
+            *weight = (*weight * unit).round() / unit;
+        }
+        taps
+    }
+
+    /// `centre` is where a resized pixel lies in the line.
+    fn at(
+        interpolation: Interpolation,
+        [from, to]: [usize; 2],
+        scale: f64,
+        centre: impl Fn(usize) -> f64,
+    ) -> Self {
         let mut taps = Self {
             starts: Vec::with_capacity(to + 1),
             weights: Vec::new(),
         };
-        let scale = from as f32 / to as f32;
         for index in 0..to {
             let begin = taps.weights.len();
             let start = match interpolation {
-                Interpolation::Bilinear => taps.push_filtered(1.0, triangle, scale, index, from),
-                Interpolation::Bicubic => taps.push_filtered(2.0, cubic, scale, index, from),
-                Interpolation::BilinearPlain => taps.push_between(scale, index, from),
+                Interpolation::Bilinear => {
+                    taps.push_filtered(1.0, triangle, scale, centre(index), from)
+                }
+                Interpolation::Bicubic => {
+                    taps.push_filtered(2.0, cubic, scale, centre(index), from)
+                }
+                Interpolation::BilinearPlain => taps.push_between(centre(index), from),
                 Interpolation::Nearest => {
                     taps.weights.push(1.0);
-                    ((index as f32 * scale) as usize).min(from - 1)
+                    // Of bytes too in single precision.
+                    let place = index as f32 * (from as f32 / to as f32);
+                    (place as usize).min(from - 1)
                 }
             };
             taps.starts.push((start, begin));
@@ -63,52 +97,43 @@ impl Taps {
 
     fn push_filtered(
         &mut self,
-        radius: f32,
-        filter: fn(f32) -> f32,
-        scale: f32,
-        index: usize,
+        radius: f64,
+        filter: fn(f64) -> f64,
+        scale: f64,
+        centre: f64,
         from: usize,
     ) -> usize {
         let widening = scale.max(1.0);
         let support = radius * widening;
-        let center = scale * (index as f32 + 0.5);
         // Casts of negative numbers give 0.
-        let first = (center - support + 0.5) as usize;
-        let end = ((center + support + 0.5) as usize).min(from);
-        let begin = self.weights.len();
-        self.weights.extend(
-            (first..end).map(|pixel| filter((pixel as f32 - center + 0.5) * (1.0 / widening))),
-        );
-        let weights = &mut self.weights[begin..];
-        let total: f32 = weights.iter().sum();
-        for weight in weights {
-            *weight /= total;
-        }
+        let first = (centre - support + 0.5) as usize;
+        let end = ((centre + support + 0.5) as usize).min(from);
+        let weight = |pixel: usize| filter((pixel as f64 - centre + 0.5) / widening);
+        let total: f64 = (first..end).map(weight).sum();
+        let weights = (first..end).map(|pixel| (weight(pixel) / total) as f32);
+        self.weights.extend(weights);
         first
     }
 
-    fn push_between(&mut self, scale: f32, index: usize, from: usize) -> usize {
-        let place = (scale * (index as f32 + 0.5) - 0.5).max(0.0);
+    fn push_between(&mut self, centre: f64, from: usize) -> usize {
+        let place = (centre - 0.5).max(0.0);
         let first = (place as usize).min(from - 1);
-        let share = if first + 1 < from {
-            place - first as f32
-        } else {
-            0.0
-        };
-        self.weights.push(1.0 - share);
         if first + 1 < from {
-            self.weights.push(share);
+            let share = place - first as f64;
+            self.weights.extend([(1.0 - share) as f32, share as f32]);
+        } else {
+            self.weights.push(1.0);
         }
         first
     }
 }
 
-fn triangle(x: f32) -> f32 {
+fn triangle(x: f64) -> f64 {
     (1.0 - x.abs()).max(0.0)
 }
 
-fn cubic(x: f32) -> f32 {
-    const A: f32 = -0.5;
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
     let x = x.abs();
     if x < 1.0 {
         ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
@@ -133,8 +158,7 @@ mod tests {
     fn taps_by_hand() {
         use Interpolation::*;
         // Half the size: a triangle of radius 2 about 1, cut off at the edge.
-        let sum = 0.75 + 0.75 + 0.25;
-        let weights = [0.75 / sum, 0.75 / sum, 0.25 / sum];
+        let weights = [0.75_f64, 0.75, 0.25].map(|weight| (weight / 1.75) as f32);
         let turned = [weights[2], weights[1], weights[0]];
         check(Bilinear, 4, 2, &[(0, &weights), (1, &turned)]);
         // Twice the size: quarters of neighbours.
@@ -151,6 +175,16 @@ mod tests {
         let plain: [(usize, &[f32]); 2] = [(0, &[0.5, 0.5]), (2, &[0.5, 0.5])];
         check(BilinearPlain, 4, 2, &plain);
         check(Nearest, 5, 2, &[(0, &[1.0]), (2, &[1.0])]);
+    }
+
+    #[test]
+    fn weights_of_bytes_are_rounded() {
+        let taps = Taps::of_bytes(Interpolation::BilinearPlain, 3, 8);
+        for (_, weights) in taps.iter() {
+            for weight in weights {
+                assert_eq!((weight * 16384.0).fract(), 0.0, "{weight}");
+            }
+        }
     }
 
     #[test]

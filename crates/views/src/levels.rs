@@ -33,13 +33,4 @@ impl Levels {
             Self::Unit | Self::Grey => levels.iter_mut().for_each(|value| *value = bounded(*value)),
         }
     }
-
-    /// Rounds bytes, as torchvision's filters do: halves to even.
-    pub(crate) fn round(self, levels: &mut [f32]) {
-        if self == Self::Bytes {
-            for level in levels {
-                *level = level.round_ties_even();
-            }
-        }
-    }
 }

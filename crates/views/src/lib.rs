@@ -20,13 +20,13 @@
 //! # Example
 //! ```
 //! use morphospace_core::Seed;
-//! use morphospace_views::{Image, Preset, ViewsConfig};
+//! use morphospace_views::{Image, Preset, View, ViewsConfig};
 //!
 //! let views = ViewsConfig::new(Preset::Simple).check()?;
 //! let site = Image::new(6, 512, 512, vec![100.0; 6 * 512 * 512]);
 //! let seed = views.seed_of(Seed::new(42).split("step 17"), 0);
 //! let drawn = views.draw(site.channels(), site.height(), site.width(), seed)?;
-//! let shown: Vec<Image> = drawn.iter().map(|view| view.apply(&site)).collect();
+//! let shown: Vec<Image> = View::apply_all(&drawn, &site);
 //! assert_eq!(shown.len(), 2 + 8);
 //! assert_eq!((shown[0].height(), shown[9].height()), (224, 96));
 //! # Ok::<(), morphospace_views::ViewsError>(())

@@ -95,14 +95,31 @@ impl View {
     /// # Panics
     /// The site is of another size than the view was drawn for.
     pub fn apply(&self, site: &Image) -> Image {
-        let Some((first, rest)) = self.operations.split_first() else {
-            return site.clone();
-        };
-        let mut image = first.applied(site, Levels::Grey);
-        for operation in rest {
-            operation.apply(&mut image, Levels::Grey);
+        applied(&self.operations, site)
+    }
+
+    /// [`View::apply`] for all views of a site, bringing the site itself to
+    /// another size once only, where that is what several begin with.
+    ///
+    /// # Panics
+    /// The site is of another size than the views were drawn for.
+    pub fn apply_all(views: &[Self], site: &Image) -> Vec<Image> {
+        let mut last_resized: Option<(&Operation, Image)> = None;
+        let mut images = Vec::with_capacity(views.len());
+        for view in views {
+            let Some((resize @ Operation::Resize { .. }, rest)) = view.operations.split_first()
+            else {
+                images.push(view.apply(site));
+                continue;
+            };
+            let resized = match last_resized.take() {
+                Some((last, resized)) if last == resize => resized,
+                _ => resize.applied(site, Levels::Grey),
+            };
+            images.push(applied(rest, &resized));
+            last_resized = Some((resize, resized));
         }
-        image
+        images
     }
 
     /// What comes after normalisation, in place.
@@ -132,4 +149,15 @@ impl View {
         }
         view
     }
+}
+
+fn applied(operations: &[Operation], site: &Image) -> Image {
+    let Some((first, rest)) = operations.split_first() else {
+        return site.clone();
+    };
+    let mut image = first.applied(site, Levels::Grey);
+    for operation in rest {
+        operation.apply(&mut image, Levels::Grey);
+    }
+    image
 }

@@ -36,7 +36,11 @@ pub(crate) fn blur(
             let row = |tap: usize| &across[row_sources[index + tap] * width..][..width];
             weighted_sum(&kernel, row, out);
         }
-        levels.round(plane);
+        if levels == Levels::Bytes {
+            for level in plane {
+                *level = level.round_ties_even();
+            }
+        }
     }
 }
 

@@ -23,8 +23,11 @@ pub(crate) fn resized_crop(
         image.width()
     );
     let [height, width] = size;
-    let rows = Taps::new(interpolation, crop.height, height);
-    let columns = Taps::new(interpolation, crop.width, width);
+    let [rows, columns] =
+        [(crop.height, height), (crop.width, width)].map(|(from, to)| match levels {
+            Levels::Bytes => Taps::of_bytes(interpolation, from, to),
+            Levels::Unit | Levels::Grey => Taps::new(interpolation, from, to),
+        });
     // Fewer rows first, if there are to be fewer: that pass goes over whole
     // lines and is the faster one. PyTorch begins with columns, which is the
     // same but where bytes are rounded.
@@ -101,16 +104,23 @@ fn resize_columns(source: Lines, taps: &Taps, width: usize, out: &mut [f32]) {
     }
 }
 
-/// Cubics overshoot: PyTorch keeps bytes within their bounds, and leaves
-/// floats as they are.
+/// Cubics overshoot: PyTorch keeps bytes within their bounds, after rounding
+/// halves up, and leaves floats as they are.
 fn bounded(out: &mut [f32], levels: Levels) {
-    if levels != Levels::Unit {
-        let bound = levels.bound();
-        for level in &mut *out {
-            *level = level.clamp(0.0, bound);
+    let bound = levels.bound();
+    match levels {
+        Levels::Unit => {}
+        Levels::Bytes => {
+            for level in out {
+                *level = (*level + 0.5).floor().clamp(0.0, bound);
+            }
+        }
+        Levels::Grey => {
+            for level in out {
+                *level = level.clamp(0.0, bound);
+            }
         }
     }
-    levels.round(out);
 }
 
 #[cfg(test)]

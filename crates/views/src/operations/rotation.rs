@@ -25,9 +25,13 @@ pub(crate) fn rotate(image: &Image, degrees: f64) -> Image {
     let column_of = [cos as f32 / half[0], sin as f32 / half[0]];
     let row_of = [-sin as f32 / half[1], cos as f32 / half[1]];
     let nearest = |share: f32, size: usize| {
-        let place = ((share + 1.0) * size as f32 - 1.0) / 2.0;
-        let pixel = place.round_ties_even();
+        let pixel = ((share + 1.0) * (size as f32 / 2.0) - 0.5).round_ties_even();
         (pixel >= 0.0 && pixel < size as f32).then_some(pixel as usize)
+    };
+    // PyTorch's matrix product rounds the first term and the sum, not the
+    // second term.
+    let share = |[x, y]: [f32; 2], of: [f32; 2]| {
+        (f64::from(x * of[0]) + f64::from(y) * f64::from(of[1])) as f32
     };
     let middle = |size: usize| (size as f32 - 1.0) * 0.5;
     let (y_middle, x_middle) = (middle(height), middle(width));
@@ -36,8 +40,8 @@ pub(crate) fn rotate(image: &Image, degrees: f64) -> Image {
         .map(|index| {
             let y = (index / width) as f32 - y_middle;
             let x = (index % width) as f32 - x_middle;
-            let column = nearest(x * column_of[0] + y * column_of[1], width)?;
-            let row = nearest(x * row_of[0] + y * row_of[1], height)?;
+            let column = nearest(share([x, y], column_of), width)?;
+            let row = nearest(share([x, y], row_of), height)?;
             Some(row * width + column)
         })
         .collect();

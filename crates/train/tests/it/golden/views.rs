@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::case::{Case, Outputs};
 
 /// Bytes that agree exactly, at least: all of them to 1 grey level.
-const SHARE_OF_EXACT_BYTES: f64 = 0.95;
+const SHARE_OF_EXACT_BYTES: f64 = 0.98;
 
 /// Of a rotated image, pixels that may take another neighbour: two that are
 /// equally near.
