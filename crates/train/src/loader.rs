@@ -8,7 +8,7 @@ use morphospace_screen::{
     Loader, LoaderOptions, OnIncomplete, Pixels, Plane, ReadSite, Screen, ScreenError, SiteImage,
     Tile, read_site, read_site_crop,
 };
-use morphospace_views::{CheckedViews, CutMixConfig, Image, Operation, View, ViewKind, ViewsError};
+use morphospace_views::{CheckedViews, CutMixConfig, Image, View, ViewKind, ViewsError};
 
 use crate::dataset::Dataset;
 use crate::{ImageBatch, Labels, Mixture, TrainError};
@@ -229,28 +229,15 @@ fn views_of_site(
             (draw(site.width(), site.height()).map_err(too_small)?, site)
         }
     };
-    let mut site = grey_levels(&site);
-    // What all views begin with is done once.
-    let num_shared = match the_resizing_of(&drawn) {
-        Some(resizing) => {
-            site = resizing.apply(&site);
-            1
-        }
-        None => 0,
-    };
-    let view = |drawn: &View| {
-        let drawn = View {
-            operations: drawn.operations[num_shared..].to_vec(),
-            ..drawn.clone()
-        };
-        let mut image = drawn.apply(&site);
+    let mut images = View::apply_all(&drawn, &grey_levels(&site));
+    for (image, view) in images.iter_mut().zip(&drawn) {
+        let levels = image.levels_mut();
         dataset
             .normalisation
-            .levels_in_place(site_index, channels, image.levels_mut());
-        drawn.apply_after(&mut image);
-        image
-    };
-    Ok(drawn.iter().map(view).collect())
+            .levels_in_place(site_index, channels, levels);
+        view.apply_after(image);
+    }
+    Ok(images)
 }
 
 /// The square that a single view is cut from.
@@ -263,18 +250,6 @@ fn the_square_of(drawn: &[View]) -> Option<Tile> {
         top: crop.top,
         left: crop.left,
         crop_px: crop.width,
-    })
-}
-
-/// The resizing of the whole site that all of several views begin with.
-fn the_resizing_of(drawn: &[View]) -> Option<View> {
-    let first = drawn.first()?.operations.first()?;
-    let is_first = |view: &View| view.operations.first() == Some(first);
-    let is_shared = matches!(first, Operation::Resize { .. }) && drawn.iter().all(is_first);
-    is_shared.then(|| View {
-        kind: ViewKind::Global,
-        operations: vec![first.clone()],
-        operations_after: Vec::new(),
     })
 }
 
