@@ -7,6 +7,7 @@
 //! | do members of a complex lie together? | [`cluster_benchmark`] | [`ClusterScore`] |
 //! | do replicates agree? | [`replicate_consistency`] | [`ReplicateConsistency`] |
 //! | can the batch be told? | [`predict_batch`] | [`BatchPrediction`] |
+//! | do classes lie together? | [`NearestNeighbours`] | predicted classes |
 //! | can the perturbation be told linearly? | [`LinearProbe`] | [`balanced_accuracy`] |
 //!
 //! Scores are computed in f64 and do not depend on the number of threads.
@@ -22,6 +23,7 @@ mod entity_map;
 mod error;
 mod kolmogorov;
 mod logistic_regression;
+mod nearest_neighbours;
 mod probe;
 mod recall;
 mod recall_interval;
@@ -40,6 +42,7 @@ pub use cluster::{Cluster, ClusterScore, cluster_benchmark, read_clusters};
 pub use entity_map::EntityMap;
 pub use error::BenchmarkError;
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
+pub use nearest_neighbours::NearestNeighbours;
 pub use probe::{LinearProbe, balanced_accuracy};
 pub use recall::{
     NullSummary, QueryPair, Recall, RecallNull, RecallOptions, RecallReport, ThresholdRecall,

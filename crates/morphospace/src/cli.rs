@@ -134,9 +134,9 @@ pub(crate) struct ScreenArgs {
     #[arg(long, value_name = "INDEX")]
     pub(crate) timepoint: Option<u32>,
     /// A table of `split`: use only the sites of one of its parts
-    #[arg(long, value_name = "PARQUET", requires = "part")]
+    #[arg(long, value_name = "PARQUET")]
     pub(crate) split: Option<PathBuf>,
-    /// The part of --split: train, validation or test
+    /// The part of --split: train, validation or test [default of `train`: train]
     #[arg(long, value_name = "PART", requires = "split")]
     pub(crate) part: Option<Part>,
 }
@@ -550,12 +550,29 @@ pub(crate) struct TrainArgs {
     /// Training settings in TOML
     #[arg(long, value_name = "TOML")]
     pub(crate) config: PathBuf,
-    /// Override one setting, e.g. --set length="100 steps" (repeatable)
+    /// Override one setting, e.g. --set length="100 steps" or --set scale=tiny (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
     /// Folder of the run; if it holds a checkpoint, the run goes on from it
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
+    /// The part of --split to validate with; none for no validation [default: validation, if the
+    /// split has it]
+    #[arg(long, value_name = "PART|none", requires = "split")]
+    pub(crate) validation_part: Option<ValidationPart>,
+    /// Train so often with other seeds, each into a folder of its own, and tell mean and spread
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) seeds: Option<u16>,
+    /// Train on each of so many folds of `split --scheme cross-validation`, likewise
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..=6),
+          conflicts_with_all = ["split", "part"])]
+    pub(crate) folds: Option<u16>,
+    /// The cells whose experiments make up the folds
+    #[arg(long, value_name = "TYPE", requires = "folds", default_value = "HUVEC")]
+    pub(crate) cell_type: String,
+    /// If the last checkpoint is broken, remove it and go on from the one before
+    #[arg(long)]
+    pub(crate) drop_corrupt: bool,
     /// Print the resolved settings and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -563,6 +580,24 @@ pub(crate) struct TrainArgs {
     pub(crate) loader: LoaderArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+/// `--validation-part`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValidationPart {
+    None,
+    Part(Part),
+}
+
+impl std::str::FromStr for ValidationPart {
+    type Err = <Part as std::str::FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self::None),
+            part => part.parse().map(Self::Part),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -60,6 +60,17 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
 }
 
 fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
+    match (&args.split, args.part) {
+        (Some(split), Some(part)) => part_of(open_whole(args)?, split, part),
+        (Some(_), None) => anyhow::bail!(
+            "--split needs --part\nhint: give --part train, --part validation or --part test"
+        ),
+        _ => open_whole(args),
+    }
+}
+
+/// Whatever part of a split is asked for.
+fn open_whole(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
     let screen = open_screen(&args.screen, args.format.as_ref())?;
     let screen = match &args.illumination {
         Some(source) => Box::new(CorrectedScreen::new(screen, source.clone())?),
@@ -80,10 +91,7 @@ fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
         true => screen,
         false => Box::new(SelectedScreen::new(screen, &selection)?),
     };
-    match (&args.split, args.part) {
-        (Some(split), Some(part)) => part_of(screen, split, part),
-        _ => Ok(screen),
-    }
+    Ok(screen)
 }
 
 /// The sites of one part of a split.

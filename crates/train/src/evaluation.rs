@@ -22,6 +22,9 @@ pub struct EvaluationConfig {
     /// Evaluations without a better score after which the run ends, if it is
     /// to end early.
     pub patience: Option<u32>,
+    /// Sites of each part that are embedded at every evaluation for the
+    /// caller's probe; 0 for none.
+    pub probe_sites: usize,
     /// Steps between diagnoses of collapse: the spread and the effective rank
     /// of the batch's embeddings.
     pub diagnose_every: u64,
@@ -46,6 +49,7 @@ impl Default for EvaluationConfig {
             goal: Goal::Min,
             keep_best: true,
             patience: None,
+            probe_sites: 0,
             diagnose_every: 50,
         }
     }

@@ -7,7 +7,7 @@ mod supervised;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use morphospace_models::{Encoder, NetworkConfig};
+use morphospace_models::{Encoder, NetworkConfig, Pooling};
 
 use crate::{ImageBatch, Moment};
 
@@ -33,6 +33,11 @@ pub trait Objective: Module + 'static {
 
     /// The network as it embeds, without gradients.
     fn encoder(&self) -> Box<dyn Encoder>;
+
+    /// What is made of the encoder's tokens.
+    fn pooling(&self) -> Pooling {
+        Pooling::PatchMean
+    }
 
     /// The loss of a batch. In training, running averages and centres move.
     fn loss(&mut self, batch: &ImageBatch, moment: &Moment) -> Loss;

@@ -1,9 +1,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use morphospace_models::Encoder;
-
-use crate::{EvaluationReport, StepReport};
+use crate::{EmbeddedSites, EvaluationReport, StepReport};
 
 /// Who looks on while a network is trained.
 ///
@@ -26,15 +24,16 @@ pub trait Observer {
     /// A step was done.
     fn on_step(&mut self, _report: &StepReport) {}
 
-    /// Scores of the network as it embeds, by name; called at every
-    /// evaluation. A probe must not look at what it is to be compared on: take
-    /// experiments that are not trained on.
+    /// Scores, by name, of what the network makes of sites that are trained on
+    /// and of sites to validate with, at every evaluation of a run that asks
+    /// for it ([`EvaluationConfig::probe_sites`](crate::EvaluationConfig)).
     ///
     /// # Errors
     /// Whatever the probe cannot do; the run stops.
     fn probe(
         &mut self,
-        _encoder: &dyn Encoder,
+        _training: &EmbeddedSites,
+        _validation: &EmbeddedSites,
     ) -> Result<BTreeMap<String, f64>, Box<dyn Error + Send + Sync>> {
         Ok(BTreeMap::new())
     }

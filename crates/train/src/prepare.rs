@@ -6,6 +6,7 @@ use morphospace_views::{CheckedViews, Image};
 
 use crate::dataset::{Dataset, unsuitable};
 use crate::loader::{Pairing, Recipe};
+use crate::probe_sites::choose_sites;
 use crate::{CheckedTrainConfig, Labels, ObjectiveConfig, TrainError, TrainedOn};
 
 /// The screens of a run.
@@ -25,6 +26,8 @@ pub struct Prepared<'a> {
     pub(crate) training: Dataset<'a>,
     pub(crate) sampler: Box<dyn Sampler>,
     pub(crate) labels: Labels,
+    /// Sites that probes are learnt from.
+    pub(crate) probe_sites: Vec<usize>,
     pub(crate) views: CheckedViews,
     pub(crate) validation: Option<Validation<'a>>,
     pub(crate) trained_on: TrainedOn,
@@ -38,6 +41,8 @@ pub(crate) struct Validation<'a> {
     pub(crate) dataset: Dataset<'a>,
     pub(crate) sampler: Box<dyn Sampler>,
     pub(crate) labels: Labels,
+    /// Sites that probes are tried on.
+    pub(crate) probe_sites: Vec<usize>,
 }
 
 impl<'a> Prepared<'a> {
@@ -70,6 +75,9 @@ impl<'a> Prepared<'a> {
         if settings.objective.needs_classes() {
             labels.check(&settings.labels, screen.sites(), &training.site_indices)?;
         }
+        let num_probed = settings.evaluation.probe_sites;
+        let probe_seed = config.seed().split("probe");
+        let probe_sites = choose_sites(&training.site_indices, &labels, num_probed, probe_seed);
         let validation = match data.validation {
             Some(screen) => {
                 let normalisation = normalisation.check(screen)?;
@@ -110,6 +118,7 @@ impl<'a> Prepared<'a> {
             training,
             sampler,
             labels,
+            probe_sites,
             views,
             validation,
             trained_on,
@@ -216,10 +225,14 @@ impl<'a> Validation<'a> {
             settings.batch_size,
             config.seed().split("validation_sites"),
         )?;
+        let num_probed = settings.evaluation.probe_sites;
+        let probe_seed = config.seed().split("validation_probe");
+        let probe_sites = choose_sites(&dataset.site_indices, &labels, num_probed, probe_seed);
         Ok(Self {
             dataset,
             sampler,
             labels,
+            probe_sites,
         })
     }
 }

@@ -306,13 +306,35 @@ fn evaluate<O: Objective>(
     loader: LoaderOptions,
     observer: &mut dyn Observer,
 ) -> Result<BTreeMap<String, f64>, TrainError> {
-    let probed = observer.probe(&*objective.encoder());
-    let mut scores = probed.map_err(TrainError::Probe)?;
     let Some(validation) = &prepared.validation else {
-        return Ok(scores);
+        return Ok(BTreeMap::new());
     };
-    let mut objective = objective.valid();
     let device = device.clone().inner();
+    let mut scores = BTreeMap::new();
+    if prepared.config.get().evaluation.probe_sites > 0 {
+        let encoder = objective.encoder();
+        let network = (&*encoder, objective.pooling());
+        let training = prepared.embed_sites(
+            &prepared.training,
+            &prepared.labels,
+            &prepared.probe_sites,
+            network,
+            &device,
+            loader,
+        )?;
+        let unseen = prepared.embed_sites(
+            &validation.dataset,
+            &validation.labels,
+            &validation.probe_sites,
+            network,
+            &device,
+            loader,
+        )?;
+        scores = observer
+            .probe(&training, &unseen)
+            .map_err(TrainError::Probe)?;
+    }
+    let mut objective = objective.valid();
     let num_batches = validation.sampler.plan(0).len() as u64;
     let batches = Batches::new(&*validation.sampler);
     let mut mean = MeanLoss::default();

@@ -1,42 +1,98 @@
+mod probe;
+mod repeated;
+
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::Path;
 
 use anyhow::Result;
 use burn::tensor::Device;
 use morphospace_core::read_config;
+use morphospace_screen::split::{Part, read_split};
 use morphospace_screen::{
     LoaderOptions, NormalisationStatistics, SITES_INPUT, Screen, sites_sha256,
 };
 use morphospace_train::{
-    CheckedTrainConfig, EvaluationReport, Observer, StepReport, TrainConfig, TrainError,
-    TrainSummary, TrainingData, train,
+    CheckedTrainConfig, EmbeddedSites, EvaluationReport, Observer, StepReport, TrainConfig,
+    TrainError, TrainSummary, TrainingData, drop_corrupt_checkpoints, train,
 };
 
-use crate::cli::TrainArgs;
+use crate::cli::{TrainArgs, ValidationPart};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{Progress, warn};
 
 pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let config: TrainConfig = read_config(&args.config, &args.overrides).or_refuse()?;
-    let config = config.check().or_refuse()?;
     if args.dry_run {
+        let config = config.check().or_refuse()?;
         crate::print_line!("{}", config.to_toml().trim_end());
         return Ok(Outcome::Done);
     }
+    if args.seeds.is_some() || args.folds.is_some() {
+        return repeated::run(args, config);
+    }
+    let trained = train_once(args, config, args.screen.split.as_deref(), &args.output)?;
+    crate::print_line!("{}", trained.checkpoint.folder.display());
+    Ok(Outcome::with_failures(trained.num_sites_left_out > 0))
+}
+
+/// One run on what the arguments and a split say.
+fn train_once(
+    args: &TrainArgs,
+    config: TrainConfig,
+    split: Option<&Path>,
+    output: &Path,
+) -> Result<TrainSummary, Failure> {
+    let config = config.check().or_refuse()?;
     let device = args.device.device.open().or_refuse()?;
-    let screen = super::open(&args.screen).or_refuse()?;
-    warn_of_statistics_of_others(&config, &*screen).or_refuse()?;
-    let summary = train_under_progress(
+    let (training, validation) = open_parts(args, split).or_refuse()?;
+    warn_of_statistics_of_others(&config, &*training).or_refuse()?;
+    if args.drop_corrupt {
+        for dropped in drop_corrupt_checkpoints(output).or_stop()? {
+            warn(format!(
+                "checkpoint '{}' was broken and is removed",
+                dropped.folder.display()
+            ));
+        }
+    }
+    train_under_progress(
         TrainingData {
-            training: &*screen,
-            validation: None,
+            training: &*training,
+            validation: validation.as_deref(),
         },
         &config,
-        &args.output,
+        output,
         &device,
         args.loader.options(),
-    )?;
-    crate::print_line!("{}", summary.checkpoint.folder.display());
-    Ok(Outcome::with_failures(summary.num_sites_left_out > 0))
+    )
+}
+
+type Parts = (Box<dyn Screen>, Option<Box<dyn Screen>>);
+
+/// What is trained on, and what to validate with.
+fn open_parts(args: &TrainArgs, split: Option<&Path>) -> Result<Parts> {
+    let Some(path) = split else {
+        return Ok((super::open(&args.screen)?, None));
+    };
+    let of_part = |part| super::part_of(super::open_whole(&args.screen)?, path, part);
+    let part = args.screen.part.unwrap_or(Part::Train);
+    let has_validation = || -> Result<bool> {
+        let mut rows = read_split(path)?.rows.into_iter();
+        Ok(rows.any(|(_, part)| part == Part::Validation))
+    };
+    let validation = match args.validation_part {
+        Some(ValidationPart::None) => None,
+        Some(ValidationPart::Part(part)) => Some(part),
+        None if part == Part::Train && has_validation()? => Some(Part::Validation),
+        None => None,
+    };
+    if validation == Some(part) {
+        anyhow::bail!(
+            "part '{part}' cannot be both trained on and validated with\nhint: choose another \
+             --validation-part"
+        );
+    }
+    Ok((of_part(part)?, validation.map(of_part).transpose()?))
 }
 
 /// Says so if statistics are of other sites than are trained on: those of a
@@ -96,6 +152,14 @@ impl Observer for TrainProgress {
         if let Some(bar) = &self.bar {
             bar.update(report.step as usize + 1, &remark);
         }
+    }
+
+    fn probe(
+        &mut self,
+        training: &EmbeddedSites,
+        validation: &EmbeddedSites,
+    ) -> Result<BTreeMap<String, f64>, Box<dyn Error + Send + Sync>> {
+        Ok(probe::scores(training, validation)?)
     }
 
     fn on_evaluation(&mut self, report: &EvaluationReport, is_best: bool) {

@@ -137,6 +137,10 @@ impl Objective for Classifier {
         }
     }
 
+    fn pooling(&self) -> Pooling {
+        self.config.pooling
+    }
+
     fn moves(&self, parameter: &str, _moment: &Moment) -> bool {
         !self.config.frozen || parameter.starts_with("head.")
     }

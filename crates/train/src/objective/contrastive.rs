@@ -268,6 +268,10 @@ impl Objective for Contrastive {
             .map_or(0, |adversary| adversary.moves_per_step)
     }
 
+    fn pooling(&self) -> Pooling {
+        self.config.pooling
+    }
+
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {
         let is_adversarys = parameter.starts_with("adversary.");
         is_adversarys == (moment.phase + 1 < self.num_phases())

@@ -245,6 +245,10 @@ impl Objective for Dino {
         network.backbone.valid().into_encoder()
     }
 
+    fn pooling(&self) -> Pooling {
+        self.config.pooling
+    }
+
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {
         let frozen = self
             .config

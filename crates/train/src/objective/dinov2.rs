@@ -11,7 +11,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 use morphospace_models::blocks::norm_pass::NormPass;
-use morphospace_models::{DinoHeadConfig, Encoder, Initializer, Network, NetworkConfig};
+use morphospace_models::{DinoHeadConfig, Encoder, Initializer, Network, NetworkConfig, Pooling};
 use serde::{Deserialize, Serialize};
 
 use super::dino::{DinoNetwork, Side, check_momentum, copy_of, mean_entropy, zeros};
@@ -178,6 +178,10 @@ impl Objective for DinoV2 {
             Side::Teacher => &self.teacher,
         };
         network.backbone.valid().into_encoder()
+    }
+
+    fn pooling(&self) -> Pooling {
+        Pooling::Cls
     }
 
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {
