@@ -52,6 +52,10 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Train a network on a screen; the same command goes on after a kill
     Train(TrainArgs),
+    /// Tell the classes of a screen's sites with trained heads
+    Predict(PredictArgs),
+    /// Draw what a masked autoencoder makes of images that it sees parts of
+    Reconstruct(ReconstructArgs),
     /// Take in weights of other programs: from files, Hugging Face or web servers
     Import(ImportArgs),
     /// Keep the first blocks of a vision transformer and leave out the rest
@@ -598,6 +602,71 @@ impl std::str::FromStr for ValidationPart {
             part => part.parse().map(Self::Part),
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// A run folder of `train` with objective supervised or classifier
+    #[arg(long, value_name = "RUN")]
+    pub(crate) network: PathBuf,
+    /// Which of the run's checkpoints
+    #[arg(long, default_value = "last")]
+    pub(crate) checkpoint: CheckpointArg,
+    /// Table to write, e.g. predictions.parquet
+    #[arg(long, value_name = "PARQUET")]
+    pub(crate) output: PathBuf,
+    /// Where batch normalisation takes its statistics from [default: batch for runs with AdaBN, else
+    /// running]
+    #[arg(long)]
+    pub(crate) norm: Option<NormArg>,
+    #[command(flatten)]
+    pub(crate) loader: LoaderArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CheckpointArg {
+    /// The last
+    Last,
+    /// The one with the best score of those that were evaluated
+    Best,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum NormArg {
+    /// Running averages of training
+    Running,
+    /// Batches of one experiment or plate each, as AdaBN trains
+    Batch,
+    /// All sites of an experiment or plate: exact, with all of them in memory
+    Domain,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReconstructArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// A run folder of `train`, or a checkpoint folder, of a masked autoencoder
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: PathBuf,
+    /// Page to write, e.g. reconstructions.html
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Sites to draw, spread over the screen
+    #[arg(long, default_value_t = 2, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub(crate) sites: u16,
+    /// Share of patches that is hidden [default: that of training]
+    #[arg(long, value_name = "0..1")]
+    pub(crate) mask_ratio: Option<f64>,
+    /// Seed of what is hidden
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,8 @@ mod inspect;
 mod normalise;
 mod pack;
 mod plan;
+mod predict;
+mod reconstruct;
 mod report;
 mod simulate;
 mod split;
@@ -48,6 +50,8 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Normalise(args) => normalise::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Reconstruct(args) => reconstruct::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Trim(args) => trim::run(&args),
         Command::Embed(args) => embed::run(&args),

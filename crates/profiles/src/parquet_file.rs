@@ -26,7 +26,7 @@ use crate::write::WriteError;
 use crate::{Column, ColumnRoles, Features, Profiles, ProfilesError, ReadOptions};
 
 /// Key of the provenance in the file's metadata.
-const PROVENANCE_KEY: &str = "morphospace";
+pub(crate) const PROVENANCE_KEY: &str = "morphospace";
 /// Key of a column's role in its field's metadata.
 const ROLE_KEY: &str = "morphospace.role";
 /// Rows decoded or encoded at a time: the only rows held beside the table.
@@ -167,7 +167,7 @@ pub(crate) fn read(
     Ok((profiles, roles))
 }
 
-fn provenance_of(
+pub(crate) fn provenance_of(
     builder: &ParquetRecordBatchReaderBuilder<File>,
 ) -> Result<Option<Provenance>, ProfilesError> {
     let pairs = builder.metadata().file_metadata().key_value_metadata();
@@ -328,7 +328,7 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     )
 }
 
-fn malformed(error: impl std::fmt::Display) -> ProfilesError {
+pub(crate) fn malformed(error: impl std::fmt::Display) -> ProfilesError {
     ProfilesError::Malformed {
         format: "Parquet",
         message: error.to_string(),

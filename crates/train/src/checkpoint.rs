@@ -124,7 +124,7 @@ impl CheckpointFolder<'_> {
         let parent = self.run_folder.join(CHECKPOINTS);
         let folder = parent.join(format!("{FOLDER_PREFIX}{num_steps_done:08}"));
         let unfinished = parent.join(format!(".{FOLDER_PREFIX}{num_steps_done:08}.tmp"));
-        remove_if_there(&unfinished)?;
+        remove_unfinished(&parent)?;
         fs::create_dir_all(&unfinished).map_err(TrainError::file(&unfinished))?;
         let (network, prefix) = objective.network();
         let config = CheckpointConfig {
@@ -419,6 +419,23 @@ fn list(run_folder: &Path, prefix: &str) -> Result<Vec<Checkpoint>, TrainError> 
     }
     checkpoints.sort_by_key(|checkpoint| checkpoint.num_steps_done);
     Ok(checkpoints)
+}
+
+/// What kills in the middle of a checkpoint have left behind.
+fn remove_unfinished(parent: &Path) -> Result<(), TrainError> {
+    let entries = match fs::read_dir(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(TrainError::file(parent))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(TrainError::file(parent))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn listed(stains: &[Stain]) -> String {

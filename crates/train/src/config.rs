@@ -140,6 +140,10 @@ impl TrainConfig {
             return invalid(problem);
         }
         self.evaluation.check()?;
+        if let NetworkConfig::Supervised(supervised) = &mut self.network {
+            // It follows from the backbone.
+            supervised.head.in_dim = supervised.backbone.num_features();
+        }
         self.network.check()?;
         self.objective = self.objective.resolve(&self.network)?;
         self.views = Some(match self.views.take() {

@@ -85,7 +85,7 @@ impl Labels {
     /// the order of their names. Sites of no known class have none.
     pub fn of_training(config: &LabelsConfig, sites: &[Site], site_indices: &[usize]) -> Self {
         let class = |index: &usize| config.class.of(&sites[*index].well);
-        let domain = |index: &usize| domain_name(config.domain, &sites[*index]);
+        let domain = |index: &usize| config.domain_of(&sites[*index]);
         let classes: BTreeSet<String> = site_indices.iter().filter_map(class).collect();
         let domains: BTreeSet<String> = site_indices.iter().map(domain).collect();
         let names = Classes {
@@ -120,7 +120,7 @@ impl Labels {
             let site = &sites[index];
             let class = config.class.of(&site.well);
             class_of_site[index] = class.and_then(|name| classes.get(&name).copied());
-            let domain = domain_name(config.domain, site);
+            let domain = config.domain_of(site);
             domain_of_site[index] = domains.get(&domain).copied();
         }
         Self {
@@ -193,12 +193,13 @@ impl LabelsConfig {
     pub fn takes(&self, site: &Site) -> bool {
         !self.leave_out.contains(&site.well.control_role)
     }
-}
 
-fn domain_name(domain: Domain, site: &Site) -> String {
-    let plate = &site.key.plate;
-    match domain {
-        Domain::Experiment => plate.experiment_name(),
-        Domain::Plate => plate.to_string(),
+    /// The domain of a site.
+    pub fn domain_of(&self, site: &Site) -> String {
+        let plate = &site.key.plate;
+        match self.domain {
+            Domain::Experiment => plate.experiment_name(),
+            Domain::Plate => plate.to_string(),
+        }
     }
 }

@@ -20,7 +20,8 @@
 //! | `checkpoint.rs`, `run_folder.rs` | files that carry a run over a kill |
 //! | `evaluation.rs`, `embedding_spread.rs`, `observer.rs` | what is looked at on the way |
 //! | `report.rs`, `tensorboard.rs` | metrics |
-//! | `training_loop.rs` | the loop |
+//! | `training_loop.rs`, `begin.rs` | the loop, and what it begins with |
+//! | `predict.rs`, `reconstruct.rs` | what trained heads tell of a screen; what autoencoders fill in |
 
 mod begin;
 mod checkpoint;
@@ -41,8 +42,10 @@ mod objective;
 mod objective_config;
 mod observer;
 mod optimiser;
+mod predict;
 mod prepare;
 mod probe_sites;
+mod reconstruct;
 mod report;
 mod run_folder;
 mod schedule;
@@ -77,8 +80,10 @@ pub use objective::{
 pub use objective_config::ObjectiveConfig;
 pub use observer::Observer;
 pub use optimiser::{Optimiser, OptimiserConfig, ParameterGroup, Rule, StepSize};
+pub use predict::{Prediction, PredictionNorm, Predictor};
 pub use prepare::{Prepared, TrainingData};
 pub use probe_sites::EmbeddedSites;
+pub use reconstruct::{Reconstruction, reconstruct};
 pub use report::{EvaluationReport, StepReport};
 pub use schedule::{Rise, Schedule, cosine_between};
 pub use span::Span;

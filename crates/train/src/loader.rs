@@ -107,6 +107,26 @@ pub(crate) fn spawn_loader<'scope>(
     })
 }
 
+/// Makes batches of given sites ahead of whoever looks at them.
+pub(crate) fn spawn_loader_of_sites<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    dataset: &'scope Dataset<'scope>,
+    batches: &'scope [Vec<usize>],
+    recipe: Recipe<'scope>,
+    options: LoaderOptions,
+) -> Loader<Result<LoadedBatch, TrainError>> {
+    Loader::spawn(scope, 0..batches.len() as u64, options, move || {
+        move |item| {
+            let batch = Batch {
+                site_indices: batches[item as usize].clone(),
+                partner_indices: Vec::new(),
+                ghost_batch_size: None,
+            };
+            load(dataset, batch, recipe, item, 0)
+        }
+    })
+}
+
 fn load(
     dataset: &Dataset<'_>,
     batch: Batch,

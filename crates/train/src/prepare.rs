@@ -290,7 +290,10 @@ fn check_views(
     Ok(())
 }
 
-fn check_channels(network: &NetworkConfig, screen: &dyn Screen) -> Result<(), TrainError> {
+pub(crate) fn check_channels(
+    network: &NetworkConfig,
+    screen: &dyn Screen,
+) -> Result<(), TrainError> {
     let num_channels = screen.channels().len();
     let (expected, setting) = network.training_channels();
     if num_channels == expected {

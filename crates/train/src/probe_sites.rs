@@ -4,11 +4,11 @@ use burn::tensor::Device;
 use morphospace_core::Seed;
 use morphospace_models::{Encoder, Pooling};
 use morphospace_screen::LoaderOptions;
-use morphospace_screen::sampler::{Batches, Remainder, SamplerChoice};
 use rand::seq::SliceRandom;
 
 use crate::dataset::Dataset;
-use crate::loader::{Pairing, Recipe, spawn_loader};
+use crate::loader::{Pairing, Recipe, spawn_loader_of_sites};
+use crate::predict::filled_batches;
 use crate::{Labels, Prepared, TrainError};
 
 /// What a network makes of some sites, and what is known of them.
@@ -52,43 +52,29 @@ impl Prepared<'_> {
         if sites.is_empty() {
             return Ok(embedded);
         }
-        // Any order will do: the sites of a batch are known.
-        let choice = SamplerChoice::Uniform {
-            remainder: Remainder::Wrap,
-        };
-        let batch_size = self.config.get().batch_size;
-        let seed = self.config.seed().split("probe_sites");
-        let sampler = choice.open(dataset.screen.sites(), sites, batch_size, seed)?;
-        let num_batches = sampler.plan(0).len() as u64;
-        let batches = Batches::new(&*sampler);
+        let batches = filled_batches(sites, self.config.get().batch_size);
         let recipe = Recipe {
             views: &self.views,
             is_evaluation: true,
             cutmix: None,
             pairing: Pairing::None,
-            seed,
+            seed: self.config.seed(),
         };
         thread::scope(|scope| -> Result<(), TrainError> {
-            for batch in spawn_loader(scope, dataset, &batches, recipe, 0..num_batches, loader) {
-                let batch = batch?;
-                let of_batch = batch.batch.site_indices.clone();
-                let images = batch.into_images(labels, device).views.swap_remove(0);
+            for batch in spawn_loader_of_sites(scope, dataset, &batches, recipe, loader) {
+                let images = batch?.into_images(labels, device).views.swap_remove(0);
                 let vectors = encoder.forward_pooled(images, pooling);
                 embedded.num_features = vectors.dims()[1];
-                // The last batch is filled up with sites of the first.
-                let num_left = sites.len() - embedded.classes.len();
-                let num = of_batch.len().min(num_left);
-                let values: Vec<f32> = vectors.into_data().iter().collect();
-                embedded
-                    .values
-                    .extend(&values[..num * embedded.num_features]);
-                let classes = of_batch[..num].iter();
-                embedded
-                    .classes
-                    .extend(classes.map(|site| labels.class(*site).expect("chosen by class")));
+                embedded.values.extend(vectors.into_data().iter::<f32>());
             }
             Ok(())
         })?;
+        // The last batch was filled up.
+        embedded
+            .values
+            .truncate(sites.len() * embedded.num_features);
+        let class = |site: &usize| labels.class(*site).expect("chosen by class");
+        embedded.classes = sites.iter().map(class).collect();
         Ok(embedded)
     }
 }

@@ -15,3 +15,4 @@ mod quality;
 mod split;
 mod support;
 mod tables;
+mod training;
