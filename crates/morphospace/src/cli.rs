@@ -621,6 +621,9 @@ pub(crate) struct PredictArgs {
     /// running]
     #[arg(long)]
     pub(crate) norm: Option<NormArg>,
+    /// Print JSON: of each head how many sites of known label are told right
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) loader: LoaderArgs,
     #[command(flatten)]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,8 @@ use morphospace_train::{
     Checkpoint, Prediction, PredictionNorm, Predictor, TrainError, best_checkpoint,
     latest_checkpoint,
 };
+
+use serde::Serialize;
 
 use crate::cli::{CheckpointArg, NormArg, PredictArgs};
 use crate::failure::{Failure, Outcome, Phase};
@@ -81,8 +84,36 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
             num_sites - num_told
         ));
     }
-    crate::print_line!("{}", args.output.display());
+    if args.json {
+        let heads = heads
+            .iter()
+            .map(|head| (*head, Told::of(&predictions, head)));
+        let heads: BTreeMap<&str, Told> = heads.collect();
+        crate::print_line!("{}", serde_json::to_string_pretty(&heads).or_stop()?);
+    } else {
+        crate::print_line!("{}", args.output.display());
+    }
     Ok(Outcome::with_failures(num_told < num_sites))
+}
+
+/// What a head tells of the sites whose label is known.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Told {
+    num_right: usize,
+    num_known: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+}
+
+impl Told {
+    fn of(predictions: &Predictions, head: &str) -> Self {
+        let (num_right, num_known) = predictions.num_right(head);
+        Self {
+            num_right,
+            num_known,
+            accuracy: (num_known > 0).then(|| num_right as f64 / num_known as f64),
+        }
+    }
 }
 
 /// The checkpoint of a run that is asked for.
