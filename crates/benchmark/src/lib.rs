@@ -8,6 +8,7 @@
 //! | do replicates agree? | [`replicate_consistency`] | [`ReplicateConsistency`] |
 //! | can the batch be told? | [`predict_batch`] | [`BatchPrediction`] |
 //! | do classes lie together? | [`NearestNeighbours`] | predicted classes |
+//! | how sure is a share of right answers? | [`binomial_interval`] | [`Interval`] |
 //! | can the perturbation be told linearly? | [`LinearProbe`] | [`balanced_accuracy`] |
 //!
 //! Scores are computed in f64 and do not depend on the number of threads.
@@ -16,6 +17,7 @@
 
 mod baselines;
 mod batch_prediction;
+mod binomial_interval;
 mod bootstrap;
 mod cluster;
 mod cosine_population;
@@ -37,6 +39,7 @@ pub use baselines::random_embeddings;
 pub use batch_prediction::{
     BatchClassifier, BatchPrediction, predict_batch, predict_batch_of_profiles,
 };
+pub use binomial_interval::binomial_interval;
 pub use bootstrap::{Bootstrap, Interval};
 pub use cluster::{Cluster, ClusterScore, cluster_benchmark, read_clusters};
 pub use entity_map::EntityMap;

@@ -393,6 +393,9 @@ pub(crate) struct SplitArgs {
     /// Experiments to test on
     #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT")]
     pub(crate) experiments: Vec<String>,
+    /// Plates of every experiment to test on
+    #[arg(long, value_delimiter = ',', value_name = "PLATE")]
+    pub(crate) plates: Vec<String>,
     /// Experiments to validate on
     #[arg(long, value_delimiter = ',', value_name = "EXPERIMENT")]
     pub(crate) validation_experiments: Vec<String>,
@@ -437,6 +440,8 @@ pub(crate) enum SchemeArg {
     ExperimentsOfOneCellType,
     /// The named experiments to test, all others to train
     LeaveExperimentOut,
+    /// The named plates of every experiment to test, all others to train
+    LeavePlateOut,
 }
 
 #[derive(Debug, Args)]

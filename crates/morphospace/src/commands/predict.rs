@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use morphospace_benchmark::binomial_interval;
 use morphospace_core::{Provenance, Site};
 use morphospace_profiles::{PredictionRow, Predictions, write_predictions};
 use morphospace_screen::site_key_text;
@@ -68,11 +69,19 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
     let heads = predictor.heads();
     let mut told = Vec::new();
     for head in &heads {
-        let (num_right, num_known) = predictions.num_right(head);
-        if num_known > 0 {
-            let share = 100.0 * num_right as f64 / num_known as f64;
+        let found = Told::of(&predictions, head);
+        if let (Some(accuracy), Some([low, high])) = (found.accuracy, found.interval) {
+            let Told {
+                num_right,
+                num_known,
+                ..
+            } = found;
+            let percent = |share: f64| format!("{:.1}", 100.0 * share);
             told.push(format!(
-                "{head} {num_right} of {num_known} right ({share:.1} %)"
+                "{head} {num_right} of {num_known} right ({} %, 95 % interval {} to {})",
+                percent(accuracy),
+                percent(low),
+                percent(high)
             ));
         }
     }
@@ -103,15 +112,20 @@ struct Told {
     num_known: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     accuracy: Option<f64>,
+    /// Exact, at 95 %, as if sites were independent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<[f64; 2]>,
 }
 
 impl Told {
     fn of(predictions: &Predictions, head: &str) -> Self {
         let (num_right, num_known) = predictions.num_right(head);
+        let interval = binomial_interval(num_right, num_known, 0.95);
         Self {
             num_right,
             num_known,
             accuracy: (num_known > 0).then(|| num_right as f64 / num_known as f64),
+            interval: (num_known > 0).then_some([interval.low, interval.high]),
         }
     }
 }

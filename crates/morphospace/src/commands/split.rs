@@ -85,6 +85,10 @@ fn scheme(args: &SplitArgs) -> Result<SplitScheme> {
                  --num-experiments, e.g. 3",
             )?,
         },
+        SchemeArg::LeavePlateOut => SplitScheme::LeavePlateOut {
+            plates: args.plates.clone(),
+            test: experiments(&args.experiments),
+        },
         SchemeArg::LeaveExperimentOut => SplitScheme::LeaveExperimentOut {
             test: experiments(&args.experiments),
             validation,
@@ -105,11 +109,13 @@ fn refuse_unused_flags(args: &SplitArgs) -> Result<()> {
         }
         SchemeArg::ExperimentsOfOneCellType => &["--cell-type", "--num-experiments"],
         SchemeArg::LeaveExperimentOut => &["--experiments", "--validation-experiments"],
+        SchemeArg::LeavePlateOut => &["--plates", "--experiments"],
     };
     let given = [
         ("--fold", args.fold.is_some()),
         ("--level", args.level.is_some()),
         ("--cell-type", args.cell_type.is_some()),
+        ("--plates", !args.plates.is_empty()),
         ("--experiments", !args.experiments.is_empty()),
         (
             "--validation-experiments",

@@ -100,6 +100,11 @@ impl<'a> Candidates<'a> {
         found
     }
 
+    /// Names of plates in whatever experiment, sorted.
+    pub(super) fn plates(&self) -> BTreeSet<&'a String> {
+        self.sites().map(|site| &site.key.plate.plate).collect()
+    }
+
     /// Refuses names of experiments that are not there.
     pub(super) fn check_experiments(&self, named: &[Experiment]) -> Result<(), SplitError> {
         let known = self.experiments();

@@ -45,6 +45,7 @@ mod dependent_rounding;
 mod error;
 mod leaks;
 mod leave_experiment_out;
+mod leave_plate_out;
 mod one_cell_type;
 mod part;
 mod rxrx1_design;
@@ -170,6 +171,9 @@ fn assign(sites: &[Site], config: &SplitConfig) -> Result<Vec<Option<Part>>, Spl
         } => one_cell_type::assign(&candidates, name, cell_type, *num_experiments, seed),
         SplitScheme::LeaveExperimentOut { test, validation } => {
             leave_experiment_out::assign(&candidates, name, test, validation)
+        }
+        SplitScheme::LeavePlateOut { plates, test } => {
+            leave_plate_out::assign(&candidates, name, plates, test)
         }
     }
 }

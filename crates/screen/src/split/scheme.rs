@@ -98,6 +98,15 @@ pub enum SplitScheme {
         /// Experiments to validate on, possibly none.
         validation: Vec<Experiment>,
     },
+    /// The named plates of every experiment to test, all others to train:
+    /// which tells how well what is learnt holds within experiments that are
+    /// known.
+    LeavePlateOut {
+        /// Plates to test on.
+        plates: Vec<String>,
+        /// Experiments all of whose plates are to test, possibly none.
+        test: Vec<Experiment>,
+    },
 }
 
 /// What a drawing scheme assigns as a whole.
@@ -146,6 +155,7 @@ impl SplitScheme {
             Self::WildsMixedToTest { .. } => "wilds-mixed-to-test",
             Self::ExperimentsOfOneCellType { .. } => "experiments-of-one-cell-type",
             Self::LeaveExperimentOut { .. } => "leave-experiment-out",
+            Self::LeavePlateOut { .. } => "leave-plate-out",
         }
     }
 
@@ -161,7 +171,8 @@ impl SplitScheme {
             Self::BatchSeparated
             | Self::CrossValidation { .. }
             | Self::ExperimentsOfOneCellType { .. }
-            | Self::LeaveExperimentOut { .. } => false,
+            | Self::LeaveExperimentOut { .. }
+            | Self::LeavePlateOut { .. } => false,
         }
     }
 
@@ -208,6 +219,9 @@ impl SplitConfig {
             SplitScheme::LeaveExperimentOut { test, validation } => provenance
                 .with_setting("test", joined(test))
                 .with_setting("validation", joined(validation)),
+            SplitScheme::LeavePlateOut { plates, test } => provenance
+                .with_setting("plates", plates.join(", "))
+                .with_setting("test", joined(test)),
         }
     }
 }

@@ -185,6 +185,26 @@ fn leave_experiment_out_takes_names_in_any_spelling() {
 }
 
 #[test]
+fn leave_plate_out_takes_plates_of_every_experiment() {
+    let sites = designed_sites(&["A-01".into(), "A-02".into(), "A-03".into()], 2, 2, 0);
+    let scheme = |plates: &[&str], test: &[&str]| SplitScheme::LeavePlateOut {
+        plates: plates.iter().map(ToString::to_string).collect(),
+        test: named(test),
+    };
+    let made = split(&sites, scheme(&["2"], &["A-3"]));
+    let is_test = |row: &(String, Part)| row.1 == Part::Test;
+    for row in &made.rows {
+        let expected = row.0.starts_with("A-03") || row.0.contains("_2_B");
+        assert_eq!(is_test(row), expected, "{row:?}");
+    }
+    let refused = |scheme, parts: &[&str]| assert_names(&refusal(&sites, scheme), parts);
+    refused(scheme(&[], &[]), &["no plate to test on", "--plates"]);
+    refused(scheme(&["7"], &[]), &["has a plate '7'", "plates are 1, 2"]);
+    refused(scheme(&["1"], &["B-01"]), &["no experiment 'B-01'"]);
+    refused(scheme(&["1", "2"], &[]), &["no site to train on"]);
+}
+
+#[test]
 fn cross_validation_turns_a_ring_of_six_blocks() {
     let sites = tiny_rxrx1();
     let fold = |fold| {
