@@ -16,3 +16,4 @@ mod split;
 mod support;
 mod tables;
 mod training;
+mod train_configs;
