@@ -96,15 +96,9 @@ impl Recipe {
     /// Of the first `split`, `normalise` and `train`; later ones are of heads
     /// and of other parts.
     fn of(text: &str) -> Self {
-        let header = text.lines().take_while(|line| line.starts_with('#'));
-        let words = header.flat_map(|line| line[1..].split_whitespace());
-        let words: Vec<String> = words
-            .filter(|word| *word != "\\")
-            .map(str::to_owned)
-            .collect();
         let mut recipe = Self::default();
-        for command in words.split(|word| word == "morphospace").skip(1) {
-            let (Some(name), rest) = (command.first(), command.get(1..).unwrap_or_default()) else {
+        for command in commands(text) {
+            let Some((name, rest)) = command.split_first() else {
                 continue;
             };
             match name.as_str() {
@@ -118,6 +112,34 @@ impl Recipe {
         }
         recipe
     }
+}
+
+/// The arguments of a header's commands, each of which begins with
+/// `morphospace` and goes on where a line ends in a backslash.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    let mut goes_on = false;
+    for line in text.lines().take_while(|line| line.starts_with('#')) {
+        let line = line
+            .trim_start_matches("# Run:")
+            .trim_start_matches('#')
+            .trim();
+        let begun = line.strip_prefix("morphospace ");
+        let words = match begun {
+            Some(words) => {
+                commands.push(Vec::new());
+                words
+            }
+            None if goes_on => line,
+            None => continue,
+        };
+        goes_on = words.ends_with('\\');
+        let words = words.trim_end_matches('\\').split_whitespace();
+        if let Some(command) = commands.last_mut() {
+            command.extend(words.map(str::to_owned));
+        }
+    }
+    commands
 }
 
 /// The value of a flag.

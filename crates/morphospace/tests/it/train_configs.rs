@@ -14,6 +14,8 @@ use morphospace::screen::{
 use morphospace::train::{CheckedTrainConfig, TrainConfig, TrainingData, train};
 use toml::{Table, Value};
 
+use crate::support::morphospace;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
 }
@@ -146,6 +148,62 @@ fn every_header_says_paper_command_and_score() {
             readme.contains(&format!("`{file}.toml`")),
             "README.md lacks {name}"
         );
+    }
+}
+
+/// The arguments of a header's commands, each of which begins with
+/// `morphospace` and goes on where a line ends in a backslash.
+fn commands(name: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(path_of(name)).unwrap();
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    let mut goes_on = false;
+    for line in text.lines().take_while(|line| line.starts_with('#')) {
+        let line = line
+            .trim_start_matches("# Run:")
+            .trim_start_matches('#')
+            .trim();
+        let words = match line.strip_prefix("morphospace ") {
+            Some(words) => {
+                commands.push(Vec::new());
+                words
+            }
+            None if goes_on => line,
+            None => continue,
+        };
+        goes_on = words.ends_with('\\');
+        let words = words.trim_end_matches('\\').split_whitespace();
+        let words = words.map(|word| word.trim_matches('\'').to_owned());
+        commands.last_mut().unwrap().extend(words);
+    }
+    commands
+}
+
+#[test]
+fn commands_of_headers_are_understood() {
+    let root = folder().join("..");
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut known = BTreeSet::new();
+    for name in names() {
+        let commands = commands(&name);
+        assert!(
+            commands.iter().any(|words| words[0] == "train"),
+            "{name}: {commands:?}"
+        );
+        for words in commands {
+            // A file of weights would be fetched.
+            if words[0] == "import" || !known.insert(words.clone()) {
+                continue;
+            }
+            let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+            if words[0] == "train" {
+                words.push("--dry-run");
+                morphospace(&root, &words).expect_status(0);
+                continue;
+            }
+            // There is no such screen, which is found out after the flags.
+            let run = morphospace(nowhere.path(), &words).expect_status(2);
+            assert!(!run.stderr.contains("Usage:"), "{name}: {}", run.stderr);
+        }
     }
 }
 
