@@ -11,6 +11,12 @@
 //! whose names contain it. Rows that are in the output folder already are not
 //! run again.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a table and how far it is are all it is for"
+)]
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
@@ -29,6 +35,10 @@ use morphospace::screen::{
 };
 use morphospace::train::{TrainConfig, TrainSummary, TrainingData, train};
 use serde::{Deserialize, Serialize};
+
+// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -192,6 +202,10 @@ struct Found {
 fn run(row: &Row, screen: &Path, output: &Path) -> Result<Found, Box<dyn Error>> {
     let recipe = &row.recipe;
     let folder = output.join(&row.name);
+    // Begun and not finished: the table wants all of its steps.
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
     let channels = flag(&recipe.train, "--channels");
     let whole = open(screen, channels, None)?;
     let split = make_split(
