@@ -15,5 +15,5 @@ mod quality;
 mod split;
 mod support;
 mod tables;
-mod training;
 mod train_configs;
+mod training;
