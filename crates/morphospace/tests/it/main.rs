@@ -15,4 +15,5 @@ mod quality;
 mod split;
 mod support;
 mod tables;
+mod train_configs;
 mod training;
