@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use morphospace_core::{ControlRole, Site, Well};
+use morphospace_core::{ControlRole, Perturbation, Site, Well};
 use morphospace_screen::sampler::Domain;
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +42,11 @@ impl ClassLabel {
             Self::Perturbation => well.label(),
             Self::Target if well.perturbations.is_empty() => well.label(),
             Self::Target => {
-                let targets: Vec<&str> =
-                    well.perturbations.iter().map(|one| one.target()).collect();
+                let targets: Vec<&str> = well
+                    .perturbations
+                    .iter()
+                    .map(Perturbation::target)
+                    .collect();
                 Some(targets.join(" + "))
             }
             Self::CellType => well.cell_type.clone(),

@@ -13,7 +13,6 @@ use crate::{TrainConfig, TrainError};
 /// What a network is trained for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum ObjectiveConfig {
     /// What the network is made for: autoencoders fill in what is masked,
     /// networks with heads tell classes.

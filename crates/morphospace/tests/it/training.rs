@@ -168,6 +168,10 @@ fn last_checkpoint(run: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "how kills fell is told with --nocapture"
+)]
 fn check_kills(num_kills: usize) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -200,7 +204,7 @@ fn check_kills(num_kills: usize) {
         }
     }
     assert!(start(folder, "killed").wait().unwrap().success());
-    println!("{num_kills} kills of a run of {whole_time:.1?}: {left:?}");
+    eprintln!("{num_kills} kills of a run of {whole_time:.1?}: {left:?}");
     assert!(left.contains_key("half a checkpoint"), "{left:?}");
     let (whole, killed) = (
         last_checkpoint(&folder.join("whole")),

@@ -159,7 +159,7 @@ fn training(run: &SeedRun) -> Section {
     let points = run
         .training
         .iter()
-        .map(|step| (step.step as f64, f64::from(step.loss)))
+        .map(|step| (step.step as f64, step.loss))
         .collect();
     let rate: f64 = run
         .training
