@@ -38,7 +38,11 @@ fn network(text: &str, device: &Device) -> Network {
 fn batch(sides: &[usize], device: &Device) -> ImageBatch {
     device.seed(1);
     let view = |side: &usize| {
-        Tensor::random([BATCH, 6, *side, *side], Distribution::Normal(0.0, 1.0), device)
+        Tensor::random(
+            [BATCH, 6, *side, *side],
+            Distribution::Normal(0.0, 1.0),
+            device,
+        )
     };
     ImageBatch {
         views: sides.iter().map(view).collect(),
@@ -100,8 +104,16 @@ fn benchmark(criterion: &mut Criterion) {
     let mut mae = MaeConfig::default();
     mae.encoder.img_size = SIDE;
     mae.encoder.patch_size = 8;
-    (mae.encoder.embed_dim, mae.encoder.depth, mae.encoder.num_heads) = (192, 6, 3);
-    (mae.decoder.embed_dim, mae.decoder.depth, mae.decoder.num_heads) = (128, 2, 4);
+    (
+        mae.encoder.embed_dim,
+        mae.encoder.depth,
+        mae.encoder.num_heads,
+    ) = (192, 6, 3);
+    (
+        mae.decoder.embed_dim,
+        mae.decoder.depth,
+        mae.decoder.num_heads,
+    ) = (128, 2, 4);
     let mae = mae.init(&device, seed).expect("valid");
     measure(criterion, "masked_modelling", mae, &one, &device);
 
@@ -136,13 +148,26 @@ config.head = { in_dim = 48, embed_dim = 64, num_classes = 16, num_batches = 4 }
             ..ContrastiveConfig::default()
         };
         let contrastive = Contrastive::new(vit(), NUM_DOMAINS, config, &device, seed);
-        measure(criterion, name, contrastive.expect("valid"), &[SIDE; 2], &device);
+        measure(
+            criterion,
+            name,
+            contrastive.expect("valid"),
+            &[SIDE; 2],
+            &device,
+        );
     }
     let mut dino = DinoConfig::default();
     dino.head.out_dim = 2048;
     for (name, barlow_weight) in [("dino", 0.0), ("dino_barlow", 0.75)] {
         dino.loss.barlow_weight = barlow_weight;
-        let dino = Dino::new(vit(), vec![9; NUM_DOMAINS], false, dino.clone(), &device, seed);
+        let dino = Dino::new(
+            vit(),
+            vec![9; NUM_DOMAINS],
+            false,
+            dino.clone(),
+            &device,
+            seed,
+        );
         measure(criterion, name, dino.expect("valid"), &local, &device);
     }
     let mut dinov2 = DinoV2ObjectiveConfig::default();

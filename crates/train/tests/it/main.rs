@@ -6,6 +6,7 @@
     reason = "a panic is a failed test; what is not built yet is printed"
 )]
 
+mod evaluation;
 mod golden;
 mod objectives;
 mod optimiser;

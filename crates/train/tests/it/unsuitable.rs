@@ -16,9 +16,16 @@ fn ghosts_of(ghost_batch_size: usize) -> SamplerChoice {
     }
 }
 
+/// [`tiny_run`] with what a text adds.
+fn of_text(text: &str) -> TrainConfig {
+    let mut table = toml::Table::try_from(tiny_run()).unwrap();
+    table.extend(text.parse::<toml::Table>().unwrap());
+    table.try_into().unwrap()
+}
+
 #[test]
 fn settings_out_of_range_are_named() {
-    let cases: [(TrainConfig, &str); 10] = [
+    let cases: [(TrainConfig, &str); 15] = [
         (
             TrainConfig {
                 length: Span::Steps(0),
@@ -81,6 +88,26 @@ fn settings_out_of_range_are_named() {
                 ..tiny_run()
             },
             "sampler kind 'cross_domain' makes pairs",
+        ),
+        (
+            of_text("[views]\npreset = 'simple'\ncrop_px = 64\nlocal_px = 96"),
+            "local_px 96 is larger than crop_px 64",
+        ),
+        (
+            of_text("[objective]\nkind = 'dino'"),
+            "objective 'dino' trains a backbone alone",
+        ),
+        (
+            of_text("[cutmix]\nconvention = 'kaggle'"),
+            "cutmix mixes labels with images",
+        ),
+        (
+            of_text("[clip]\nkind = 'global'\nlength = -1.0"),
+            "clip.length -1",
+        ),
+        (
+            of_text("[evaluation]\npatience = 0"),
+            "evaluation.patience is 0",
         ),
         (
             TrainConfig {
