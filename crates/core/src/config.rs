@@ -292,10 +292,11 @@ fn num_alike(a: &str, b: &str) -> usize {
     pairs.take_while(|(a, b)| a == b).count()
 }
 
-/// Adds "did you mean" to serde's message about an unknown field.
+/// Adds "did you mean" to serde's message about an unknown field or word.
 fn with_suggestion(message: &str) -> String {
     let quoted: Vec<&str> = message
         .split_once("unknown field")
+        .or_else(|| message.split_once("unknown variant"))
         .map(|(_, rest)| rest.split('`').skip(1).step_by(2).collect())
         .unwrap_or_default();
     match quoted.split_first() {
@@ -413,6 +414,31 @@ mod tests {
             typo.contains("did you mean 'name'") && typo.contains("a.toml"),
             "{typo}"
         );
+    }
+
+    #[test]
+    fn unknown_words_are_refused_with_a_suggestion() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Rule {
+            AdamW,
+            Lion,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Optimiser {
+            rule: Rule,
+        }
+        let parse = |text: &str| parse_config::<Optimiser>("t", text, &[]);
+        assert!(matches!(
+            parse("rule = 'lion'").expect("valid").rule,
+            Rule::Lion
+        ));
+        let error = parse("rule = 'adam_v'").expect_err("unknown").to_string();
+        assert!(error.contains("did you mean 'adam_w'"), "{error}");
+        assert!(matches!(
+            parse("rule = 'adam_w'").expect("valid").rule,
+            Rule::AdamW
+        ));
     }
 
     #[test]

@@ -563,8 +563,8 @@ pub(crate) struct TrainArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
     /// Folder of the run; if it holds a checkpoint, the run goes on from it
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) output: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
     /// The part of --split to validate with; none for no validation [default: validation, if the
     /// split has it]
     #[arg(long, value_name = "PART|none", requires = "split")]

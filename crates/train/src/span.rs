@@ -1,7 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How long something lasts in training, written `"500 steps"` or
 /// `"10 epochs"`. A step is one move of the weights, an epoch one pass of the
@@ -15,8 +16,8 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(Span::Steps(500).to_string(), "500 steps");
 /// # Ok::<(), String>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(into = "String")]
 pub enum Span {
     /// So many steps.
     Steps(u64),
@@ -74,11 +75,21 @@ impl FromStr for Span {
     }
 }
 
-impl TryFrom<String> for Span {
-    type Error = String;
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Span;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length in quotes, such as \"500 steps\" or \"10 epochs\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -91,6 +102,18 @@ impl From<Span> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_alone_is_told_what_is_missing() {
+        #[derive(Debug, Deserialize)]
+        struct Run {
+            length: Span,
+        }
+        let run: Run = toml::from_str("length = '5 steps'").expect("valid");
+        assert_eq!(run.length, Span::Steps(5));
+        let error = toml::from_str::<Run>("length = 5").expect_err("no unit");
+        assert!(error.to_string().contains("\"500 steps\""), "{error}");
+    }
 
     #[test]
     fn spans_are_read_as_they_are_written() {

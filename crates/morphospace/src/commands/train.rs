@@ -28,10 +28,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         crate::print_line!("{}", config.to_toml().trim_end());
         return Ok(Outcome::Done);
     }
+    let output = args.output.as_deref().expect("required but for a dry run");
     if args.seeds.is_some() || args.folds.is_some() {
-        return repeated::run(args, config);
+        return repeated::run(args, config, output);
     }
-    let trained = train_once(args, config, args.screen.split.as_deref(), &args.output)?;
+    let trained = train_once(args, config, args.screen.split.as_deref(), output)?;
     crate::print_line!("{}", trained.checkpoint.folder.display());
     Ok(Outcome::with_failures(trained.num_sites_left_out > 0))
 }

@@ -45,7 +45,11 @@ struct MeanAndSd {
     num_runs: usize,
 }
 
-pub(super) fn run(args: &TrainArgs, config: TrainConfig) -> Result<Outcome, Failure> {
+pub(super) fn run(
+    args: &TrainArgs,
+    config: TrainConfig,
+    output: &Path,
+) -> Result<Outcome, Failure> {
     let seeds = (0..u64::from(args.seeds.unwrap_or(1))).map(|index| config.seed + index);
     let folds: Vec<Option<u32>> = match args.folds {
         Some(folds) => (1..=u32::from(folds)).map(Some).collect(),
@@ -63,7 +67,7 @@ pub(super) fn run(args: &TrainArgs, config: TrainConfig) -> Result<Outcome, Fail
                 let dash = if name.is_empty() { "" } else { "-" };
                 let _ = write!(name, "{dash}seed-{seed}");
             }
-            let folder = args.output.join(&name);
+            let folder = output.join(&name);
             let config = TrainConfig {
                 seed,
                 ..config.clone()
@@ -90,7 +94,7 @@ pub(super) fn run(args: &TrainArgs, config: TrainConfig) -> Result<Outcome, Fail
         runs,
         scores,
     };
-    let path = args.output.join("summary.json");
+    let path = output.join("summary.json");
     let text = serde_json::to_string_pretty(&summary).or_stop()?;
     write_atomically(&path, |file| writeln!(file, "{text}")).or_stop()?;
     crate::print_line!("{}", path.display());
