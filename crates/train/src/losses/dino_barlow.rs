@@ -150,16 +150,17 @@ pub fn dino_barlow_loss(
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Device;
 
     use super::super::barlow::barlow_loss;
+    use super::super::drawn;
     use super::*;
 
     #[test]
     fn parts_are_the_losses_of_their_own() {
         let device = Device::default();
-        let student = Tensor::<2>::random([12, 5], Distribution::Default, &device);
-        let teacher = Tensor::<2>::random([8, 5], Distribution::Default, &device) / 0.04;
+        let student = drawn([12, 5], 1, &device);
+        let teacher = drawn([8, 5], 2, &device) / 0.04;
         let pairs = CropPairs::all(3);
         let config = DinoBarlowConfig::default();
         let loss = dino_barlow_loss(&config, &pairs, student.clone(), teacher.clone());

@@ -186,15 +186,16 @@ pub fn dinov2_loss(
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Device;
 
     use super::super::dino::{CropPairs, dino_loss};
+    use super::super::drawn;
     use super::*;
 
     #[test]
     fn the_parts_of_dino_are_its_mean_over_all_pairs() {
         let device = Device::default();
-        let draw = |rows| Tensor::<2>::random([rows, 5], Distribution::Default, &device);
+        let draw = |rows| drawn([rows, 5], rows as u64, &device);
         let center = draw(1);
         let (global, local, teacher) = (draw(6), draw(9), draw(6));
         let outputs = DinoV2Outputs {
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn neither_local_crops_nor_hidden_patches() {
         let device = Device::default().autodiff();
-        let draw = |rows| Tensor::<2>::random([rows, 5], Distribution::Default, &device);
+        let draw = |rows| drawn([rows, 5], rows as u64, &device);
         let global = draw(6).detach().require_grad();
         let outputs = DinoV2Outputs {
             teacher_global: draw(6),

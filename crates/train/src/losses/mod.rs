@@ -87,6 +87,15 @@ fn index_tensor(indices: impl Iterator<Item = usize>, device: &Device) -> Tensor
     Tensor::from_data(TensorData::new(indices, [count]), device)
 }
 
+/// Values in 0..1 for tests, the same at every call.
+#[cfg(test)]
+fn drawn(shape: [usize; 2], seed: u64, device: &Device) -> Tensor<2> {
+    let mut rng = morphospace_core::Seed::new(seed).rng();
+    let len = shape.iter().product::<usize>();
+    let values: Vec<f32> = (0..len).map(|_| rand::RngExt::random(&mut rng)).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,20 +44,22 @@ fn run(
     config: TrainConfig,
     folder: &Path,
     observer: &mut dyn Observer,
-) -> Result<TrainSummary, TrainError> {
+) -> Result<TrainSummary, Box<TrainError>> {
     let data = TrainingData {
         training,
         validation: Some(validation),
     };
     let device = Device::default();
-    train(
-        &config.check()?,
+    let config = config.check()?;
+    let trained = train(
+        &config,
         data,
         folder,
         &device,
         LoaderOptions::default(),
         observer,
-    )
+    );
+    Ok(trained?)
 }
 
 fn judged(patience: Option<u32>) -> TrainConfig {
@@ -132,7 +134,7 @@ fn a_probe_that_fails_stops_the_run() {
         &mut judge,
     )
     .unwrap_err();
-    assert!(matches!(error, TrainError::Probe(_)), "{error}");
+    assert!(matches!(*error, TrainError::Probe(_)), "{error}");
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn a_loss_that_is_no_number_stops_the_run_before_weights_move() {
     };
     let error = run(screens, config.clone(), &run_folder, &mut ()).unwrap_err();
     let message = error.to_string();
-    match error {
+    match *error {
         TrainError::LossNotFinite { step, .. } => {
             assert!(message.contains("RPE-01 plate 1 well"), "{message}");
             assert!(step > 0);
@@ -223,6 +225,6 @@ learning_rate = 1e-3
     };
     let run_folder = folder.path().join("run");
     let error = run((&*screen, &*screen), config, &run_folder, &mut ()).unwrap_err();
-    assert!(matches!(error, TrainError::Sampler(_)), "{error}");
+    assert!(matches!(*error, TrainError::Sampler(_)), "{error}");
     assert!(!run_folder.exists());
 }
