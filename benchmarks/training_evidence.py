@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "evidence"
@@ -37,16 +38,22 @@ class Program:
             self.run(*args, "--output", output)
 
 
-def train(program, name, config, split, seeds, *rest):
-    """Trains a row with several seeds and gives the folder of each run."""
-    started = time.time()
-    program.run("train", "screen", "--split", split, "--validation-part", "test", "--config",
-                CONFIGS / config, "--seeds", seeds, "--output", name, *rest)
-    took = program.folder / name / "seconds.json"
-    if not took.exists():
-        took.write_text(json.dumps((time.time() - started) / seeds))
-    runs = [program.folder / name / f"seed-{seed}" for seed in range(1, seeds + 1)]
-    return runs, json.loads(took.read_text())
+def train(program, name, config, split, args, *rest):
+    """Trains a row with several seeds, some at a time, and gives the folder of
+    each run and the seconds that one took."""
+    def one(seed):
+        folder = program.folder / name / f"seed-{seed}"
+        took = folder / "seconds.json"
+        started = time.time()
+        program.run("train", "screen", "--split", split, "--validation-part", "test", "--config",
+                    CONFIGS / config, "--set", f"seed={seed}", "--output", folder, *rest)
+        if not took.exists():
+            took.write_text(json.dumps(time.time() - started))
+        return folder, json.loads(took.read_text())
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        done = list(pool.map(one, range(1, args.seeds + 1)))
+    return [folder for folder, _ in done], statistics.mean(seconds for _, seconds in done)
 
 
 def accuracies(program, runs, split, head):
@@ -93,6 +100,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--program", default="target/release/morphospace")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--only", default="", help="supervised, normalisation or self-supervised")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +120,7 @@ def main():
             row, seconds = {}, 0.0
             for split in ["separated", "stratified"]:
                 runs, took = train(program, f"{config}-{split}", f"{config}.toml",
-                                   f"{split}.parquet", seeds)
+                                   f"{split}.parquet", args)
                 row[split] = accuracies(program, runs, f"{split}.parquet", "perturbation")
                 if split == "stratified":
                     row["batch"] = accuracies(program, runs, f"{split}.parquet", "batch")
@@ -125,7 +133,7 @@ def main():
 
     if args.only in ("", "normalisation"):
         program.once("all_images.parquet", "normalise", "screen", "--scheme", "all_images")
-        runs, took = train(program, "all-images", "supervised.toml", "separated.parquet", seeds,
+        runs, took = train(program, "all-images", "supervised.toml", "separated.parquet", args,
                            "--set", "normalisation=all_images.parquet")
         found = accuracies(program, runs, "separated.parquet", "perturbation")
         total += took * seeds
@@ -148,7 +156,7 @@ def main():
             # One step that moves nothing.
             still = ["--set", "length=1 steps", "--set", "optimiser.learning_rate=1e-30",
                      "--set", "schedule.warmup=0 steps"] if config != name else []
-            runs, took = train(program, name, f"{config}.toml", "separated.parquet", seeds, *still)
+            runs, took = train(program, name, f"{config}.toml", "separated.parquet", args, *still)
             scores = [last_scores(run) for run in runs]
             knn = [100 * s["probe/knn_accuracy"] for s in scores]
             linear = [100 * s["probe/linear_balanced_accuracy"] for s in scores]
@@ -160,8 +168,8 @@ def main():
             print(lines[-1], flush=True)
 
     table = "\n".join(lines)
-    (program.folder / "evidence.md").write_text(table + f"\n\nTraining took {total / 60:.0f} minutes.\n")
-    print(f"\n{table}\n\ntraining took {total / 60:.0f} minutes")
+    (program.folder / "evidence.md").write_text(table + f"\n\nTraining took {total / 60 / args.jobs:.0f} minutes, {args.jobs} runs at a time.\n")
+    print(f"\n{table}\n\ntraining took {total / 60 / args.jobs:.0f} minutes")
 
 
 def batch_of(scores):
