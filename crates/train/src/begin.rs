@@ -2,7 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use morphospace_models::{
-    ModelError, Network, NetworkConfig, Unexpected, WeightsFile, load_weights_as,
+    ModelError, Network, NetworkConfig, Unexpected, WeightsFile, load_weights_as, parameters,
 };
 use morphospace_screen::LoaderOptions;
 use morphospace_screen::sampler::SamplerChoice;
@@ -11,7 +11,7 @@ use crate::training_loop::run;
 use crate::{
     CheckedTrainConfig, Classes, Classifier, Contrastive, Dino, DinoV2, InitConfig, MaskedMuNet,
     ObjectiveConfig, Observer, Prepared, SingleProcess, Supervised, TrainError, TrainSummary,
-    TrainingData,
+    TrainingData, latest_checkpoint,
 };
 
 /// Trains the network of a configuration for its objective and leaves the run
@@ -39,8 +39,9 @@ pub fn train(
     let names = &prepared.labels().names;
     let network = with_heads_for(&settings.network, names)?.init(device, seed)?;
     let network = match &settings.init {
-        Some(init) => begin_with(network, init)?,
-        None => network,
+        // A run that goes on has its own weights.
+        Some(init) if latest_checkpoint(folder)?.is_none() => begin_with(network, init)?,
+        _ => network,
     };
     let seed = seed.split("objective");
     let num_domains = names.domains.len();
@@ -115,7 +116,19 @@ fn with_heads_for(network: &NetworkConfig, names: &Classes) -> Result<NetworkCon
 
 /// A network with the weights of a checkpoint.
 fn begin_with(network: Network, init: &InitConfig) -> Result<Network, TrainError> {
-    let folder = match crate::latest_checkpoint(&init.checkpoint)? {
+    let parameters = parameters(&network);
+    let is_unknown = |prefix: &&String| {
+        !parameters
+            .iter()
+            .any(|parameter| parameter.name.starts_with(*prefix))
+    };
+    if let Some(unknown) = init.leave_out.iter().find(is_unknown) {
+        return Err(TrainError::InvalidConfig(format!(
+            "init.leave_out: no parameter begins with '{unknown}'; the first is '{}'",
+            parameters[0].name
+        )));
+    }
+    let folder = match latest_checkpoint(&init.checkpoint)? {
         Some(last) => last.folder,
         None => init.checkpoint.clone(),
     };

@@ -74,8 +74,8 @@ pub use multi_crop::multi_crop_features;
 pub use objective::{
     Adversary, AdversaryConfig, Classifier, ClassifierConfig, Comparison, Contrastive,
     ContrastiveConfig, CropPairing, Dino, DinoConfig, DinoNetwork, DinoV2, DinoV2ObjectiveConfig,
-    Loss, MaskedModellingConfig, MaskedMuNet, Objective, Side, Supervised, SupervisedConfig,
-    WeightedBatchDecorrelation,
+    Loss, MaskedModellingConfig, MaskedMuNet, Objective, Side, StudentTeacher, Supervised,
+    SupervisedConfig, WeightedBatchDecorrelation,
 };
 pub use objective_config::ObjectiveConfig;
 pub use observer::Observer;

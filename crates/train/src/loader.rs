@@ -142,15 +142,22 @@ fn load(
             true => None,
             false => Some(recipe.views.seed_of(seed, place as u64)),
         };
-        let images = match recipe.pairing {
-            Pairing::None => views_of_site(dataset, site, recipe.views, seed)?,
-            pairing => {
-                let partner = batch.partner_indices[place];
-                let own = views_of_site(dataset, site, recipe.views, seed)?;
-                let other = views_of_site(dataset, partner, recipe.views, seed)?;
-                pairing.mix(recipe.views, own, other)
-            }
-        };
+        let of_partner = recipe.pairing.of_partner(recipe.views);
+        let mut images = views_of_site(dataset, site, recipe.views, seed, |view| {
+            !of_partner.get(view).is_some_and(|is| *is)
+        })?;
+        if recipe.pairing != Pairing::None {
+            let partner = batch.partner_indices[place];
+            images.extend(views_of_site(
+                dataset,
+                partner,
+                recipe.views,
+                seed,
+                |view| of_partner[view],
+            )?);
+        }
+        images.sort_by_key(|(view, _)| *view);
+        let images: Vec<Image> = images.into_iter().map(|(_, image)| image).collect();
         if views.is_empty() {
             let capacity = |image: &Image| batch.site_indices.len() * image.levels().len();
             views = images
@@ -193,31 +200,30 @@ fn load(
 }
 
 impl Pairing {
-    fn mix(self, views: &CheckedViews, own: Vec<Image>, other: Vec<Image>) -> Vec<Image> {
-        let num_global = views.num_global();
-        let num_local = own.len() - num_global;
+    /// Of each view whether it shows the partner; nothing where there is none.
+    fn of_partner(self, views: &CheckedViews) -> Vec<bool> {
+        let (num_views, num_global) = (views.recipes().len(), views.num_global());
+        let num_local = num_views - num_global;
         let is_of_partner = |view: usize| match self {
             Self::None => false,
             Self::Local => views.recipes()[view].kind == ViewKind::Local,
             Self::Half if view < num_global => view >= num_global.div_ceil(2),
             Self::Half => view - num_global >= num_local.div_ceil(2),
-            Self::SecondView => view >= own.len() / 2,
+            Self::SecondView => view >= num_views / 2,
         };
-        let is_of_partner: Vec<bool> = (0..own.len()).map(is_of_partner).collect();
-        let pairs = own.into_iter().zip(other).zip(is_of_partner);
-        pairs
-            .map(|((own, other), is_of_partner)| if is_of_partner { other } else { own })
-            .collect()
+        (0..num_views).map(is_of_partner).collect()
     }
 }
 
-/// All views of a site, normalised; without a seed, the one of evaluation.
+/// The views of a site that are wanted, normalised, with their places among
+/// all; without a seed, the one of evaluation.
 fn views_of_site(
     dataset: &Dataset<'_>,
     site_index: usize,
     views: &CheckedViews,
     seed: Option<Seed>,
-) -> Result<Vec<Image>, TrainError> {
+    is_wanted: impl Fn(usize) -> bool,
+) -> Result<Vec<(usize, Image)>, TrainError> {
     let channels = dataset.screen.channels().len();
     let draw = |width: usize, height: usize| match seed {
         Some(seed) => views.draw(channels, height, width, seed),
@@ -249,6 +255,9 @@ fn views_of_site(
             (draw(site.width(), site.height()).map_err(too_small)?, site)
         }
     };
+    let drawn = drawn.into_iter().enumerate();
+    let wanted = drawn.filter(|(place, _)| is_wanted(*place));
+    let (places, drawn): (Vec<usize>, Vec<View>) = wanted.unzip();
     let mut images = View::apply_all(&drawn, &grey_levels(&site));
     for (image, view) in images.iter_mut().zip(&drawn) {
         let levels = image.levels_mut();
@@ -257,7 +266,7 @@ fn views_of_site(
             .levels_in_place(site_index, channels, levels);
         view.apply_after(image);
     }
-    Ok(images)
+    Ok(places.into_iter().zip(images).collect())
 }
 
 /// The square that a single view is cut from.

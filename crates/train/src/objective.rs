@@ -3,6 +3,7 @@ mod contrastive;
 mod dino;
 mod dinov2;
 mod masked_modelling;
+mod student_teacher;
 mod supervised;
 
 use burn::module::Module;
@@ -16,9 +17,10 @@ pub use contrastive::{
     Adversary, AdversaryConfig, Comparison, Contrastive, ContrastiveConfig,
     WeightedBatchDecorrelation,
 };
-pub use dino::{CropPairing, Dino, DinoConfig, DinoNetwork, Side};
+pub use dino::{CropPairing, Dino, DinoConfig};
 pub use dinov2::{DinoV2, DinoV2ObjectiveConfig};
 pub use masked_modelling::{MaskedModellingConfig, MaskedMuNet};
+pub use student_teacher::{DinoNetwork, Side, StudentTeacher};
 pub use supervised::{Supervised, SupervisedConfig};
 
 /// Networks together with what they are trained for.

@@ -148,6 +148,20 @@ impl OptimiserConfig {
         }
     }
 
+    /// A group to which no parameter belongs, in words.
+    pub(crate) fn unknown_group<M: Module>(&self, module: &M) -> Option<String> {
+        let parameters = parameters(module);
+        let is_unknown = |group: &&ParameterGroup| {
+            let mut names = parameters.iter().map(|parameter| &parameter.name);
+            !names.any(|name| name.starts_with(&group.prefix))
+        };
+        let unknown = self.groups.iter().find(is_unknown)?;
+        Some(format!(
+            "optimiser.groups: no parameter begins with '{}'; the first is '{}'",
+            unknown.prefix, parameters[0].name
+        ))
+    }
+
     fn group_of(&self, name: &str) -> Option<&ParameterGroup> {
         let mut groups = self.groups.iter();
         groups.find(|group| name.starts_with(&group.prefix))

@@ -69,6 +69,10 @@ pub(crate) fn run<O: Objective>(
         keep_last: settings.keep_last,
     };
 
+    if let Some(problem) = settings.optimiser.unknown_group(&fresh) {
+        return Err(TrainError::InvalidConfig(problem));
+    }
+
     // Fresh, or from the last checkpoint.
     let run_folder = RunFolder::open(folder)?;
     let resumed = match latest_checkpoint(folder)? {

@@ -8,21 +8,22 @@
 //! mix in Barlow Twins.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 use morphospace_models::blocks::norm_pass::NormPass;
-use morphospace_models::{DinoHead, DinoHeadConfig, Encoder, Network, NetworkConfig, Pooling};
+use morphospace_models::{DinoHeadConfig, Encoder, Network, NetworkConfig, Pooling};
 use serde::{Deserialize, Serialize};
 
 use super::classifier::num_features;
+use super::student_teacher::{
+    DinoNetwork, Side, StudentTeacher, check_momentum, mean_entropy, moves, zeros,
+};
 use super::{Loss, Objective};
 use crate::losses::{
     CenterConfig, CropPairs, DinoBarlowConfig, TeacherTemperature, centered_teacher,
     centers_of_views, dino_barlow_loss,
 };
-use crate::{
-    ImageBatch, Moment, Span, TrainError, cosine_between, multi_crop_features, update_teacher,
-};
+use crate::{ImageBatch, Moment, Span, TrainError, multi_crop_features};
 
 /// Options of [`Dino`]. The default is DINO as Caron et al. 2021 have it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,17 +65,6 @@ pub enum CropPairing {
     Cdcl,
 }
 
-/// One of the two networks of self-distillation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// The one that learns: what Lugli et al.'s heads are trained on.
-    Student,
-    /// The one that follows: what DINO publishes.
-    #[default]
-    Teacher,
-}
-
 impl Default for DinoConfig {
     fn default() -> Self {
         Self {
@@ -112,31 +102,11 @@ impl DinoConfig {
     }
 }
 
-pub(super) fn check_momentum(momentum: f64) -> Result<(), TrainError> {
-    match (0.0..=1.0).contains(&momentum) {
-        true => Ok(()),
-        false => Err(TrainError::InvalidConfig(format!(
-            "objective.teacher_momentum {momentum} is not in 0..=1"
-        ))),
-    }
-}
-
-/// A backbone with a projection head.
-#[derive(Module, Debug)]
-pub struct DinoNetwork {
-    /// Images to features.
-    pub backbone: Network,
-    /// Features to outputs.
-    pub head: DinoHead,
-}
-
 /// Student, teacher and centres.
 #[derive(Module, Debug)]
 pub struct Dino {
-    /// Learns.
-    pub student: DinoNetwork,
-    /// Follows.
-    pub teacher: DinoNetwork,
+    /// Student and teacher.
+    pub networks: StudentTeacher,
     /// `[1, K]`, or one row for each domain.
     pub centers: Param<Tensor<2>>,
     #[module(skip)]
@@ -171,10 +141,8 @@ impl Dino {
             false => 1,
         };
         let head = head.init(device, seed.split("head"))?;
-        let student = DinoNetwork { backbone, head };
         Ok(Self {
-            teacher: copy_of(&student),
-            student,
+            networks: StudentTeacher::new(DinoNetwork { backbone, head }),
             centers: zeros([num_centers, config.head.out_dim], device),
             config,
             num_images,
@@ -200,49 +168,13 @@ impl Dino {
     }
 }
 
-/// The same weights under other identities, so that a gradient of one is none
-/// of the other.
-pub(super) fn copy_of<M: Module>(network: &M) -> M {
-    struct Renamed;
-    impl burn::module::ModuleMapper for Renamed {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let (_, tensor, mapper) = param.consume();
-            Param::from_mapped_value(
-                burn::module::ParamId::new(),
-                Tensor::from_inner(tensor.inner()),
-                mapper,
-            )
-        }
-    }
-    network.clone().map(&mut Renamed)
-}
-
-/// What is kept with the weights and never has a gradient.
-pub(super) fn zeros(shape: [usize; 2], device: &Device) -> Param<Tensor<2>> {
-    Param::from_tensor(Tensor::zeros(shape, device))
-}
-
-/// The mean entropy of soft-max outputs, in nats: near 0 if all images get
-/// one output, near `ln K` if each gets all of them.
-pub(super) fn mean_entropy(logits: Tensor<2>) -> Tensor<1> {
-    let log_shares = activation::log_softmax(logits, 1);
-    -(log_shares.clone().exp() * log_shares).sum_dim(1).mean()
-}
-
 impl Objective for Dino {
     fn network(&self) -> (NetworkConfig, &'static str) {
-        match self.config.network_of {
-            Side::Student => (self.student.backbone.config(), "student.backbone."),
-            Side::Teacher => (self.teacher.backbone.config(), "teacher.backbone."),
-        }
+        self.networks.network(self.config.network_of)
     }
 
     fn encoder(&self) -> Box<dyn Encoder> {
-        let network = match self.config.network_of {
-            Side::Student => &self.student,
-            Side::Teacher => &self.teacher,
-        };
-        network.backbone.valid().into_encoder()
+        self.networks.encoder(self.config.network_of)
     }
 
     fn pooling(&self) -> Pooling {
@@ -250,11 +182,7 @@ impl Objective for Dino {
     }
 
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {
-        let frozen = self
-            .config
-            .freeze_last_layer
-            .in_steps(moment.steps_per_epoch);
-        !(parameter.starts_with("student.head.last_layer.") && moment.step < frozen)
+        moves(parameter, self.config.freeze_last_layer, moment)
     }
 
     fn loss(&mut self, batch: &ImageBatch, moment: &Moment) -> Loss {
@@ -266,16 +194,20 @@ impl Objective for Dino {
         let seed = moment.drop_path_seed();
         let features = multi_crop_features(&batch.views, |place, images| {
             let seed = seed.map(|seed| seed.split_index(place as u64));
-            let backbone = &self.student.backbone;
+            let backbone = &self.networks.student.backbone;
             backbone.forward_embedding(images, pooling, &mut pass, seed)
         });
-        let student = self.student.head.forward(features.clone(), &mut pass);
+        let student = self
+            .networks
+            .student
+            .head
+            .forward(features.clone(), &mut pass);
 
         let views: Vec<Tensor<4>> = batch.views[..2]
             .iter()
             .map(|view| view.clone().inner())
             .collect();
-        let teacher = self.teacher.valid();
+        let teacher = self.networks.teacher.valid();
         let mut teacher_pass = match moment.is_training {
             true => NormPass::batch(),
             false => NormPass::running(),
@@ -312,8 +244,8 @@ impl Objective for Dino {
                 false => self.config.centers.update(centers, told),
             };
             self.centers = self.centers.clone().map(|_| Tensor::from_inner(next));
-            self.student = pass.update_running(self.student.clone());
-            self.teacher = teacher_pass.update_running(self.teacher.clone());
+            self.networks.student = pass.update_running(self.networks.student.clone());
+            self.networks.teacher = teacher_pass.update_running(self.networks.teacher.clone());
         }
         let mut parts = vec![("teacher_entropy", entropy)];
         parts.extend(loss.dino.map(|part| ("dino", part)));
@@ -326,8 +258,6 @@ impl Objective for Dino {
     }
 
     fn end_step(&mut self, moment: &Moment) {
-        let start = self.config.teacher_momentum;
-        let momentum = cosine_between(start, 1.0, moment.step, moment.num_steps);
-        self.teacher = update_teacher(self.teacher.clone(), &self.student, momentum);
+        self.networks.follow(self.config.teacher_momentum, moment);
     }
 }

@@ -14,12 +14,14 @@ use morphospace_models::blocks::norm_pass::NormPass;
 use morphospace_models::{DinoHeadConfig, Encoder, Initializer, Network, NetworkConfig, Pooling};
 use serde::{Deserialize, Serialize};
 
-use super::dino::{DinoNetwork, Side, check_momentum, copy_of, mean_entropy, zeros};
+use super::student_teacher::{
+    DinoNetwork, Side, StudentTeacher, check_momentum, mean_entropy, moves, zeros,
+};
 use super::{Loss, Objective};
 use crate::losses::{
     BlockMaskConfig, DinoV2Config, DinoV2Outputs, TeacherTemperature, centered_teacher, dinov2_loss,
 };
-use crate::{ImageBatch, Moment, Span, TrainError, cosine_between, update_teacher};
+use crate::{ImageBatch, Moment, Span, TrainError};
 
 /// Options of [`DinoV2`]. The default is DINOv2's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,10 +79,8 @@ impl DinoV2ObjectiveConfig {
 /// Student, teacher and centres.
 #[derive(Module, Debug)]
 pub struct DinoV2 {
-    /// Learns.
-    pub student: DinoNetwork,
-    /// Follows.
-    pub teacher: DinoNetwork,
+    /// Student and teacher.
+    pub networks: StudentTeacher,
     /// Stands for hidden patches, `[1, D]`, of a network that has no such
     /// token.
     pub mask_token: Option<Param<Tensor<2>>>,
@@ -121,12 +121,10 @@ impl DinoV2 {
         };
         let shape = [1, config.head.out_dim];
         let head = head.init(device, seed.split("head"))?;
-        let student = DinoNetwork { backbone, head };
         let mask_token =
             (!has_mask_token).then(|| Initializer::ZEROS.parameter([1, dim], seed, device));
         Ok(Self {
-            teacher: copy_of(&student),
-            student,
+            networks: StudentTeacher::new(DinoNetwork { backbone, head }),
             mask_token,
             image_center: zeros(shape, device),
             patch_center: zeros(shape, device),
@@ -166,18 +164,11 @@ fn tokens(
 
 impl Objective for DinoV2 {
     fn network(&self) -> (NetworkConfig, &'static str) {
-        match self.config.network_of {
-            Side::Student => (self.student.backbone.config(), "student.backbone."),
-            Side::Teacher => (self.teacher.backbone.config(), "teacher.backbone."),
-        }
+        self.networks.network(self.config.network_of)
     }
 
     fn encoder(&self) -> Box<dyn Encoder> {
-        let network = match self.config.network_of {
-            Side::Student => &self.student,
-            Side::Teacher => &self.teacher,
-        };
-        network.backbone.valid().into_encoder()
+        self.networks.encoder(self.config.network_of)
     }
 
     fn pooling(&self) -> Pooling {
@@ -185,18 +176,14 @@ impl Objective for DinoV2 {
     }
 
     fn moves(&self, parameter: &str, moment: &Moment) -> bool {
-        let frozen = self
-            .config
-            .freeze_last_layer
-            .in_steps(moment.steps_per_epoch);
-        !(parameter.starts_with("student.head.last_layer.") && moment.step < frozen)
+        moves(parameter, self.config.freeze_last_layer, moment)
     }
 
     fn loss(&mut self, batch: &ImageBatch, moment: &Moment) -> Loss {
         let batch_size = batch.len();
         let global = Tensor::cat(batch.views[..2].to_vec(), 0);
         let seed = |name: &str| moment.drop_path_seed().map(|seed| seed.split(name));
-        let patch_size = match &self.student.backbone {
+        let patch_size = match &self.networks.student.backbone {
             Network::PlainVit(vit) => vit.config().patch_size,
             Network::Vit(vit) => vit.config().patch_size,
             _ => unreachable!("others are refused when the objective is made"),
@@ -210,16 +197,16 @@ impl Objective for DinoV2 {
 
         // Heads without batch normalisation take no statistics.
         let pass = &mut NormPass::running();
-        let teacher = self.teacher.valid();
+        let teacher = self.networks.teacher.valid();
         let (cls, patches) = tokens(&teacher.backbone, global.clone().inner(), None, None);
         let teacher_global = teacher.head.forward(cls, pass);
         let teacher_patches = teacher.head.forward(masks.select(patches), pass);
 
         let mask_token = self.mask_token.as_ref().map(Param::val);
         let hidden = (masks.mask(&global.device()), mask_token);
-        let backbone = &self.student.backbone;
+        let backbone = &self.networks.student.backbone;
         let (features, patches) = tokens(backbone, global, Some(hidden), seed("global"));
-        let head = &self.student.head;
+        let head = &self.networks.student.head;
         let student_global = head.forward(features.clone(), pass);
         let student_patches = head.forward(masks.select(patches), pass);
         let student_local = (batch.views.len() > 2).then(|| {
@@ -266,8 +253,6 @@ impl Objective for DinoV2 {
     }
 
     fn end_step(&mut self, moment: &Moment) {
-        let start = self.config.teacher_momentum;
-        let momentum = cosine_between(start, 1.0, moment.step, moment.num_steps);
-        self.teacher = update_teacher(self.teacher.clone(), &self.student, momentum);
+        self.networks.follow(self.config.teacher_momentum, moment);
     }
 }

@@ -8,8 +8,9 @@ use burn::tensor::Device;
 use morphospace_screen::sampler::{OnUnpaired, Remainder, SamplerChoice};
 use morphospace_screen::{LoaderOptions, Screen, open_screen};
 use morphospace_train::{
-    Clip, EmbeddedSites, EvaluationConfig, EvaluationReport, Observer, Schedule, Span, TrainConfig,
-    TrainError, TrainSummary, TrainingData, best_checkpoint, latest_checkpoint, train,
+    Clip, EmbeddedSites, EvaluationConfig, EvaluationReport, InitConfig, Observer, ParameterGroup,
+    Schedule, Span, TrainConfig, TrainError, TrainSummary, TrainingData, best_checkpoint,
+    latest_checkpoint, train,
 };
 
 use crate::support::{adam_w, screen_of, tiny_run};
@@ -227,4 +228,58 @@ learning_rate = 1e-3
     let error = run((&*screen, &*screen), config, &run_folder, &mut ()).unwrap_err();
     assert!(matches!(*error, TrainError::Sampler(_)), "{error}");
     assert!(!run_folder.exists());
+}
+
+#[test]
+fn names_of_no_parameter_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = screen_of(&["RPE-01"], &folder.path().join("screen"));
+    let screens = (&*screen, &*screen);
+    let run_folder = folder.path().join("run");
+    let mut config = tiny_run();
+    config.optimiser.groups = vec![ParameterGroup {
+        prefix: "hed.".to_owned(),
+        learning_rate_factor: 2.0,
+        weight_decay: None,
+    }];
+    let error = run(screens, config, &run_folder, &mut ())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("no parameter begins with 'hed.'"), "{error}");
+    let config = TrainConfig {
+        init: Some(InitConfig {
+            checkpoint: folder.path().join("nowhere"),
+            leave_out: vec!["patch_embde".to_owned()],
+        }),
+        ..tiny_run()
+    };
+    let error = run(screens, config, &run_folder, &mut ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no parameter begins with 'patch_embde'"),
+        "{error}"
+    );
+    assert!(!run_folder.exists());
+}
+
+#[test]
+fn a_run_goes_on_without_what_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = screen_of(&["RPE-01"], &folder.path().join("screen"));
+    let screens = (&*screen, &*screen);
+    let first = folder.path().join("first");
+    run(screens, tiny_run(), &first, &mut ()).unwrap();
+    let config = TrainConfig {
+        init: Some(InitConfig {
+            checkpoint: first.clone(),
+            leave_out: Vec::new(),
+        }),
+        ..tiny_run()
+    };
+    let second = folder.path().join("second");
+    run(screens, config.clone(), &second, &mut ()).unwrap();
+    std::fs::remove_dir_all(first).unwrap();
+    let again = run(screens, config, &second, &mut ()).unwrap();
+    assert_eq!(again.first_step, 6);
 }
