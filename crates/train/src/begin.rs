@@ -30,6 +30,12 @@ pub fn train(
 ) -> Result<TrainSummary, TrainError> {
     let prepared = Prepared::new(config, data)?;
     let settings = config.get();
+    if !settings.precision.is_supported(device) {
+        return Err(TrainError::InvalidConfig(format!(
+            "precision = \"{}\": the device does not compute in it; leave it out for f32",
+            settings.precision
+        )));
+    }
     let device = &match settings.gradient_checkpointing {
         true => device.clone().autodiff().gradient_checkpointing(),
         false => device.clone().autodiff(),

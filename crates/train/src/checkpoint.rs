@@ -13,7 +13,7 @@ use morphospace_screen::sampler::{Batches, Sampler, SamplerIdentity, SamplerPosi
 use serde::{Deserialize, Serialize};
 
 use crate::training_loop::CONFIG_FILE;
-use crate::{Best, CheckedTrainConfig, Classes, Objective, Optimiser, TrainError};
+use crate::{Best, CheckedTrainConfig, Classes, LossScale, Objective, Optimiser, TrainError};
 
 const CHECKPOINTS: &str = "checkpoints";
 const NETWORK_FILE: &str = "model.safetensors";
@@ -37,7 +37,8 @@ pub struct Checkpoint {
 }
 
 /// `state.json`. All generators follow from the step, so that it, the
-/// sampler's position and the best score are all there is to remember.
+/// sampler's position, the best score and the loss scale are all there is to
+/// remember.
 #[derive(Serialize, Deserialize)]
 struct State {
     schema_version: u32,
@@ -47,12 +48,13 @@ struct State {
     best: Option<Best>,
     /// Whether nothing is left to do: the run is over, early or not.
     is_finished: bool,
+    loss_scale: LossScale,
     /// SHA-256 of the other files, by their names.
     files: BTreeMap<String, String>,
 }
 
 /// Version of `state.json`.
-const STATE_VERSION: u32 = 3;
+const STATE_VERSION: u32 = 4;
 
 /// Where a run stands.
 #[derive(Clone)]
@@ -65,6 +67,8 @@ pub struct Standing<'a> {
     pub best: Option<Best>,
     /// Whether nothing is left to do.
     pub is_finished: bool,
+    /// What losses are multiplied by.
+    pub loss_scale: LossScale,
 }
 
 /// What a run goes on with.
@@ -151,6 +155,7 @@ impl CheckpointFolder<'_> {
             sampler: standing.batches.position(),
             best: standing.best,
             is_finished: standing.is_finished,
+            loss_scale: standing.loss_scale,
             files: digests(&unfinished)?,
         };
         let text = serde_json::to_string_pretty(&state).expect("plain values serialise");
@@ -275,6 +280,7 @@ impl CheckpointFolder<'_> {
                 batches,
                 best: state.best,
                 is_finished: state.is_finished,
+                loss_scale: state.loss_scale,
             },
         })
     }

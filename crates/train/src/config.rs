@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use morphospace_core::{Seed, sha256_hex};
-use morphospace_models::NetworkConfig;
+use morphospace_models::{NetworkConfig, Precision};
 use morphospace_screen::NormalisationChoice;
 use morphospace_screen::sampler::SamplerChoice;
 use morphospace_views::{CutMixConfig, ViewsConfig};
@@ -57,6 +57,10 @@ pub struct TrainConfig {
     /// pass: less memory, more time, the same gradients.
     #[serde(default)]
     pub gradient_checkpointing: bool,
+    /// Format of matrix products and convolutions: `"f32"`, `"bf16"` or
+    /// `"f16"`, the last with a [`LossScale`](crate::LossScale).
+    #[serde(default)]
+    pub precision: Precision,
     /// The network: an autoencoder, one with heads, or a backbone.
     pub network: NetworkConfig,
     /// What the network begins with, if not with weights drawn from the seed.

@@ -16,6 +16,7 @@
 //! | `losses/` | the arithmetic of their losses, one per file |
 //! | `multi_crop.rs`, `ema.rs` | crops of several sizes; teachers that follow their student |
 //! | `gradient_set.rs`, `gradient_reduction.rs` | gradients by name; where several processes would meet |
+//! | `loss_scale.rs` | what keeps gradients within the range of half floats |
 //! | `optimiser.rs`, `schedule.rs` | update rules, learning rates |
 //! | `checkpoint.rs`, `run_folder.rs` | files that carry a run over a kill |
 //! | `evaluation.rs`, `embedding_spread.rs`, `observer.rs` | what is looked at on the way |
@@ -36,6 +37,7 @@ mod gradient_set;
 mod image_batch;
 mod labels;
 mod loader;
+mod loss_scale;
 mod moment;
 mod multi_crop;
 mod objective;
@@ -69,6 +71,7 @@ pub use gradient_reduction::{GradientReduction, SingleProcess};
 pub use gradient_set::{Clip, GradientSet};
 pub use image_batch::{ImageBatch, Mixture};
 pub use labels::{ClassLabel, Classes, Labels, LabelsConfig};
+pub use loss_scale::LossScale;
 pub use moment::Moment;
 pub use multi_crop::multi_crop_features;
 pub use objective::{

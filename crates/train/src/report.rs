@@ -24,6 +24,10 @@ pub struct StepReport {
     /// look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<EmbeddingSpread>,
+    /// What losses were multiplied by, where half floats make that necessary.
+    /// A step after which it is smaller has moved no weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
     /// Images of this step per second.
     pub images_per_second: f64,
     /// Share of the step's time that the training thread waited for images.

@@ -54,6 +54,9 @@ impl TensorBoard {
                 ];
                 let parts = report.parts.iter();
                 scalars.extend(parts.map(|(name, value)| (format!("parts/{name}"), *value)));
+                if let Some(scale) = report.loss_scale {
+                    scalars.push(("optimiser/loss_scale".to_owned(), scale));
+                }
                 if let Some(spread) = report.embedding {
                     scalars.push(("embedding/std".to_owned(), spread.std));
                     scalars.push(("embedding/rank".to_owned(), spread.rank));

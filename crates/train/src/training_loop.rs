@@ -12,8 +12,8 @@ use crate::loader::{LoadedBatch, spawn_loader};
 use crate::run_folder::{Line, RunFolder};
 use crate::{
     Checkpoint, CheckpointFolder, EmbeddingSpread, EvaluationReport, GradientReduction,
-    GradientSet, Loss, Moment, Objective, Observer, Optimiser, Prepared, Resumed, Standing,
-    StepReport, StepSize, TrainError, cosine_between, latest_checkpoint,
+    GradientSet, Loss, LossScale, Moment, Objective, Observer, Optimiser, Prepared, Resumed,
+    Standing, StepReport, StepSize, TrainError, cosine_between, latest_checkpoint,
 };
 
 /// The resolved configuration.
@@ -60,6 +60,7 @@ pub(crate) fn run<O: Objective>(
     let config = prepared.config;
     let settings = config.get();
     let seed = config.seed();
+    let precision = settings.precision;
     let num_steps = prepared.num_steps;
     let accumulation = settings.accumulation as u64;
     let checkpoints = CheckpointFolder {
@@ -91,6 +92,7 @@ pub(crate) fn run<O: Objective>(
                 batches: Batches::new(&*prepared.sampler),
                 best: None,
                 is_finished: false,
+                loss_scale: LossScale::of(settings.precision),
             },
         },
     };
@@ -152,6 +154,7 @@ pub(crate) fn run<O: Objective>(
             let size = step_size(prepared, step);
             let mut loss = MeanLoss::default();
             let mut gradient_norm = 0.0;
+            let loss_scale = standing.loss_scale;
             let mut epoch = 0;
             let mut kept = Vec::new();
             let num_phases = objective.num_phases();
@@ -171,7 +174,7 @@ pub(crate) fn run<O: Objective>(
                     };
                     let moment = Moment { phase, ..moment };
                     epoch = moment.epoch;
-                    let of_batch = objective.loss(&images, &moment);
+                    let of_batch = precision.within(|| objective.loss(&images, &moment));
                     let is_diagnosed = (step + 1) % settings.evaluation.diagnose_every == 0;
                     let value = loss.add(&of_batch, images.len(), is_diagnosed);
                     if !value.is_finite() {
@@ -182,18 +185,19 @@ pub(crate) fn run<O: Objective>(
                             first_site,
                         });
                     }
-                    let backward = of_batch.total.backward();
+                    let backward = (of_batch.total * loss_scale.factor()).backward();
                     let moves = |name: &str| objective.moves(name, &moment);
                     gradients.add(GradientSet::of(&objective, &backward, moves));
                 }
-                gradients.scale(1.0 / accumulation as f64);
+                gradients.scale(1.0 / (accumulation as f64 * loss_scale.factor()));
                 reduction.reduce(&mut gradients);
                 let norm = gradients.clip(settings.clip);
-                if !norm.is_finite() {
+                if norm.is_finite() {
+                    gradient_norm += f64::from(norm);
+                    objective = optimiser.step(objective, &gradients, size);
+                } else if standing.loss_scale.overflowed().is_none() {
                     return Err(TrainError::GradientNotFinite { step });
                 }
-                gradient_norm += f64::from(norm);
-                objective = optimiser.step(objective, &gradients, size);
             }
             let moment = Moment {
                 step,
@@ -205,6 +209,9 @@ pub(crate) fn run<O: Objective>(
                 is_training: true,
             };
             objective.end_step(&moment);
+            if standing.loss_scale == loss_scale {
+                standing.loss_scale.succeeded();
+            }
 
             // Account.
             let seconds = step_started.elapsed().as_secs_f64();
@@ -218,6 +225,7 @@ pub(crate) fn run<O: Objective>(
                 learning_rate: size.learning_rate,
                 gradient_norm,
                 embedding: loss.spread,
+                loss_scale: (!loss_scale.is_fixed()).then(|| loss_scale.factor()),
                 images_per_second: num_images as f64 / seconds,
                 data_wait_share: waited / seconds,
             };
@@ -339,6 +347,7 @@ fn evaluate<O: Objective>(
             .map_err(TrainError::Probe)?;
     }
     let mut objective = objective.valid();
+    let precision = prepared.config.get().precision;
     let num_batches = validation.sampler.plan(0).len() as u64;
     let batches = Batches::new(&*validation.sampler);
     let mut mean = MeanLoss::default();
@@ -367,7 +376,7 @@ fn evaluate<O: Objective>(
                 is_training: false,
             };
             let images = batch.into_images(&validation.labels, &device);
-            let loss = objective.loss(&images, &moment);
+            let loss = precision.within(|| objective.loss(&images, &moment));
             mean.add(&loss, images.len(), false);
         }
         Ok(())

@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor, activation, assert_shape, module};
 use morphospace_core::Seed;
 
 use super::linear::{Bias, Linear};
-use crate::Initializer;
 use crate::kernels::attention::attention;
 use crate::kernels::self_attention::SelfAttention;
+use crate::{Initializer, Precision};
 
 /// `softmax(q kᵀ / sqrt(head_dim)) v`, heads side by side.
 ///
@@ -27,21 +27,16 @@ pub fn scaled_dot_product_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) ->
     }
     // [B, N, H, d] → [B, H, N, d]
     let heads_first = |x: Tensor<4>| x.swap_dims(1, 2);
+    let format = Precision::current();
     let x = if q.is_autodiff() {
         let q = heads_first(q.mul_scalar(1.0 / (head_dim as f64).sqrt()));
-        let weights = activation::softmax(q.matmul(heads_first(k).transpose()), 3);
-        weights.matmul(heads_first(v))
+        let scores = format.product(q, heads_first(k).transpose());
+        format.product(activation::softmax(scores, 3), heads_first(v))
     } else {
         // One pass that never holds all weights; Burn has no gradient for it.
         let options = AttentionModuleOptions::default();
-        module::attention(
-            heads_first(q),
-            heads_first(k),
-            heads_first(v),
-            None,
-            None,
-            options,
-        )
+        let [q, k, v] = [q, k, v].map(|x| format.narrow(heads_first(x)));
+        format.widen(module::attention(q, k, v, None, None, options))
     };
     x.swap_dims(1, 2)
         .reshape([batch, num_queries, num_heads * head_dim])

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, module};
 use morphospace_core::Seed;
 
 use super::linear::Bias;
-use crate::Initializer;
+use crate::{Initializer, Precision};
 
 /// A square kernel over maps (`torch.nn.Conv2d`).
 #[derive(Module, Debug)]
@@ -58,6 +58,17 @@ impl Conv2d {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
         let bias = self.bias.as_ref().map(Param::val);
-        module::conv2d(x, self.weight.val(), bias, options)
+        match Precision::current() {
+            Precision::F32 => module::conv2d(x, self.weight.val(), bias, options),
+            format => {
+                let kernel = format.narrow(self.weight.val());
+                let y = format.widen(module::conv2d(format.narrow(x), kernel, None, options));
+                match bias {
+                    // [out] → [1, out, 1, 1]
+                    Some(bias) => y + bias.unsqueeze_dims(&[0, 2, 3]),
+                    None => y,
+                }
+            }
+        }
     }
 }

@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, module};
 use morphospace_core::Seed;
 
-use crate::Initializer;
 use crate::kernels::linear::{LinearMap, linear};
+use crate::{Initializer, Precision};
 
 /// `y = x W + b`.
 ///
@@ -76,5 +76,15 @@ pub(super) fn map_rows<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     let evaluated = LinearMap::of(&w, bias.as_ref()).and_then(|map| linear(&x, &map));
-    evaluated.unwrap_or_else(|| module::linear(x, w, bias))
+    evaluated.unwrap_or_else(|| match Precision::current() {
+        Precision::F32 => module::linear(x, w, bias),
+        format => {
+            let y = module::linear(format.narrow(x), format.narrow(w), None);
+            let y = format.widen(y);
+            match bias {
+                Some(bias) => y + bias.unsqueeze(),
+                None => y,
+            }
+        }
+    })
 }

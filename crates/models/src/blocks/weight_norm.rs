@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use morphospace_core::Seed;
 
-use crate::Initializer;
+use crate::{Initializer, Precision};
 
 /// `y = x Wᵀ` with `W = g v / |v|`, row by row (Salimans & Kingma 2016;
 /// `torch.nn.utils.weight_norm` of a `Linear` without bias).
@@ -39,6 +39,6 @@ impl WeightNormLinear {
         let v = self.weight_v.val();
         let length = v.clone().square().sum_dim(1).sqrt();
         let weight = v * (self.weight_g.val() / length);
-        x.matmul(weight.transpose())
+        Precision::current().product(x, weight.transpose())
     }
 }

@@ -3,6 +3,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use super::matrix::Matrix;
 use super::rows::Rows;
+use crate::Precision;
 
 type FlexTensor = <Flex as BackendTypes>::FloatTensorPrimitive;
 
@@ -10,9 +11,11 @@ type FlexTensor = <Flex as BackendTypes>::FloatTensorPrimitive;
 pub(crate) struct Host(FlexTensor);
 
 impl Host {
-    /// `None` on another device, of another type or in training.
+    /// `None` on another device, of another type, in training, or where
+    /// products are in another [`Precision`].
     pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
-        if tensor.is_autodiff() || tensor.dtype() != DType::F32 {
+        let is_plain = !tensor.is_autodiff() && tensor.dtype() == DType::F32;
+        if !is_plain || Precision::current() != Precision::F32 {
             return None;
         }
         let primitive = tensor.clone().try_into_primitive::<Flex>();

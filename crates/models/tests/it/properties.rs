@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use morphospace_core::Seed;
 use morphospace_models::{
     CaMaeConfig, ChannelSupport, Encoder, FourierView, GlobalPool, MaeConfig, MaeDecoderConfig,
-    MaeLossConfig, Masking, NetworkConfig, Pooling, VitConfig, mae_loss,
+    MaeLossConfig, Masking, NetworkConfig, Pooling, Precision, VitConfig, mae_loss,
 };
 
 use crate::support::{check_gradients, gradients, images, largest_difference, values};
@@ -455,4 +455,32 @@ fn variants_decode_by_name() {
         Err("img_size 256 is not a multiple of patch_size 14"),
     );
     check("vit_small_patch0", Err("patch_size 0 is not in"));
+}
+
+#[test]
+fn half_floats_change_embeddings_by_their_rounding_only() {
+    let device = Device::default();
+    let text = [
+        r#"{"kind": "vit", "config": {"img_size": 16, "patch_size": 4, "in_chans": 3, "embed_dim": 24, "depth": 2, "num_heads": 2, "init_values": 0.5}}"#,
+        r#"{"kind": "plain_vit", "config": {"img_size": 16, "patch_size": 4, "in_chans": 3, "embed_dim": 24, "depth": 2, "num_heads": 2}}"#,
+        r#"{"kind": "densenet", "config": {"img_size": 32, "in_chans": 3, "growth_rate": 4, "block_config": [2, 2], "num_init_features": 8}}"#,
+    ];
+    for text in text {
+        let config: NetworkConfig = serde_json::from_str(text).unwrap();
+        let network = config.init(&device, Seed::new(1)).unwrap().into_encoder();
+        let batch = images(2, 3, network.img_size(), &device);
+        // Evaluation has passes of its own for f32.
+        let exact = network.forward_pooled(batch.clone(), Pooling::PatchMean);
+        let scale = exact.clone().abs().max().into_scalar::<f32>();
+        for (precision, digits) in [(Precision::Bf16, 8), (Precision::F16, 11)] {
+            let batch = batch.clone();
+            let rounded = precision.within(|| network.forward_pooled(batch, Pooling::PatchMean));
+            let error = largest_difference(rounded, exact.clone()) / scale;
+            let unit = f32::powi(2.0, -digits);
+            assert!(
+                error > unit / 100.0 && error < 8.0 * unit,
+                "{text}: {error:e} in {precision}"
+            );
+        }
+    }
 }

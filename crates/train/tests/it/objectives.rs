@@ -8,6 +8,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use morphospace_core::parse_config;
+use morphospace_models::Precision;
 use morphospace_screen::{LoaderOptions, Screen};
 use morphospace_train::{
     Observer, StepReport, TrainConfig, TrainSummary, TrainingData, latest_checkpoint, train,
@@ -413,4 +414,73 @@ fn each_moves_what_it_trains_and_nothing_else() {
             );
         }
     }
+}
+
+#[test]
+fn each_learns_about_the_same_in_half_floats() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = screen_of(&["HUVEC-01", "RPE-01"], &folder.path().join("screen"));
+    for (index, (name, text)) in objectives().into_iter().enumerate() {
+        let first_loss = |precision: Precision| {
+            let config = TrainConfig {
+                length: "1 steps".parse().unwrap(),
+                precision,
+                ..config(&text)
+            };
+            let run_folder = folder.path().join(format!("{index}-{precision}"));
+            let summary = run(&*screen, None, config, &run_folder, None);
+            let summary = summary.unwrap_or_else(|| panic!("{name} does not run in {precision}"));
+            let scale = summary.steps[0].loss_scale;
+            assert_eq!(scale.is_some(), precision == Precision::F16, "{name}");
+            summary.steps[0].loss
+        };
+        let exact = first_loss(Precision::F32);
+        // Digits of each format, with room for what a network makes of them.
+        for (precision, tolerance) in [(Precision::Bf16, 5e-2), (Precision::F16, 1e-2)] {
+            let loss = first_loss(precision);
+            let error = (loss - exact).abs() / exact.abs();
+            assert!(
+                error > 0.0 && error < tolerance,
+                "{name}: {loss} in {precision}, {exact} in f32"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_beyond_half_floats_halve_the_scale_and_move_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = screen_of(&["HUVEC-01", "RPE-01"], &folder.path().join("screen"));
+    let text = format!(
+        "{PLAIN_VIT}\n[objective]\nkind = 'contrastive'\n\
+         [objective.batch_decorrelation]\nweight = 1e12\nloss = {{ variant = 'described' }}"
+    );
+    let trained = |precision, num_steps: u64| {
+        let run_folder = folder.path().join(format!("{precision}-{num_steps}"));
+        let config = TrainConfig {
+            length: format!("{num_steps} steps").parse().unwrap(),
+            precision,
+            checkpoint_minutes: 0.0,
+            keep_last: 10,
+            ..config(&text)
+        };
+        let summary = run(&*screen, None, config, &run_folder, None).unwrap();
+        (summary, files(&run_folder))
+    };
+    let (one, after_one) = trained(Precision::F16, 1);
+    let (four, after_four) = trained(Precision::F16, 4);
+    let scales = |summary: &TrainSummary| -> Vec<f64> {
+        let steps = summary.steps.iter();
+        steps.map(|step| step.loss_scale.unwrap()).collect()
+    };
+    assert_eq!(scales(&one), [65536.0]);
+    assert_eq!(scales(&four), [65536.0, 32768.0, 16384.0, 8192.0]);
+    // Averages that the forward pass keeps are not gradients' to move.
+    let mut moved_in_half = moved(&after_one, &after_four);
+    moved_in_half.retain(|name| !name.contains(".running_"));
+    assert_eq!(moved_in_half, BTreeSet::new());
+    // Gradients of the range of f32 move everything.
+    let (_, after_one) = trained(Precision::Bf16, 1);
+    let (_, after_four) = trained(Precision::Bf16, 4);
+    assert!(!moved(&after_one, &after_four).is_empty());
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use morphospace_core::Provenance;
-use morphospace_models::{CaMaeConfig, MaeDecoderConfig, NetworkConfig, VitConfig};
+use morphospace_models::{CaMaeConfig, MaeDecoderConfig, NetworkConfig, Precision, VitConfig};
 use morphospace_screen::sampler::{Batches, Domain, Remainder, SamplerChoice, SamplerPosition};
 use morphospace_screen::{LoaderOptions, Screen, open_screen, sites_sha256};
 use morphospace_train::{
@@ -85,32 +85,43 @@ fn losses(folder: &Path) -> Vec<(u64, f64)> {
 
 #[test]
 fn a_killed_run_ends_where_an_undisturbed_one_does() {
-    check_killed(SamplerChoice::default());
+    check_killed(tiny_run());
+}
+
+#[test]
+fn a_killed_run_in_half_floats_does_too() {
+    check_killed(TrainConfig {
+        precision: Precision::F16,
+        ..tiny_run()
+    });
 }
 
 #[test]
 fn a_killed_run_of_single_domain_batches_does_too() {
-    check_killed(SamplerChoice::SingleDomain {
-        domain: Domain::Plate,
-        ghost_batch_size: 2,
-        remainder: Remainder::Wrap,
+    check_killed(TrainConfig {
+        sampler: SamplerChoice::SingleDomain {
+            domain: Domain::Plate,
+            ghost_batch_size: 2,
+            remainder: Remainder::Wrap,
+        },
+        ..tiny_run()
     });
 }
 
 #[test]
 fn a_killed_run_of_balanced_classes_does_too() {
-    check_killed(SamplerChoice::ClassBalanced {
-        remainder: Remainder::Drop,
+    check_killed(TrainConfig {
+        sampler: SamplerChoice::ClassBalanced {
+            remainder: Remainder::Drop,
+        },
+        ..tiny_run()
     });
 }
 
-fn check_killed(sampler: SamplerChoice) {
+fn check_killed(undisturbed: TrainConfig) {
+    let sampler = undisturbed.sampler;
     let folder = tempfile::tempdir().unwrap();
     let screen = tiny_screen(&folder.path().join("screen"));
-    let undisturbed = TrainConfig {
-        sampler,
-        ..tiny_run()
-    };
     let after_every_step = TrainConfig {
         checkpoint_minutes: 1e-9,
         ..undisturbed.clone()
@@ -228,7 +239,7 @@ fn a_folder_of_other_settings_is_refused() {
     let text = fs::read_to_string(&state).unwrap();
     fs::write(
         &state,
-        text.replace("\"schema_version\": 3", "\"schema_version\": 1"),
+        text.replace("\"schema_version\": 4", "\"schema_version\": 1"),
     )
     .unwrap();
     let error = refused(&*screen, tiny_run(), &run_folder).to_string();
