@@ -77,16 +77,18 @@ def last_scores(run):
     return scores
 
 
-def batch_scores(program, network, output):
-    """How well the experiment is told from embeddings of unseen experiments."""
-    name = Path(output)
-    profiles = name / "profiles.parquet"
-    program.once(profiles, "embed", "screen", "--split", "separated.parquet", "--part", "test",
-                 "--network", network, "--normalisation", "std_plus_eps")
-    found = program.folder / name / "batch.json"
+def scored(program, run, benchmark, profiles, *rest):
+    """Scores of the profiles of unseen experiments that a run's network makes,
+    as they come or after PCA-CenterScale."""
+    run = run.relative_to(program.folder)
+    raw, aligned = run / "profiles.parquet", run / "aligned.parquet"
+    program.once(raw, "embed", "screen", "--split", "separated.parquet", "--part", "test",
+                 "--network", run, "--normalisation", "std_plus_eps")
+    program.once(aligned, "align", raw, "--method", "pca_center_scale")
+    found = program.folder / run / f"{benchmark}.json"
     if not found.exists():
-        found.write_text(program.run("benchmark", "batch-prediction", profiles, "--json"))
-    return json.loads(found.read_text())
+        found.write_text(program.run("benchmark", benchmark, run / profiles, *rest, "--json"))
+    return json.loads(found.read_text())["scores"]
 
 
 def mean_sd(values, digits=1):
@@ -145,8 +147,8 @@ def main():
         print("\n".join(lines[-2:]), flush=True)
 
     if args.only in ("", "self-supervised"):
-        lines += ["", "| training | 20-NN accuracy, % | linear probe, % | experiment told, % | embedding rank | seconds per run |",
-                  "|---|--:|--:|--:|--:|--:|"]
+        lines += ["", "| training | 20-NN accuracy, % | linear probe, % | experiment told, % | recall 10/90, % | embedding rank | seconds per run |",
+                  "|---|--:|--:|--:|--:|--:|--:|"]
         rows = [("SimCLR", "simclr"), ("SimCLR + batch decorrelation", "simclr_decorrelated"),
                 ("SimCLR + adversary", "simclr_adversary"), ("DINO, cross-domain", "dino"),
                 ("DINO + Barlow, cross-domain", "dino_barlow"), ("masked autoencoder", "mae"),
@@ -160,11 +162,14 @@ def main():
             scores = [last_scores(run) for run in runs]
             knn = [100 * s["probe/knn_accuracy"] for s in scores]
             linear = [100 * s["probe/linear_balanced_accuracy"] for s in scores]
-            batch = [100 * batch_of(batch_scores(program, run.relative_to(program.folder),
-                                                 run.relative_to(program.folder))) for run in runs]
+            batch = [in_percent("neighbours", scored(
+                program, run, "batch-prediction", "profiles.parquet")) for run in runs]
+            recall = [in_percent("10/90", scored(
+                program, run, "relationship-recall", "aligned.parquet",
+                "--relationships", "screen/relationships.csv")) for run in runs]
             total += took * seeds
             lines.append(f"| {title} | {mean_sd(knn)} | {mean_sd(linear)} | {mean_sd(batch)} "
-                         f"| {rank_of(runs)} | {took:.0f} |")
+                         f"| {mean_sd(recall)} | {rank_of(runs)} | {took:.0f} |")
             print(lines[-1], flush=True)
 
     table = "\n".join(lines)
@@ -172,12 +177,9 @@ def main():
     print(f"\n{table}\n\ntraining took {total / 60 / args.jobs:.0f} minutes")
 
 
-def batch_of(scores):
-    """The balanced accuracy of nearest neighbours."""
-    for score in scores if isinstance(scores, list) else scores["scores"]:
-        if "neighbour" in json.dumps(score):
-            return score["value"]
-    raise SystemExit(f"no score of nearest neighbours in {scores}")
+def in_percent(words, scores):
+    """The score whose name has these words."""
+    return next(100 * score["value"] for score in scores if words in score["benchmark"])
 
 
 def rank_of(runs):

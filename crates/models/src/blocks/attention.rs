@@ -8,6 +8,7 @@ use morphospace_core::Seed;
 use super::linear::{Bias, Linear};
 use crate::kernels::attention::attention;
 use crate::kernels::self_attention::SelfAttention;
+use crate::kernels::training;
 use crate::{Initializer, Precision};
 
 /// `softmax(q kᵀ / sqrt(head_dim)) v`, heads side by side.
@@ -22,7 +23,8 @@ pub fn scaled_dot_product_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) ->
     let [batch, num_queries, num_heads, head_dim] = q.dims();
     let num_keys = k.dims()[1];
     assert_shape!(v, [batch, num_keys, num_heads, head_dim]);
-    if let Some(attended) = attention(&q, &k, &v) {
+    let fused = attention(&q, &k, &v).or_else(|| training::attention(&q, &k, &v));
+    if let Some(attended) = fused {
         return attended;
     }
     // [B, N, H, d] → [B, H, N, d]
@@ -85,8 +87,12 @@ impl Attention {
         if let Some(attended) = kernel().and_then(|kernel| kernel.forward(&x)) {
             return attended;
         }
-        let [q, k, v] = self.heads(x);
-        self.proj.forward(scaled_dot_product_attention(q, k, v))
+        let packed = self.qkv.forward(x);
+        let attended = training::self_attention(&packed, self.num_heads).unwrap_or_else(|| {
+            let [q, k, v] = self.heads(packed);
+            scaled_dot_product_attention(q, k, v)
+        });
+        self.proj.forward(attended)
     }
 
     /// What every token takes of the others, to look at.
@@ -94,16 +100,16 @@ impl Attention {
     /// # Shapes
     /// `[B, N, D]` to `[B, H, N, N]`, rows of sum one
     pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
-        let [q, k, _] = self.heads(x);
+        let [q, k, _] = self.heads(self.qkv.forward(x));
         let head_dim = q.dims()[3] as f64;
         let scores = q.swap_dims(1, 2).matmul(k.permute([0, 2, 3, 1]));
         activation::softmax(scores / head_dim.sqrt(), 3)
     }
 
-    /// Queries, keys and values, `[B, N, H, head_dim]` each.
-    fn heads(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
-        let [batch, num_tokens, dim] = x.dims();
-        let qkv = self.qkv.forward(x);
+    /// Queries, keys and values, `[B, N, H, head_dim]` each, of `[B, N, 3 D]`.
+    fn heads(&self, qkv: Tensor<3>) -> [Tensor<4>; 3] {
+        let [batch, num_tokens, width] = qkv.dims();
+        let dim = width / 3;
         [0, 1, 2].map(|index| {
             let part = qkv.clone().narrow(2, index * dim, dim);
             part.reshape([batch, num_tokens, self.num_heads, dim / self.num_heads])
@@ -129,17 +135,47 @@ mod tests {
             let values: Vec<f32> = (0..len).map(|_| 2.0 * rng.random::<f32>() - 1.0).collect();
             Tensor::<4>::from_data(TensorData::new(values, shape), &device)
         };
-        // Sizes around those where kernels change their tiling.
-        for num_keys in [1, 7, 65, 300] {
-            let (q, k, v) = (random(33, 1), random(num_keys, 2), random(num_keys, 3));
-            let training = scaled_dot_product_attention(
-                q.clone().autodiff(),
-                k.clone().autodiff(),
-                v.clone().autodiff(),
-            );
+        // Sizes around those where kernels change their tiling, and more queries
+        // than are worked on at a time.
+        for (num_queries, num_keys) in [(33, 1), (33, 7), (33, 65), (33, 300), (300, 9)] {
+            let inputs = [
+                random(num_queries, 1),
+                random(num_keys, 2),
+                random(num_keys, 3),
+            ];
+            let [q, k, v] = inputs.clone();
             let evaluation = scaled_dot_product_attention(q, k, v);
-            let difference = (training.inner() - evaluation).abs().max();
-            assert!(difference.into_scalar::<f32>() < 1e-5, "{num_keys} keys");
+            // Its own operation, and Burn's.
+            let [ours, burns] = [
+                Device::default().autodiff(),
+                Device::default().autodiff().gradient_checkpointing(),
+            ]
+            .map(|device| {
+                let inputs = inputs.clone().map(|x| {
+                    let x = Tensor::from_data(x.into_data(), &device);
+                    x.require_grad()
+                });
+                let [q, k, v] = inputs.clone();
+                let output = scaled_dot_product_attention(q, k, v);
+                let gradients = output.clone().powi_scalar(3).sum().backward();
+                (output.inner(), inputs.map(|x| x.grad(&gradients).unwrap()))
+            });
+            let close = |a: Tensor<1>, b: Tensor<1>, what: &str| {
+                let difference = (a - b).abs().max().into_scalar::<f32>();
+                assert!(
+                    difference < 1e-5,
+                    "{what} of {num_queries} queries and {num_keys} keys: {difference:e}"
+                );
+            };
+            close(
+                ours.0.clone().flatten(0, 2),
+                evaluation.flatten(0, 2),
+                "evaluation",
+            );
+            close(ours.0.flatten(0, 2), burns.0.flatten(0, 2), "training");
+            for ((ours, burns), name) in ours.1.into_iter().zip(burns.1).zip(["q", "k", "v"]) {
+                close(ours.flatten(0, 3), burns.flatten(0, 3), name);
+            }
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Layer normalisation with an explicit eps.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, module};
 use morphospace_core::Seed;
 
 use crate::Initializer;
 use crate::kernels::layer_norm::{Norm, layer_norm};
+use crate::kernels::training;
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias` over the last axis, with the
 /// biased variance (Ba et al. 2016; `torch.nn.LayerNorm`).
@@ -38,12 +41,23 @@ impl LayerNorm {
         Norm::of(&self.weight.val(), &self.bias.val(), self.eps)
     }
 
+    /// The norm of some features, as many at a time as it has weights, where
+    /// training has a pass for it.
+    pub(crate) fn forward_features<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        features: Range<usize>,
+    ) -> Option<Tensor<D>> {
+        training::norm_features(x, features, &self.weight.val(), &self.bias.val(), self.eps)
+    }
+
     /// # Shapes
     /// `[.., D]`, kept
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
         let evaluated = self.host_norm().and_then(|norm| layer_norm(&x, &norm));
-        evaluated.unwrap_or_else(|| {
-            module::layer_norm(x, self.weight.val(), Some(self.bias.val()), self.eps)
-        })
+        let trained = || training::layer_norm(&x, &weight, &bias, self.eps);
+        let fused = evaluated.or_else(trained);
+        fused.unwrap_or_else(|| module::layer_norm(x, weight, Some(bias), self.eps))
     }
 }

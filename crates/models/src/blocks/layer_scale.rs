@@ -6,6 +6,7 @@ use morphospace_core::Seed;
 
 use crate::Initializer;
 use crate::kernels::residual::add_scaled;
+use crate::kernels::training;
 
 /// `gamma * x`: lets a residual branch start small (Touvron et al. 2021,
 /// <https://arxiv.org/abs/2103.17239>).
@@ -35,6 +36,10 @@ impl LayerScale {
     /// # Shapes
     /// `[B, N, D]`, kept
     pub fn add_scaled(&self, x: Tensor<3>, branch: Tensor<3>) -> Tensor<3> {
-        add_scaled(&x, &branch, &self.gamma.val()).unwrap_or_else(|| x + self.forward(branch))
+        let gamma = self.gamma.val();
+        let evaluated = add_scaled(&x, &branch, &gamma);
+        let trained = || training::add_scaled(&x, &branch, &gamma);
+        let fused = evaluated.or_else(trained);
+        fused.unwrap_or_else(|| x + self.forward(branch))
     }
 }

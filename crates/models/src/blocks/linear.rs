@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, module};
 use morphospace_core::Seed;
 
 use crate::kernels::linear::{LinearMap, linear};
+use crate::kernels::training;
 use crate::{Initializer, Precision};
 
 /// `y = x W + b`.
@@ -75,16 +76,19 @@ pub(super) fn map_rows<const D: usize>(
     w: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let evaluated = LinearMap::of(&w, bias.as_ref()).and_then(|map| linear(&x, &map));
-    evaluated.unwrap_or_else(|| match Precision::current() {
-        Precision::F32 => module::linear(x, w, bias),
-        format => {
-            let y = module::linear(format.narrow(x), format.narrow(w), None);
-            let y = format.widen(y);
-            match bias {
-                Some(bias) => y + bias.unsqueeze(),
-                None => y,
+    let evaluated = || linear(&x, &LinearMap::of(&w, bias.as_ref())?);
+    let trained = || training::linear(&x, &w, bias.as_ref());
+    evaluated()
+        .or_else(trained)
+        .unwrap_or_else(|| match Precision::current() {
+            Precision::F32 => module::linear(x, w, bias),
+            format => {
+                let y = module::linear(format.narrow(x), format.narrow(w), None);
+                let y = format.widen(y);
+                match bias {
+                    Some(bias) => y + bias.unsqueeze(),
+                    None => y,
+                }
             }
-        }
-    })
+        })
 }

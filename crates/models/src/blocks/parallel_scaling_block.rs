@@ -15,6 +15,7 @@ use crate::Initializer;
 use crate::kernels::linear::LinearMap;
 use crate::kernels::mlp::mlp;
 use crate::kernels::self_attention::SelfAttention;
+use crate::kernels::training;
 
 /// Which features of `in_proj` receive `mlp_bias`.
 ///
@@ -115,10 +116,9 @@ impl ParallelScalingBlock {
     /// `[B, N, D]`, kept; `drop_path_seed` is `None` in evaluation
     pub fn forward(&self, x: Tensor<3>, drop_path_seed: Option<Seed>) -> Tensor<3> {
         let y = self.in_norm.forward(x.clone());
-        let branch = match self.evaluated_branch(&y) {
-            Some(branch) => branch,
-            None => self.branch(y),
-        };
+        let fused = self.evaluated_branch(&y);
+        let fused = fused.or_else(|| self.trained_branch(&y));
+        let branch = fused.unwrap_or_else(|| self.branch(y));
         let branch = drop_path(branch, self.drop_path_rate, drop_path_seed);
         self.ls.add_scaled(x, branch)
     }
@@ -163,6 +163,27 @@ impl ParallelScalingBlock {
         let attention = attention.forward(y)?;
         let perceptron = mlp(y, &part(0, mlp_hidden)?, &self.mlp_out_proj.host_map()?)?;
         Some(attention + perceptron)
+    }
+
+    /// [`ParallelScalingBlock::branch`] in training on the CPU, where it applies:
+    /// perceptron and attention have products of their own, so that no array
+    /// of the features of both is cut and its gradient sewn together.
+    fn trained_branch(&self, y: &Tensor<3>) -> Option<Tensor<3>> {
+        let dim = y.dims()[2];
+        let [mlp_hidden] = self.mlp_bias.dims();
+        let (weight, bias) = (self.in_proj.weight.val(), self.in_proj_bias(dim));
+        let part = |start: usize, len: usize| {
+            let bias = bias.clone().narrow(0, start, len);
+            training::linear(y, &weight.clone().narrow(1, start, len), Some(&bias))
+        };
+        let mut packed = part(mlp_hidden, 3 * dim)?;
+        for (index, norm) in [&self.q_norm, &self.k_norm].into_iter().enumerate() {
+            packed = norm.forward_features(&packed, index * dim..(index + 1) * dim)?;
+        }
+        let attention = training::self_attention(&packed, self.num_heads)?;
+        let attention = self.attn_out_proj.forward(attention);
+        let perceptron = gelu(part(0, mlp_hidden)?);
+        Some(attention + self.mlp_out_proj.forward(perceptron))
     }
 
     /// The bias of all features of `in_proj`, `[mlp_hidden + 3 D]`.

@@ -34,6 +34,19 @@ pub(crate) fn attention(q: &Tensor<4>, k: &Tensor<4>, v: &Tensor<4>) -> Option<T
         token_rows(&k, dim)?,
         token_rows(&v, dim)?,
     );
+    let output = attend_images(q, k, v, batch, num_heads);
+    Some(Host::tensor(output, [batch, num_queries, dim]))
+}
+
+/// [`attention`] of the tokens of all images, all heads of a token in its row.
+pub(super) fn attend_images(
+    q: Rows<'_>,
+    k: Rows<'_>,
+    v: Rows<'_>,
+    batch: usize,
+    num_heads: usize,
+) -> Vec<f32> {
+    let (num_queries, num_keys, dim) = (q.count / batch, k.count / batch, q.len);
     let threads = Threads::of_each(batch);
     let mut output = vec![0.0; batch * num_queries * dim];
     let images = output.par_chunks_mut(num_queries * dim).enumerate();
@@ -44,13 +57,13 @@ pub(crate) fn attention(q: &Tensor<4>, k: &Tensor<4>, v: &Tensor<4>) -> Option<T
             k: k.block(keys, num_keys),
             v: v.block(keys, num_keys),
             num_heads,
-            head_dim,
+            head_dim: dim / num_heads,
             output,
             scratch,
         };
         attend.run(threads);
     });
-    Some(Host::tensor(output, [batch, num_queries, dim]))
+    output
 }
 
 /// A row for each token, all heads in it.
@@ -273,7 +286,7 @@ fn tile<S: Simd, const WIDE: usize>(
 
 /// Replaces scores by `exp(scale (score - largest))` and returns their sum.
 #[inline(always)]
-fn exponentials(scores: &mut [f32], scale: f32) -> f32 {
+pub(super) fn exponentials(scores: &mut [f32], scale: f32) -> f32 {
     const LANES: usize = 16;
     let mut largest = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = scores.as_chunks::<LANES>();

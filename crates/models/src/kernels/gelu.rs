@@ -14,6 +14,12 @@ use super::vector_unit::vectorised;
 /// (`erfcc`): relative error below 1.2e-7 everywhere
 #[inline(always)]
 pub(super) fn gelu(x: f32) -> f32 {
+    x * normal_distribution(x)
+}
+
+/// `Φ(x)`, as exact.
+#[inline(always)]
+pub(super) fn normal_distribution(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / z.mul_add(0.5, 1.0);
     let mut p = 0.170_872_77;
@@ -27,7 +33,7 @@ pub(super) fn gelu(x: f32) -> f32 {
     p = t.mul_add(p, 1.000_023_7);
     p = t.mul_add(p, -1.265_512_2);
     let tail = 0.5 * t * exp(z.mul_add(-z, p));
-    x * if x >= 0.0 { 1.0 - tail } else { tail }
+    if x >= 0.0 { 1.0 - tail } else { tail }
 }
 
 /// [`gelu`] of a tensor; `None` where the kernel does not apply.

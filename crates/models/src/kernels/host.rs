@@ -90,9 +90,34 @@ impl Host {
 }
 
 /// Values of a tensor side by side: a copy if they do not lie so.
+#[derive(Clone, Debug)]
 pub(crate) struct HostSlice(FlexTensor);
 
 impl HostSlice {
+    /// New values.
+    ///
+    /// # Panics
+    /// There are not as many values as the shape says.
+    pub(crate) fn new(values: Vec<f32>, shape: &[usize]) -> Self {
+        Self(FlexTensor::from_data(TensorData::new(values, shape)))
+    }
+
+    /// As [`Host::of`], of what Burn's graph holds.
+    pub(crate) fn of_primitive(primitive: FlexTensor) -> Option<Self> {
+        let is_plain = primitive.dtype() == DType::F32 && Precision::current() == Precision::F32;
+        is_plain.then(|| Self(primitive.to_contiguous()))
+    }
+
+    /// For Burn's graph.
+    pub(crate) fn into_primitive(self) -> FlexTensor {
+        self.0
+    }
+
+    /// Sizes of the axes.
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        self.0.layout().shape().to_vec()
+    }
+
     /// As [`Host::of`].
     pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         Some(Self(Host::of(tensor)?.0.to_contiguous()))

@@ -33,22 +33,39 @@ impl Norm {
     pub(super) fn normalise(&self, row: &mut [f32]) {
         let (weight, bias) = (self.weight.values(), self.bias.values());
         for row in row.chunks_exact_mut(weight.len()) {
-            let count = row.len() as f32;
-            let mean = sum(
-                row,
-                #[inline(always)]
-                |x| x,
-            ) / count;
-            let var = sum(
-                row,
-                #[inline(always)]
-                |x| (x - mean) * (x - mean),
-            ) / count;
-            let scale = 1.0 / (var + self.eps).sqrt();
+            let Moments { mean, scale } = Moments::of(row, self.eps);
             let affine = weight.iter().zip(bias);
             for (x, (weight, bias)) in row.iter_mut().zip(affine) {
                 *x = ((*x - mean) * scale).mul_add(*weight, *bias);
             }
+        }
+    }
+}
+
+/// What a row is normalised by.
+pub(super) struct Moments {
+    pub(super) mean: f32,
+    /// `1 / sqrt(var + eps)`.
+    pub(super) scale: f32,
+}
+
+impl Moments {
+    #[inline(always)]
+    pub(super) fn of(row: &[f32], eps: f32) -> Self {
+        let count = row.len() as f32;
+        let mean = sum(
+            row,
+            #[inline(always)]
+            |x| x,
+        ) / count;
+        let var = sum(
+            row,
+            #[inline(always)]
+            |x| (x - mean) * (x - mean),
+        ) / count;
+        Self {
+            mean,
+            scale: 1.0 / (var + eps).sqrt(),
         }
     }
 }
@@ -77,7 +94,7 @@ pub(crate) fn layer_norm<const D: usize>(x: &Tensor<D>, norm: &Norm) -> Option<T
 }
 
 #[inline(always)]
-fn sum(row: &[f32], value: impl Fn(f32) -> f32) -> f32 {
+pub(super) fn sum(row: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {

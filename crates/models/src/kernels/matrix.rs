@@ -33,6 +33,17 @@ impl<'a> From<Rows<'a>> for Matrix<'a> {
 }
 
 impl Matrix<'_> {
+    /// Rows as columns.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_step: self.col_step,
+            col_step: self.row_step,
+            ..self
+        }
+    }
+
     fn lies_in_its_slice(&self) -> bool {
         if self.rows == 0 || self.cols == 0 {
             return true;

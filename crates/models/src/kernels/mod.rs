@@ -1,5 +1,5 @@
 //! Evaluation on the CPU in fewer passes than tensor operations take: plain
-//! rows of `f32`, no gradients.
+//! rows of `f32`, no gradients; what has gradients is in [`training`].
 //!
 //! [`crate::blocks`] calls these where a tensor lies in host memory and nothing
 //! is to be differentiated, and Burn's own operations everywhere else; tests
@@ -26,3 +26,4 @@ pub(crate) mod mlp;
 pub(crate) mod patch_embed;
 pub(crate) mod residual;
 pub(crate) mod self_attention;
+pub(crate) mod training;

@@ -16,12 +16,16 @@ pub(crate) fn add_scaled<const D: usize>(
     branch: &Tensor<D>,
     gamma: &Tensor<1>,
 ) -> Option<Tensor<D>> {
-    let shape = x.dims();
-    let (x, branch) = (HostSlice::of(x)?, HostSlice::of(branch)?);
-    let gamma = HostSlice::of(gamma)?;
+    let (values, branch) = (HostSlice::of(x)?, HostSlice::of(branch)?);
+    let output = scaled_sum(&values, &branch, &HostSlice::of(gamma)?);
+    Some(Host::tensor(output, x.dims()))
+}
+
+/// [`add_scaled`] of values.
+pub(super) fn scaled_sum(x: &HostSlice, branch: &HostSlice, gamma: &HostSlice) -> Vec<f32> {
     let (x, branch, gamma) = (x.values(), branch.values(), gamma.values());
     let len = gamma.len();
-    let output = rows_by_blocks(x.len() / len, Start::Zeros(len), |_, first, output| {
+    rows_by_blocks(x.len() / len, Start::Zeros(len), |_, first, output| {
         let inputs = first * len..first * len + output.len();
         let (x, branch) = (&x[inputs.clone()], &branch[inputs]);
         vectorised(
@@ -36,6 +40,5 @@ pub(crate) fn add_scaled<const D: usize>(
                 }
             },
         );
-    });
-    Some(Host::tensor(output, shape))
+    })
 }

@@ -2,6 +2,8 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use super::vector_unit::vectorised;
+
 /// About as many rows are worked on in one go: what is made of them stays in a
 /// processor's cache.
 const USUAL_ROWS: usize = 256;
@@ -90,6 +92,63 @@ pub(crate) fn rows_by_blocks(
     // SAFETY: all of them are written: `Start::write` returns the whole block.
     unsafe { values.set_len(count * len) };
     values
+}
+
+/// New rows and sums over them, made block by block on all threads. `fill` gets a
+/// block's first row, the block, whose rows are zero, and its sums, which are too.
+/// Sums of blocks are added in their order.
+pub(crate) fn rows_and_sums(
+    count: usize,
+    len: usize,
+    num_sums: usize,
+    fill: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> (Vec<f32>, Vec<f32>) {
+    let mut values = vec![0.0; count * len];
+    let block = block_rows(count).max(1);
+    let blocks = values.par_chunks_mut((block * len).max(1)).enumerate();
+    let sums: Vec<Vec<f32>> = blocks
+        .map(|(index, output)| {
+            let mut sums = vec![0.0; num_sums];
+            fill(index * block, output, &mut sums);
+            sums
+        })
+        .collect();
+    (values, added(&sums, num_sums))
+}
+
+/// The sum of all rows.
+pub(crate) fn sum_of_rows(rows: Rows<'_>) -> Vec<f32> {
+    let block = block_rows(rows.count).max(1);
+    let firsts: Vec<usize> = (0..rows.count).step_by(block).collect();
+    let sums: Vec<Vec<f32>> = firsts
+        .into_par_iter()
+        .map(|first| {
+            let mut sums = vec![0.0; rows.len];
+            let count = block.min(rows.count - first);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for row in first..first + count {
+                        for (sum, x) in sums.iter_mut().zip(rows.row(row)) {
+                            *sum += x;
+                        }
+                    }
+                },
+            );
+            sums
+        })
+        .collect();
+    added(&sums, rows.len)
+}
+
+fn added(sums: &[Vec<f32>], len: usize) -> Vec<f32> {
+    let mut total = vec![0.0; len];
+    for sums in sums {
+        for (total, sum) in total.iter_mut().zip(sums) {
+            *total += sum;
+        }
+    }
+    total
 }
 
 /// Into how many blocks [`rows_by_blocks`] cuts so many rows.

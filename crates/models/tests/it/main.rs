@@ -9,4 +9,5 @@ mod plain_vit;
 mod plan;
 mod properties;
 mod support;
+mod training;
 mod weights;

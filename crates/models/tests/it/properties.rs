@@ -23,7 +23,7 @@ fn tiny_vit() -> VitConfig {
     }
 }
 
-fn tiny_mae() -> MaeConfig {
+pub(crate) fn tiny_mae() -> MaeConfig {
     MaeConfig {
         encoder: tiny_vit(),
         decoder: MaeDecoderConfig {
@@ -36,7 +36,7 @@ fn tiny_mae() -> MaeConfig {
     }
 }
 
-fn tiny_camae() -> CaMaeConfig {
+pub(crate) fn tiny_camae() -> CaMaeConfig {
     CaMaeConfig {
         encoder: VitConfig {
             channel_agnostic: true,

@@ -35,33 +35,45 @@ pub(crate) fn largest_difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> 
     (a - b).abs().max().into_scalar::<f32>()
 }
 
-/// `images` with channels in the given order.
-/// The largest gradient of every parameter by name; `None` if it has none.
-pub(crate) fn gradients<M: Module>(network: &M, loss: &Tensor<1>) -> BTreeMap<String, Option<f32>> {
-    struct Largest {
+/// The gradient of every parameter by name; `None` if it has none.
+pub(crate) fn gradient_values<M: Module>(
+    network: &M,
+    loss: &Tensor<1>,
+) -> BTreeMap<String, Option<Vec<f32>>> {
+    struct All {
         gradients: Gradients,
         names: BTreeMap<String, String>,
-        largest: BTreeMap<String, Option<f32>>,
+        found: BTreeMap<String, Option<Vec<f32>>>,
     }
-    impl ModuleVisitor for Largest {
+    impl ModuleVisitor for All {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let gradient = param.grad(&self.gradients);
-            let largest = gradient.map(|gradient| gradient.abs().max().into_scalar::<f32>());
-            self.largest
-                .insert(self.names[&param.id.to_string()].clone(), largest);
+            let gradient = param.grad(&self.gradients).map(values);
+            let name = self.names[&param.id.to_string()].clone();
+            self.found.insert(name, gradient);
         }
     }
     let names = parameters(network)
         .into_iter()
         .map(|p| (p.id.to_string(), p.name))
         .collect();
-    let mut visitor = Largest {
+    let mut visitor = All {
         gradients: loss.backward(),
         names,
-        largest: BTreeMap::new(),
+        found: BTreeMap::new(),
     };
     network.visit(&mut visitor);
-    visitor.largest
+    visitor.found
+}
+
+/// The largest gradient of every parameter by name; `None` if it has none.
+pub(crate) fn gradients<M: Module>(network: &M, loss: &Tensor<1>) -> BTreeMap<String, Option<f32>> {
+    let gradients = gradient_values(network, loss).into_iter();
+    gradients
+        .map(|(name, values)| {
+            let largest = values.map(|values| values.iter().fold(0.0, |a, x| x.abs().max(a)));
+            (name, largest)
+        })
+        .collect()
 }
 
 pub(crate) fn check_gradients(gradients: &BTreeMap<String, Option<f32>>, fixed: &[&str]) {
