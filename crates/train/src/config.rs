@@ -54,7 +54,8 @@ pub struct TrainConfig {
     #[serde(default)]
     pub labels: LabelsConfig,
     /// Whether what is cheap to compute again is not kept for the backward
-    /// pass: less memory, more time, the same gradients.
+    /// pass: less memory, more time, the same gradients but for rounding. For
+    /// accelerators: on the CPU, fused passes go without.
     #[serde(default)]
     pub gradient_checkpointing: bool,
     /// Format of matrix products and convolutions: `"f32"`, `"bf16"` or

@@ -8,6 +8,8 @@ use super::norm_pass::{NormPass, NormSource};
 use super::relu::relu;
 use crate::Initializer;
 use crate::initializer::fixed_parameter;
+use crate::kernels::batch_norm::{Then, batch_norm};
+use crate::kernels::training;
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias` of every channel, over the
 /// batch and all pixels (Ioffe & Szegedy 2015; `torch.nn.BatchNorm1d` and
@@ -57,12 +59,32 @@ impl BatchNorm {
     /// # Panics
     /// Ghost batches do not divide the batch.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &mut NormPass) -> Tensor<D> {
+        self.forward_then(x, pass, Then::Nothing)
+    }
+
+    /// [`BatchNorm::forward`], then ReLU.
+    ///
+    /// # Shapes
+    /// `[B, C, ..]`, kept
+    ///
+    /// # Panics
+    /// As [`BatchNorm::forward`].
+    pub fn forward_relu<const D: usize>(&self, x: Tensor<D>, pass: &mut NormPass) -> Tensor<D> {
+        self.forward_then(x, pass, Then::Relu)
+    }
+
+    fn forward_then<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        pass: &mut NormPass,
+        then: Then,
+    ) -> Tensor<D> {
         match pass.source() {
             NormSource::Running => {
                 let (mean, var) = (self.running_mean.val(), self.running_var.val());
-                self.normalise(x, mean, var)
+                self.normalise(x, mean, var, then)
             }
-            NormSource::Batch => self.forward_batch(x, pass),
+            NormSource::Batch => self.forward_batch(x, pass, then),
             NormSource::GhostBatches(size) => {
                 let batch = x.dims()[0];
                 assert!(
@@ -70,21 +92,14 @@ impl BatchNorm {
                     "a batch of {batch} is not made up of ghost batches of {size}"
                 );
                 let ghosts = x.split(size, 0).into_iter();
-                Tensor::cat(ghosts.map(|x| self.forward_batch(x, pass)).collect(), 0)
+                let ghosts = ghosts.map(|x| self.forward_batch(x, pass, then));
+                Tensor::cat(ghosts.collect(), 0)
             }
             NormSource::Domain => {
                 let (mean, var) = pass.domain_statistics(x.clone());
-                self.normalise(x, mean, var)
+                self.normalise(x, mean, var, then)
             }
         }
-    }
-
-    /// [`BatchNorm::forward`], then ReLU.
-    ///
-    /// # Shapes
-    /// `[B, C, ..]`, kept
-    pub fn forward_relu<const D: usize>(&self, x: Tensor<D>, pass: &mut NormPass) -> Tensor<D> {
-        relu(self.forward(x, pass))
     }
 
     fn normalise<const D: usize>(
@@ -92,15 +107,35 @@ impl BatchNorm {
         x: Tensor<D>,
         mean: Tensor<1>,
         var: Tensor<1>,
+        then: Then,
     ) -> Tensor<D> {
-        module::batch_norm(x, self.weight.val(), self.bias.val(), mean, var, self.eps)
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let evaluated = batch_norm(&x, [&mean, &var, &weight, &bias], self.eps, then);
+        evaluated.unwrap_or_else(|| {
+            let output = module::batch_norm(x, weight, bias, mean, var, self.eps);
+            followed_by(output, then)
+        })
     }
 
     /// By the batch's own statistics, which go into the running averages.
-    fn forward_batch<const D: usize>(&self, x: Tensor<D>, pass: &mut NormPass) -> Tensor<D> {
+    fn forward_batch<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        pass: &mut NormPass,
+        then: Then,
+    ) -> Tensor<D> {
         let dims = x.dims();
         let count = dims.iter().product::<usize>() / dims[1];
-        let output = module::batch_norm_train(x, self.weight.val(), self.bias.val(), self.eps);
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let trained = training::batch_norm(&x, &weight, &bias, self.eps, then);
+        let output = trained.unwrap_or_else(|| {
+            let output = module::batch_norm_train(x, weight, bias, self.eps);
+            training::Normalised {
+                output: followed_by(output.output, then),
+                mean: output.mean,
+                variance: output.variance,
+            }
+        });
         // Of one value there is no unbiased variance.
         if count > 1 {
             let unbiased = output.variance * (count as f64 / (count - 1) as f64);
@@ -108,5 +143,12 @@ impl BatchNorm {
             pass.average(&self.running_var, unbiased, self.momentum);
         }
         output.output
+    }
+}
+
+fn followed_by<const D: usize>(x: Tensor<D>, then: Then) -> Tensor<D> {
+    match then {
+        Then::Nothing => x,
+        Then::Relu => relu(x),
     }
 }

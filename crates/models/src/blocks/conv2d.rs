@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, module};
 use morphospace_core::Seed;
 
 use super::linear::Bias;
+use crate::kernels::{self, training};
 use crate::{Initializer, Precision};
 
 /// A square kernel over maps (`torch.nn.Conv2d`).
@@ -56,12 +57,18 @@ impl Conv2d {
     /// # Shapes
     /// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`, rounded up
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-        let bias = self.bias.as_ref().map(Param::val);
+        let (stride, padding) = (self.stride, self.padding);
+        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
+        let evaluated = kernels::conv2d::conv2d(&x, &weight, bias.as_ref(), stride, padding);
+        let trained = || training::conv2d(&x, &weight, bias.as_ref(), stride, padding);
+        if let Some(maps) = evaluated.or_else(trained) {
+            return maps;
+        }
+        let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
         match Precision::current() {
-            Precision::F32 => module::conv2d(x, self.weight.val(), bias, options),
+            Precision::F32 => module::conv2d(x, weight, bias, options),
             format => {
-                let kernel = format.narrow(self.weight.val());
+                let kernel = format.narrow(weight);
                 let y = format.widen(module::conv2d(format.narrow(x), kernel, None, options));
                 match bias {
                     // [out] → [1, out, 1, 1]

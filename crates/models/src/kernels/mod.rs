@@ -19,6 +19,8 @@ mod rows;
 mod vector_unit;
 
 pub(crate) mod attention;
+pub(crate) mod batch_norm;
+pub(crate) mod conv2d;
 pub(crate) mod gelu;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;

@@ -113,7 +113,7 @@ pub(crate) fn rows_and_sums(
             sums
         })
         .collect();
-    (values, added(&sums, num_sums))
+    (values, sum_of_vectors(&sums, num_sums))
 }
 
 /// The sum of all rows.
@@ -138,16 +138,47 @@ pub(crate) fn sum_of_rows(rows: Rows<'_>) -> Vec<f32> {
             sums
         })
         .collect();
-    added(&sums, rows.len)
+    sum_of_vectors(&sums, rows.len)
 }
 
-fn added(sums: &[Vec<f32>], len: usize) -> Vec<f32> {
-    let mut total = vec![0.0; len];
-    for sums in sums {
-        for (total, sum) in total.iter_mut().zip(sums) {
-            *total += sum;
-        }
+/// New values, zero at first, made chunk by chunk on all threads. `fill` gets what
+/// `init` makes for each thread, the chunk's place among them, and the chunk.
+pub(crate) fn values_by_chunks<S>(
+    count: usize,
+    len: usize,
+    init: impl Fn() -> S + Sync + Send,
+    fill: impl Fn(&mut S, usize, &mut [f32]) + Sync + Send,
+) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count * len);
+    if count * len == 0 {
+        return values;
     }
+    // Zeros too are written by all threads.
+    let unwritten = &mut values.spare_capacity_mut()[..count * len];
+    let chunks = unwritten.par_chunks_mut(len).enumerate();
+    chunks.for_each_init(init, |scratch, (index, chunk)| {
+        fill(scratch, index, Start::Zeros(len).write(chunk));
+    });
+    // SAFETY: all of them are written: `Start::write` returns the whole chunk.
+    unsafe { values.set_len(count * len) };
+    values
+}
+
+/// The sum of equally long vectors, added in their order, on all threads.
+pub(crate) fn sum_of_vectors(vectors: &[Vec<f32>], len: usize) -> Vec<f32> {
+    const PART: usize = 1 << 14;
+    let mut total = vec![0.0; len];
+    total
+        .par_chunks_mut(PART)
+        .enumerate()
+        .for_each(|(part, total)| {
+            let place = part * PART..part * PART + total.len();
+            for vector in vectors {
+                for (total, x) in total.iter_mut().zip(&vector[place.clone()]) {
+                    *total += x;
+                }
+            }
+        });
     total
 }
 

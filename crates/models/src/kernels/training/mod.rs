@@ -8,6 +8,8 @@
 //! number of threads.
 
 mod attention;
+mod batch_norm;
+mod conv2d;
 mod gelu;
 mod layer_norm;
 mod linear;
@@ -27,6 +29,8 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use super::host::HostSlice;
 
 pub(crate) use attention::{attention, self_attention};
+pub(crate) use batch_norm::{Normalised, batch_norm};
+pub(crate) use conv2d::conv2d;
 pub(crate) use gelu::gelu;
 pub(crate) use layer_norm::{layer_norm, norm_features};
 pub(crate) use linear::linear;
@@ -60,7 +64,7 @@ fn record<const N: usize, const D: usize>(
     inputs: [&Tracked; N],
     output: HostSlice,
 ) -> Tensor<D> {
-    let nodes = inputs.map(|input| input.node());
+    let nodes = inputs.map(Tracked::node);
     let prepared = Step(PhantomData).prepare::<NoCheckpointing>(nodes);
     let output = match prepared.compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish(operation, output.into_primitive()),
