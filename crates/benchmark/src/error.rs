@@ -123,6 +123,12 @@ pub enum BenchmarkError {
         /// Values given.
         found: usize,
     },
+    /// A table of scores of subsets has gaps.
+    #[error("{found} values are not one for each subset of some channels: 2, 4, 8, ... are")]
+    NotAllSubsets {
+        /// Values given.
+        found: usize,
+    },
     /// Two experiments share no well with the same address and perturbation.
     #[error(
         "experiments '{first}' and '{second}' share no well with the same address and perturbation"

@@ -9,43 +9,69 @@
 //! | can the batch be told? | [`predict_batch`] | [`BatchPrediction`] |
 //! | do classes lie together? | [`NearestNeighbours`] | predicted classes |
 //! | how sure is a share of right answers? | [`binomial_interval`] | [`Interval`] |
+//! | do replicates, or compounds of one target, find each other? | [`row_precisions`], [`mean_average_precisions`] | [`GroupPrecision`] |
+//! | are the wells of a perturbation alike, or unlike controls? | [`ConsistencyForm`], [`EnergyReference`] | a statistic, its null, p |
+//! | do compounds lie with the genes they act on? | [`CompoundGeneMap`] | [`CompoundPrecision`] |
+//! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity |
+//! | which channels matter? | [`shapley_values`] | a share for each |
 //! | can the perturbation be told linearly? | [`LinearProbe`] | [`balanced_accuracy`] |
 //!
 //! Scores are computed in f64 and do not depend on the number of threads.
 //! Every random element takes a [`morphospace_core::Seed`]. Every number ends
 //! as a [`Score`] in a `scores.json` ([`Scores`]).
 
+mod average_precision;
 mod baselines;
+mod batch_mixing;
 mod batch_prediction;
 mod binomial_interval;
 mod bootstrap;
 mod cluster;
+mod compound_gene;
 mod cosine_population;
+mod energy_distance;
 mod entity_map;
 mod error;
+mod false_discovery;
 mod kolmogorov;
 mod logistic_regression;
+mod mean_average_precision;
 mod nearest_neighbours;
+mod perturbation_consistency;
 mod probe;
 mod recall;
 mod recall_interval;
 mod relationships;
 mod replicate_consistency;
 mod score;
+mod shapley;
 mod standard_scaler;
 mod two_sample;
 
+pub use average_precision::{Ties, area_under_roc, average_precision, expected_average_precision};
 pub use baselines::random_embeddings;
+pub use batch_mixing::{Distances, Metric};
 pub use batch_prediction::{
     BatchClassifier, BatchPrediction, predict_batch, predict_batch_of_profiles,
 };
 pub use binomial_interval::binomial_interval;
 pub use bootstrap::{Bootstrap, Interval};
 pub use cluster::{Cluster, ClusterScore, cluster_benchmark, read_clusters};
+pub use compound_gene::{
+    CompoundGeneMap, CompoundGeneSettings, CompoundItems, CompoundPrecision, Interaction,
+    MacroPrecision, NotScored, macro_precisions, z_score,
+};
+pub use energy_distance::{EnergyForm, EnergyReference, UndefinedNull, share_above};
 pub use entity_map::EntityMap;
 pub use error::BenchmarkError;
+pub use false_discovery::benjamini_hochberg;
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
+pub use mean_average_precision::{
+    GroupPrecision, LabelColumn, PairRules, PrecisionNull, RowPrecision, mean_average_precisions,
+    row_precisions,
+};
 pub use nearest_neighbours::NearestNeighbours;
+pub use perturbation_consistency::ConsistencyForm;
 pub use probe::{LinearProbe, balanced_accuracy};
 pub use recall::{
     NullSummary, QueryPair, Recall, RecallNull, RecallOptions, RecallReport, ThresholdRecall,
@@ -61,6 +87,7 @@ pub use replicate_consistency::{
     replicate_consistency, replicate_consistency_interval, shuffled_replicate_consistency,
 };
 pub use score::{Score, Scores};
+pub use shapley::shapley_values;
 pub use standard_scaler::StandardScaler;
 pub use two_sample::{
     CramerVonMises, KolmogorovSmirnov, cramer_von_mises, kolmogorov_smirnov,

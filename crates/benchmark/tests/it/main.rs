@@ -3,5 +3,6 @@
 
 mod batch;
 mod golden;
+mod golden_perturbations;
 mod properties;
 mod table;

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type, UInt32Type};
 use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 pub struct Table {
     pub num_rows: usize,
+    /// Empty where there is nothing.
     pub text: BTreeMap<String, Vec<String>>,
     pub numbers: BTreeMap<String, Vec<f64>>,
 }
@@ -33,7 +34,8 @@ impl Table {
             table.num_rows += batch.num_rows();
             for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
                 let name = field.name().clone();
-                assert_eq!(column.null_count(), 0, "nulls in {name}");
+                let is_text = matches!(column.data_type(), DataType::Utf8 | DataType::LargeUtf8);
+                assert!(is_text || column.null_count() == 0, "nulls in {name}");
                 let mut numbers = |values: Vec<f64>| {
                     table
                         .numbers
@@ -69,17 +71,29 @@ impl Table {
                             .map(|&v| v.into())
                             .collect(),
                     ),
+                    DataType::UInt32 => numbers(
+                        column
+                            .as_primitive::<UInt32Type>()
+                            .values()
+                            .iter()
+                            .map(|&v| v.into())
+                            .collect(),
+                    ),
+                    DataType::Boolean => {
+                        let values = column.as_boolean().values().iter();
+                        numbers(values.map(|value| f64::from(u8::from(value))).collect());
+                    }
                     DataType::Utf8 => table.text.entry(name).or_default().extend(
                         column
                             .as_string::<i32>()
                             .iter()
-                            .map(|text| text.unwrap().to_owned()),
+                            .map(|text| text.unwrap_or_default().to_owned()),
                     ),
                     DataType::LargeUtf8 => table.text.entry(name).or_default().extend(
                         column
                             .as_string::<i64>()
                             .iter()
-                            .map(|text| text.unwrap().to_owned()),
+                            .map(|text| text.unwrap_or_default().to_owned()),
                     ),
                     other => panic!("column {name} of type {other}"),
                 }
