@@ -10,6 +10,7 @@
     reason = "this is the place that prints"
 )]
 
+mod allocator;
 mod cli;
 mod commands;
 mod failure;

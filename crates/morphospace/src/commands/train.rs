@@ -17,11 +17,13 @@ use morphospace_train::{
     TrainError, TrainSummary, TrainingData, drop_corrupt_checkpoints, train,
 };
 
+use crate::allocator;
 use crate::cli::{TrainArgs, ValidationPart};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{Progress, warn};
 
 pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
+    allocator::keep_pages();
     let config: TrainConfig = read_config(&args.config, &args.overrides).or_refuse()?;
     if args.dry_run {
         let config = config.check().or_refuse()?;
