@@ -11,6 +11,7 @@
 //! | how sure is a share of right answers? | [`binomial_interval`] | [`Interval`] |
 //! | do replicates, or compounds of one target, find each other? | [`row_precisions`], [`mean_average_precisions`] | [`GroupPrecision`] |
 //! | are the wells of a perturbation alike, or unlike controls? | [`ConsistencyForm`], [`EnergyReference`] | a statistic, its null, p |
+//! | which perturbations are active? | [`find_hits`] | [`Hit`] |
 //! | do compounds lie with the genes they act on? | [`CompoundGeneMap`] | [`CompoundPrecision`] |
 //! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity |
 //! | which channels matter? | [`shapley_values`] | a share for each |
@@ -33,6 +34,7 @@ mod energy_distance;
 mod entity_map;
 mod error;
 mod false_discovery;
+mod hits;
 mod kolmogorov;
 mod logistic_regression;
 mod mean_average_precision;
@@ -65,6 +67,7 @@ pub use energy_distance::{EnergyForm, EnergyReference, UndefinedNull, share_abov
 pub use entity_map::EntityMap;
 pub use error::BenchmarkError;
 pub use false_discovery::benjamini_hochberg;
+pub use hits::{Hit, HitSettings, find_hits};
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
 pub use mean_average_precision::{
     GroupPrecision, LabelColumn, PairRules, PrecisionNull, RowPrecision, mean_average_precisions,

@@ -53,11 +53,14 @@ pub struct PredictionRow {
 }
 
 impl Predictions {
-    /// How many of a head's rows with a label are right, and how many there
-    /// are.
-    pub fn num_right(&self, head: &str) -> (usize, usize) {
+    /// How many of a head's rows are right, and how many there are whose label is
+    /// one of its classes: what it was never shown, it cannot tell.
+    pub fn num_right(&self, head: &str, classes: &[String]) -> (usize, usize) {
         let rows = self.rows.iter().filter(|row| row.head == head);
-        let known = rows.filter_map(|row| row.label.as_ref().map(|label| *label == row.predicted));
+        let known = rows.filter_map(|row| {
+            let label = row.label.as_ref().filter(|label| classes.contains(label))?;
+            Some(*label == row.predicted)
+        });
         known.fold((0, 0), |(right, all), is_right| {
             (right + usize::from(is_right), all + 1)
         })

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use morphospace_core::{Stain, sha256_of_file, write_atomically};
+use morphospace_core::{Stain, sha256_hex, sha256_of_file, write_atomically};
 use morphospace_models::{
     CheckpointConfig, ModelError, Unexpected, WeightsFile, load_weights_as, parameters,
     read_checkpoint_config, save_checkpoint_as, save_weights_as,
@@ -21,6 +21,8 @@ const NETWORK_FILE: &str = "model.safetensors";
 const REST_FILE: &str = "objective.safetensors";
 const OPTIMISER_FILE: &str = "optimiser.safetensors";
 const STATE_FILE: &str = "state.json";
+/// Its SHA-256.
+const STATE_DIGEST_FILE: &str = "state.sha256";
 const FOLDER_PREFIX: &str = "step-";
 const BEST_PREFIX: &str = "best-step-";
 
@@ -49,6 +51,7 @@ struct State {
     /// Whether nothing is left to do: the run is over, early or not.
     is_finished: bool,
     loss_scale: LossScale,
+    data: DataIdentity,
     /// SHA-256 of the other files, by their names.
     files: BTreeMap<String, String>,
 }
@@ -94,6 +97,19 @@ pub struct TrainedOn {
     pub uses_labels: bool,
     /// What is told apart, if anything is.
     pub classes: Option<Classes>,
+    /// What else tells the images from others.
+    pub data: DataIdentity,
+}
+
+/// What tells the images of a run from others, besides the sites and labels that
+/// its sampler knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataIdentity {
+    /// SHA-256 of the pixels of some sites.
+    pub pixels: String,
+    /// SHA-256 of the sites to validate with, if there are any.
+    pub validation_sites: Option<String>,
 }
 
 /// A run's folder, as far as checkpoints go.
@@ -156,13 +172,16 @@ impl CheckpointFolder<'_> {
             best: standing.best,
             is_finished: standing.is_finished,
             loss_scale: standing.loss_scale,
+            data: self.trained_on.data.clone(),
             files: digests(&unfinished)?,
         };
         let text = serde_json::to_string_pretty(&state).expect("plain values serialise");
-        write_atomically(&unfinished.join(STATE_FILE), |file| {
-            writeln!(file, "{text}")
-        })
-        .map_err(TrainError::file(unfinished.join(STATE_FILE)))?;
+        let digest = sha256_hex(format!("{text}\n").as_bytes());
+        for (file, text) in [(STATE_FILE, &text), (STATE_DIGEST_FILE, &digest)] {
+            let path = unfinished.join(file);
+            write_atomically(&path, |file| writeln!(file, "{text}"))
+                .map_err(TrainError::file(&path))?;
+        }
         remove_if_there(&folder)?;
         fs::rename(&unfinished, &folder).map_err(TrainError::file(&folder))?;
         if is_best {
@@ -256,6 +275,18 @@ impl CheckpointFolder<'_> {
                 listed(channels)
             )));
         }
+        let data = &self.trained_on.data;
+        if state.data.pixels != data.pixels {
+            return Err(foreign(
+                "sites that it was trained on have other pixels now".to_owned(),
+            ));
+        }
+        if state.data.validation_sites != data.validation_sites {
+            return Err(foreign(
+                "it was validated with other sites (--validation-part, or another split)"
+                    .to_owned(),
+            ));
+        }
         let (_, prefix) = objective.network();
         let load = |objective: &O, file: &str, key: &dyn Fn(&str) -> Option<String>| {
             let file = WeightsFile::open(&folder.join(file)).map_err(ModelError::from)?;
@@ -309,7 +340,7 @@ fn digests(folder: &Path) -> Result<BTreeMap<String, String>, TrainError> {
         let path = entry.map_err(TrainError::file(folder))?.path();
         let name = path.file_name().expect("entries have names");
         let name = name.to_string_lossy().into_owned();
-        if name != STATE_FILE {
+        if ![STATE_FILE, STATE_DIGEST_FILE].contains(&&*name) {
             let digest = sha256_of_file(&path).map_err(TrainError::file(&path))?;
             digests.insert(name, digest);
         }
@@ -336,6 +367,10 @@ fn read_state(folder: &Path) -> Result<State, TrainError> {
                 "its state is of version {version}, this morphospace reads {STATE_VERSION}"
             ),
         });
+    }
+    let digest = fs::read_to_string(folder.join(STATE_DIGEST_FILE)).unwrap_or_default();
+    if digest.trim_end() != sha256_hex(text.as_bytes()) {
+        return Err(corrupt(format!("'{STATE_FILE}' is not what was written")));
     }
     let state: State = serde_json::from_value(state).map_err(unreadable)?;
     let found = digests(folder)?;

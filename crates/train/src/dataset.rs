@@ -1,5 +1,7 @@
+use morphospace_core::{Site, sha256_hex};
 use morphospace_screen::{
-    CheckedNormalisation, OnIncomplete, ReadSite, Screen, SkippedSite, read_site,
+    CheckedNormalisation, OnIncomplete, Pixels, ReadSite, Screen, SkippedSite, read_site,
+    sites_sha256,
 };
 
 use crate::{LabelsConfig, TrainError};
@@ -53,6 +55,44 @@ impl<'a> Dataset<'a> {
                 .first()
                 .map(|first| sites[*first].key.to_string()),
         })
+    }
+
+    /// SHA-256 of the pixels of some sites, spread over all: cheap, and another for
+    /// images that were made anew. What cannot be read counts as such; whoever
+    /// trains on it will say so.
+    pub(crate) fn pixels_sha256(&self) -> String {
+        const SITES: usize = 4;
+        let step = self.site_indices.len().div_ceil(SITES);
+        let mut digests = String::new();
+        for &site in self.site_indices.iter().step_by(step) {
+            for channel in 0..self.screen.channels().len() {
+                let digest = match self
+                    .screen
+                    .read_plane(site, channel)
+                    .map(|plane| plane.pixels)
+                {
+                    Ok(Pixels::U8(values)) => sha256_hex(&values),
+                    Ok(Pixels::U16(values)) => {
+                        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+                        sha256_hex(&bytes.collect::<Vec<u8>>())
+                    }
+                    Err(_) => "unreadable".to_owned(),
+                };
+                digests.push_str(&digest);
+            }
+        }
+        sha256_hex(digests.as_bytes())
+    }
+
+    /// SHA-256 of what is known of the sites.
+    pub(crate) fn sites_sha256(&self) -> String {
+        let sites = self.screen.sites();
+        let taken: Vec<Site> = self
+            .site_indices
+            .iter()
+            .map(|&site| sites[site].clone())
+            .collect();
+        sites_sha256(&taken)
     }
 
     /// Width and height of the first site's images; those of the others are

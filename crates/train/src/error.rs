@@ -48,7 +48,8 @@ pub enum TrainError {
     /// The loss is not a number any more. The last checkpoint is intact.
     #[error(
         "the loss of step {step} is {value}; the batch began with {first_site}\n\
-         hint: the last checkpoint is intact: go on from it with a smaller learning rate"
+         hint: the last checkpoint is intact: begin another run from it with [init] checkpoint \
+         and a smaller learning rate"
     )]
     LossNotFinite {
         /// The step.
@@ -62,12 +63,35 @@ pub enum TrainError {
     /// weights have not moved, and the last checkpoint is intact.
     #[error(
         "the gradients of step {step} are not finite, though its loss is\n\
-         hint: the last checkpoint is intact: go on from it with a smaller learning rate or with \
-         [clip]"
+         hint: the last checkpoint is intact: begin another run from it with [init] checkpoint \
+         and a smaller learning rate or with [clip]"
     )]
     GradientNotFinite {
         /// The step.
         step: u64,
+    },
+    /// Evaluations do not have the score that is to be watched.
+    #[error(
+        "evaluation.metric '{metric}' is no score of this run{}\nhint: there are {}",
+        near.as_ref().map_or_else(String::new, |near| format!(" (did you mean '{near}'?)")),
+        known.join(", ")
+    )]
+    UnknownMetric {
+        /// The score asked for.
+        metric: String,
+        /// The nearest one.
+        near: Option<String>,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The folder of a run holds something else.
+    #[error(
+        "'{}' is not empty and holds no run\nhint: give --output a new folder",
+        path.display()
+    )]
+    NoRunFolder {
+        /// The folder.
+        path: PathBuf,
     },
     /// What the caller looks at in evaluations failed.
     #[error("a probe of the network failed")]

@@ -59,7 +59,7 @@ pub mod losses;
 
 pub use begin::train;
 pub use checkpoint::{
-    Checkpoint, CheckpointFolder, Resumed, Standing, TrainedOn, best_checkpoint,
+    Checkpoint, CheckpointFolder, DataIdentity, Resumed, Standing, TrainedOn, best_checkpoint,
     drop_corrupt_checkpoints, latest_checkpoint,
 };
 pub use config::{CheckedTrainConfig, InitConfig, TrainConfig};

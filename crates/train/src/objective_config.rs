@@ -151,6 +151,11 @@ impl ObjectiveConfig {
                 "cutmix mixes labels with images, and objective '{name}' has none: leave it out"
             ));
         }
+        if config.batch_size == 1 && matches!(self, Self::Contrastive(_)) {
+            return invalid(format!(
+                "objective '{name}' tells an image from the others of its batch, and batch_size is 1"
+            ));
+        }
         match self {
             Self::MaskedModelling(masked) => match &config.network {
                 NetworkConfig::MuNet(munet) => masked.check(munet.img_size),

@@ -146,6 +146,14 @@ impl Predictor {
         }
     }
 
+    /// What a head can tell.
+    pub fn classes(&self, head: &str) -> &[String] {
+        match head {
+            BATCH_HEAD => &self.names.domains,
+            _ => &self.names.classes,
+        }
+    }
+
     /// Where statistics come from if nothing else is said: as in training.
     pub fn usual_norm(&self) -> PredictionNorm {
         match &self.config.get().objective {

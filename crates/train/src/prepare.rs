@@ -7,7 +7,7 @@ use morphospace_views::{CheckedViews, Image};
 use crate::dataset::{Dataset, unsuitable};
 use crate::loader::{Pairing, Recipe};
 use crate::probe_sites::choose_sites;
-use crate::{CheckedTrainConfig, Labels, ObjectiveConfig, TrainError, TrainedOn};
+use crate::{CheckedTrainConfig, DataIdentity, Labels, ObjectiveConfig, TrainError, TrainedOn};
 
 /// The screens of a run.
 #[derive(Clone, Copy)]
@@ -85,6 +85,13 @@ impl<'a> Prepared<'a> {
             }
             None => None,
         };
+        if settings.evaluation.patience.is_some() && validation.is_none() {
+            return Err(TrainError::InvalidConfig(
+                "evaluation.patience waits for better scores, and there are no sites to validate \
+                 with: give a split with such a part, or leave patience out"
+                    .to_owned(),
+            ));
+        }
         let batches_per_epoch = sampler.plan(0).len() as f64;
         let steps_per_epoch = batches_per_epoch / settings.accumulation as f64;
         let num_steps = settings.length.in_steps(steps_per_epoch);
@@ -111,6 +118,12 @@ impl<'a> Prepared<'a> {
                 .objective
                 .needs_classes()
                 .then(|| labels.names.clone()),
+            data: DataIdentity {
+                pixels: training.pixels_sha256(),
+                validation_sites: validation
+                    .as_ref()
+                    .map(|validation| validation.dataset.sites_sha256()),
+            },
         };
         Ok(Self {
             config,
@@ -249,9 +262,7 @@ fn check_views(
     let drawn = match views.draw(1, height, width, Seed::new(0)) {
         Ok(drawn) => drawn,
         Err(error) => {
-            return refuse(format!(
-                "its images are {width} x {height}: {error}; hint: see [views]"
-            ));
+            return refuse(format!("its images are {width} x {height}: {error}"));
         }
     };
     let blank = Image::new(1, height, width, vec![0.0; height * width]);

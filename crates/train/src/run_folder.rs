@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,11 @@ use crate::{EvaluationReport, StepReport, TrainError};
 
 const METRICS_FILE: &str = "metrics.jsonl";
 const LOCK_FILE: &str = ".lock";
+/// What a run begins with: a folder that has other files and none of these is not
+/// a run's.
+const OWN: [&str; 3] = [LOCK_FILE, METRICS_FILE, "checkpoints"];
+/// A fold's, which is there first.
+const SPLIT_FILE: &str = "split.parquet";
 
 /// The folder of a run, held by one process at a time.
 pub(crate) struct RunFolder {
@@ -46,6 +52,17 @@ impl RunFolder {
     /// Makes the folder, if it is not there, and takes hold of it.
     pub(crate) fn open(path: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(path).map_err(TrainError::file(path))?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(TrainError::file(path))? {
+            names.push(entry.map_err(TrainError::file(path))?.file_name());
+        }
+        let is_runs = |name: &OsString| OWN.iter().any(|own| name == own);
+        let is_foreign = |name: &OsString| name != SPLIT_FILE;
+        if names.iter().any(is_foreign) && !names.iter().any(is_runs) {
+            return Err(TrainError::NoRunFolder {
+                path: path.to_owned(),
+            });
+        }
         Ok(Self {
             path: path.to_owned(),
             _lock: lock(path)?,

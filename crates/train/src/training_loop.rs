@@ -4,11 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use morphospace_core::Provenance;
+use morphospace_core::{Provenance, suggestion};
 use morphospace_screen::LoaderOptions;
 use morphospace_screen::sampler::Batches;
 
 use crate::loader::{LoadedBatch, spawn_loader};
+use crate::prepare::Validation;
 use crate::run_folder::{Line, RunFolder};
 use crate::{
     Checkpoint, CheckpointFolder, EmbeddingSpread, EvaluationReport, GradientReduction,
@@ -20,6 +21,9 @@ use crate::{
 pub(crate) const CONFIG_FILE: &str = "config.toml";
 /// The screen, its sites and channels, as [`Provenance::to_json`] writes them.
 const PROVENANCE_FILE: &str = "provenance.json";
+
+/// Score of the mean loss of sites to validate with.
+const VALIDATION_LOSS: &str = "validation/loss";
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -102,6 +106,7 @@ pub(crate) fn run<O: Objective>(
         mut standing,
     } = resumed;
     let first_step = standing.num_steps_done;
+    check_metric(&objective, prepared, device, loader)?;
 
     // What the run is, for whoever finds its folder.
     let mut metrics = run_folder.metrics(first_step)?;
@@ -242,6 +247,9 @@ pub(crate) fn run<O: Objective>(
             let mut is_best = false;
             if is_last || (step + 1).is_multiple_of(prepared.steps_between_evaluations) {
                 let scores = evaluate(&objective, prepared, device, loader, observer)?;
+                if !scores.is_empty() && !scores.contains_key(&settings.evaluation.metric) {
+                    return Err(unknown_metric(&settings.evaluation.metric, &scores));
+                }
                 if let Some(score) = scores.get(&settings.evaluation.metric) {
                     let goal = settings.evaluation.goal;
                     standing.best = goal.next_best(standing.best, *score, step + 1);
@@ -346,9 +354,58 @@ fn evaluate<O: Objective>(
             .probe(&training, &unseen)
             .map_err(TrainError::Probe)?;
     }
+    let mean = validate(objective, prepared, validation, &device, loader, None)?;
+    scores.extend(mean.scores());
+    Ok(scores)
+}
+
+/// The score to watch is known before any step, but for those of probes, which
+/// need embeddings.
+fn check_metric<O: Objective>(
+    objective: &O,
+    prepared: &Prepared<'_>,
+    device: &Device,
+    loader: LoaderOptions,
+) -> Result<(), TrainError> {
+    let evaluation = &prepared.config.get().evaluation;
+    let metric = &evaluation.metric;
+    let is_probes = metric.starts_with("probe/") && evaluation.probe_sites > 0;
+    let Some(validation) = prepared.validation.as_ref().filter(|_| !is_probes) else {
+        return Ok(());
+    };
+    if metric == VALIDATION_LOSS {
+        return Ok(());
+    }
+    let device = device.clone().inner();
+    let mean = validate(objective, prepared, validation, &device, loader, Some(1))?;
+    let scores = mean.scores();
+    match scores.contains_key(metric) {
+        true => Ok(()),
+        false => Err(unknown_metric(metric, &scores)),
+    }
+}
+
+fn unknown_metric(metric: &str, scores: &BTreeMap<String, f64>) -> TrainError {
+    TrainError::UnknownMetric {
+        metric: metric.to_owned(),
+        near: suggestion(metric, scores.keys().map(String::as_str)).map(str::to_owned),
+        known: scores.keys().cloned().collect(),
+    }
+}
+
+/// The mean loss of all or so many batches to validate with.
+fn validate<O: Objective>(
+    objective: &O,
+    prepared: &Prepared<'_>,
+    validation: &Validation<'_>,
+    device: &Device,
+    loader: LoaderOptions,
+    most_batches: Option<u64>,
+) -> Result<MeanLoss, TrainError> {
     let mut objective = objective.valid();
     let precision = prepared.config.get().precision;
     let num_batches = validation.sampler.plan(0).len() as u64;
+    let num_batches = most_batches.map_or(num_batches, |most| most.min(num_batches));
     let batches = Batches::new(&*validation.sampler);
     let mut mean = MeanLoss::default();
     thread::scope(|scope| -> Result<(), TrainError> {
@@ -375,17 +432,13 @@ fn evaluate<O: Objective>(
                     .split_index(batch.item),
                 is_training: false,
             };
-            let images = batch.into_images(&validation.labels, &device);
+            let images = batch.into_images(&validation.labels, device);
             let loss = precision.within(|| objective.loss(&images, &moment));
             mean.add(&loss, images.len(), false);
         }
         Ok(())
     })?;
-    scores.insert("validation/loss".to_owned(), mean.mean());
-    for (name, value) in mean.parts() {
-        scores.insert(format!("validation/{name}"), value);
-    }
-    Ok(scores)
+    Ok(mean)
 }
 
 /// Mean of losses and their parts over images.
@@ -415,6 +468,16 @@ impl MeanLoss {
             self.spread = Some(EmbeddingSpread::of(embedding));
         }
         value
+    }
+
+    /// As scores of sites to validate with.
+    fn scores(&self) -> BTreeMap<String, f64> {
+        let parts = self.parts().into_iter();
+        let mut scores: BTreeMap<String, f64> = parts
+            .map(|(name, value)| (format!("validation/{name}"), value))
+            .collect();
+        scores.insert(VALIDATION_LOSS.to_owned(), self.mean());
+        scores
     }
 
     fn mean(&self) -> f64 {

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
     let heads = predictor.heads();
     let mut told = Vec::new();
     for head in &heads {
-        let found = Told::of(&predictions, head);
+        let found = Told::of(&predictions, head, predictor.classes(head));
         if let (Some(accuracy), Some([low, high])) = (found.accuracy, found.interval) {
             let Told {
                 num_right,
@@ -82,6 +82,10 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
                 percent(accuracy),
                 percent(low),
                 percent(high)
+            ));
+        } else {
+            told.push(format!(
+                "{head}: no site has a label that it was trained on"
             ));
         }
     }
@@ -96,7 +100,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
     if args.json {
         let heads = heads
             .iter()
-            .map(|head| (*head, Told::of(&predictions, head)));
+            .map(|head| (*head, Told::of(&predictions, head, predictor.classes(head))));
         let heads: BTreeMap<&str, Told> = heads.collect();
         crate::print_line!("{}", serde_json::to_string_pretty(&heads).or_stop()?);
     } else {
@@ -105,7 +109,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::with_failures(num_told < num_sites))
 }
 
-/// What a head tells of the sites whose label is known.
+/// What a head tells of the sites whose label is one of its classes.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Told {
     num_right: usize,
@@ -118,8 +122,8 @@ struct Told {
 }
 
 impl Told {
-    fn of(predictions: &Predictions, head: &str) -> Self {
-        let (num_right, num_known) = predictions.num_right(head);
+    fn of(predictions: &Predictions, head: &str, classes: &[String]) -> Self {
+        let (num_right, num_known) = predictions.num_right(head, classes);
         let interval = binomial_interval(num_right, num_known, 0.95);
         Self {
             num_right,

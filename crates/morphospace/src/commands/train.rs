@@ -14,7 +14,8 @@ use morphospace_screen::{
 };
 use morphospace_train::{
     CheckedTrainConfig, EmbeddedSites, EvaluationReport, Observer, StepReport, TrainConfig,
-    TrainError, TrainSummary, TrainingData, drop_corrupt_checkpoints, train,
+    TrainError, TrainSummary, TrainingData, best_checkpoint, drop_corrupt_checkpoints,
+    latest_checkpoint, train,
 };
 
 use crate::allocator;
@@ -56,6 +57,16 @@ fn train_once(
                 "checkpoint '{}' was broken and is removed",
                 dropped.folder.display()
             ));
+            if latest_checkpoint(output).or_stop()?.is_none() {
+                let best = best_checkpoint(output).or_stop()?;
+                let best = best.map_or_else(String::new, |best| {
+                    format!(
+                        "\nhint: '{}' is left: --set init.checkpoint=... begins another run from it",
+                        best.folder.display()
+                    )
+                });
+                warn(format!("no checkpoint is left: the run begins anew{best}"));
+            }
         }
     }
     train_under_progress(

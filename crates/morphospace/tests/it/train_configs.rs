@@ -126,10 +126,16 @@ fn every_header_says_paper_command_and_score() {
             .lines()
             .take_while(|line| line.starts_with('#'))
             .collect();
-        for word in ["# Paper:", "# Run:", "# Expect:"] {
+        for word in ["# Paper:", "# Run:", "# Expect:", "# Hardware:"] {
             let says = |line: &&str| line.starts_with(word);
             assert!(header.iter().any(says), "{name}: no '{word}' in the header");
         }
+        let differs = ["# Differs:", "# Ours:", "# Note:", "# Unknown:"];
+        let says = |line: &&str| differs.iter().any(|word| line.starts_with(word));
+        assert!(
+            header.iter().any(says),
+            "{name}: the header does not say what differs from the paper"
+        );
         // Commands can be copied: they name this file and the run's folder.
         let commands = header.join("\n");
         for part in [

@@ -594,6 +594,58 @@ fn seeds_and_folds_come_to_a_mean_and_a_spread() {
 }
 
 #[test]
+fn each_fold_begins_with_its_own_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    split_screen(folder);
+    let six = "experiments=[\"HUVEC-01\",\"HUVEC-02\",\"HUVEC-03\",\"HUVEC-04\",\"HUVEC-05\",\"HUVEC-06\"]";
+    let simulate = [
+        "simulate",
+        "--config",
+        "simulator.toml",
+        "--set",
+        six,
+        "--set",
+        "test_experiments=[\"HUVEC-06\"]",
+        "--output",
+        "six",
+    ];
+    morphospace(folder, &simulate).expect_status(0);
+    let train = |rest: &[&str]| {
+        let args = [
+            "train",
+            "six",
+            "--config",
+            "supervised.toml",
+            "--folds",
+            "6",
+        ];
+        let done = morphospace(folder, &[&args[..], rest].concat());
+        done.expect_status(0)
+    };
+    let short = [
+        "--set",
+        "evaluation.probe_sites=0",
+        "--set",
+        "length=1 steps",
+    ];
+    train(&[&short[..], &["--output", "folds"]].concat());
+    let init = [
+        "--set",
+        "init.checkpoint=folds/fold-{fold}",
+        "--output",
+        "heads",
+    ];
+    let done = train(&[&short[..], &init].concat());
+    assert!(done.stdout.contains("fold-6"), "{}", done.stdout);
+    let config = fs::read_to_string(folder.join("heads/fold-3/config.toml")).unwrap();
+    assert!(config.contains("folds/fold-3"), "{config}");
+    let summary = fs::read_to_string(folder.join("heads/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["scores"]["validation/accuracy"]["num_runs"], 6);
+}
+
+#[test]
 fn what_cannot_be_validated_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -81,6 +81,37 @@ fn judged(patience: Option<u32>) -> TrainConfig {
 }
 
 #[test]
+fn a_score_that_there_is_not_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let training = screen_of(&["RPE-01"], &folder.path().join("training"));
+    let validation = screen_of(&["RPE-02"], &folder.path().join("validation"));
+    let screens = (&*training, &*validation);
+    let watching = |metric: &str| {
+        let mut config = judged(None);
+        config.evaluation.metric = metric.to_owned();
+        let mut judge = Judge {
+            scores: vec![0.1; 5],
+            ..Judge::default()
+        };
+        let run_folder = folder.path().join(metric.replace('/', "-"));
+        let error = run(screens, config, &run_folder, &mut judge).unwrap_err();
+        (error.to_string(), judge.shown.len())
+    };
+    let (error, num_evaluations) = watching("validation/msee");
+    assert!(
+        error
+            .contains("'validation/msee' is no score of this run (did you mean 'validation/mse'?)")
+            && error.contains("there are validation/loss, validation/mse"),
+        "{error}"
+    );
+    assert_eq!(num_evaluations, 0);
+    // Those of probes are known once there is one.
+    let (error, num_evaluations) = watching("probe/scores");
+    assert!(error.contains("did you mean 'probe/score'?"), "{error}");
+    assert_eq!(num_evaluations, 1);
+}
+
+#[test]
 fn a_run_without_better_scores_ends_and_keeps_its_best() {
     let folder = tempfile::tempdir().unwrap();
     let training = screen_of(&["RPE-01"], &folder.path().join("training"));

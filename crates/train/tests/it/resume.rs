@@ -14,7 +14,7 @@ use morphospace_train::{
     train,
 };
 
-use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen};
+use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen, walk};
 
 /// Panics at a step, if it is to.
 struct Killer(Option<u64>);
@@ -244,6 +244,66 @@ fn a_folder_of_other_settings_is_refused() {
     .unwrap();
     let error = refused(&*screen, tiny_run(), &run_folder).to_string();
     assert!(error.contains("its state is of version 1"), "{error}");
+}
+
+#[test]
+fn a_state_that_is_not_what_was_written_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = tiny_screen(&folder.path().join("screen"));
+    let run_folder = folder.path().join("run");
+    run(&*screen, tiny_run(), &run_folder, None).unwrap();
+    let last = latest_checkpoint(&run_folder).unwrap().unwrap().folder;
+    let text = fs::read_to_string(last.join("state.json")).unwrap();
+    let edited = text.replace("\"num_steps_done\": 6", "\"num_steps_done\": 5");
+    assert_ne!(edited, text);
+    fs::write(last.join("state.json"), edited).unwrap();
+    let error = refused(&*screen, tiny_run(), &run_folder);
+    assert!(
+        matches!(error, TrainError::CorruptCheckpoint { .. }),
+        "{error}"
+    );
+    fs::write(last.join("state.json"), &text[..text.len() / 2]).unwrap();
+    let error = refused(&*screen, tiny_run(), &run_folder).to_string();
+    assert!(error.contains("'state.json' is not whole"), "{error}");
+}
+
+#[test]
+fn other_images_and_other_sites_to_validate_with_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen_folder = folder.path().join("screen");
+    let screen = tiny_screen(&screen_folder);
+    let unseen = tiny_screen(&folder.path().join("unseen"));
+    let run_folder = folder.path().join("run");
+    run(&*screen, tiny_run(), &run_folder, None).unwrap();
+    let error = train(
+        &tiny_run().check().unwrap(),
+        TrainingData {
+            training: &*screen,
+            validation: Some(&*unseen),
+        },
+        &run_folder,
+        &Device::default(),
+        LoaderOptions::default(),
+        &mut (),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("it was validated with other sites"),
+        "{error}"
+    );
+
+    // The same sites, every image another one.
+    let mut images: Vec<_> = walk(&screen_folder)
+        .filter(|path| path.extension().is_some_and(|e| e == "png"))
+        .collect();
+    images.sort();
+    let first = fs::read(&images[0]).unwrap();
+    for image in &images {
+        fs::write(image, &first).unwrap();
+    }
+    let changed = open_screen(&screen_folder, None).unwrap();
+    let error = refused(&*changed, tiny_run(), &run_folder).to_string();
+    assert!(error.contains("have other pixels now"), "{error}");
 }
 
 #[test]

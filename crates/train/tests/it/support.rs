@@ -85,3 +85,14 @@ pub(crate) fn adam_w(learning_rate: f64) -> OptimiserConfig {
         groups: Vec::new(),
     }
 }
+
+/// All files below a folder.
+pub(crate) fn walk(folder: &std::path::Path) -> Box<dyn Iterator<Item = std::path::PathBuf>> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    Box::new(entries.flat_map(|path| match path.is_dir() {
+        true => walk(&path),
+        false => Box::new(std::iter::once(path)),
+    }))
+}

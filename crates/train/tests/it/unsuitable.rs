@@ -6,7 +6,7 @@ use morphospace_screen::sampler::{Domain, OnUnpaired, Remainder, SamplerChoice};
 use morphospace_screen::{LoaderOptions, open_screen};
 use morphospace_train::{OptimiserConfig, Span, TrainConfig, TrainingData, train};
 
-use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen};
+use crate::support::{adam_w, tiny_mae, tiny_run, tiny_screen, walk};
 
 fn ghosts_of(ghost_batch_size: usize) -> SamplerChoice {
     SamplerChoice::SingleDomain {
@@ -131,6 +131,64 @@ fn settings_out_of_range_are_named() {
 }
 
 #[test]
+fn a_comparison_needs_more_than_one_image() {
+    let text = "seed = 5\nlength = '6 steps'\nbatch_size = 1\n\
+        [optimiser]\nrule = 'adam_w'\nlearning_rate = 1e-3\n\
+        [objective]\nkind = 'contrastive'\n[network]\nkind = 'plain_vit'\n\
+        config = { img_size = 32, patch_size = 8, embed_dim = 24, depth = 1, num_heads = 2 }";
+    let config: TrainConfig = toml::from_str(text).unwrap();
+    let error = config.check().unwrap_err().to_string();
+    assert!(
+        error.contains("from the others of its batch, and batch_size is 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_of_other_files_is_no_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = tiny_screen(&folder.path().join("screen"));
+    let error = train(
+        &tiny_run().check().unwrap(),
+        TrainingData {
+            training: &*screen,
+            validation: None,
+        },
+        &folder.path().join("screen"),
+        &Device::default(),
+        LoaderOptions::default(),
+        &mut (),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("is not empty and holds no run"), "{error}");
+    assert!(!folder.path().join("screen/checkpoints").exists());
+}
+
+#[test]
+fn patience_needs_sites_to_validate_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = tiny_screen(&folder.path().join("screen"));
+    let mut config = tiny_run();
+    config.evaluation.patience = Some(3);
+    let error = train(
+        &config.check().unwrap(),
+        TrainingData {
+            training: &*screen,
+            validation: None,
+        },
+        &folder.path().join("run"),
+        &Device::default(),
+        LoaderOptions::default(),
+        &mut (),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("there are no sites to validate with"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let screen_folder = folder.path().join("screen");
@@ -182,7 +240,7 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
         ..tiny_mae().encoder
     });
     assert!(
-        error.contains("its images are 32 x 32") && error.contains("see [views]"),
+        error.contains("its images are 32 x 32") && error.contains("smaller crop_px in [views]"),
         "{error}"
     );
 
@@ -192,14 +250,4 @@ fn a_screen_that_does_not_fit_is_refused_before_the_run_has_a_folder() {
     }
     let error = refused(tiny_mae().encoder);
     assert!(error.contains("sites has all 6 images"), "{error}");
-}
-
-fn walk(folder: &std::path::Path) -> Box<dyn Iterator<Item = std::path::PathBuf>> {
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    Box::new(entries.flat_map(|path| match path.is_dir() {
-        true => walk(&path),
-        false => Box::new(std::iter::once(path)),
-    }))
 }

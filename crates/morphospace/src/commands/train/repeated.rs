@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use morphospace_core::{Seed, write_atomically};
@@ -68,10 +68,13 @@ pub(super) fn run(
                 let _ = write!(name, "{dash}seed-{seed}");
             }
             let folder = output.join(&name);
-            let config = TrainConfig {
+            let mut config = TrainConfig {
                 seed,
                 ..config.clone()
             };
+            if let Some(init) = &mut config.init {
+                init.checkpoint = of_run(&init.checkpoint, seed, fold);
+            }
             let split = match fold {
                 Some(fold) => Some(write_fold(args, fold, &folder).or_refuse()?),
                 None => args.screen.split.clone(),
@@ -101,8 +104,21 @@ pub(super) fn run(
     Ok(Outcome::with_failures(any_left_out))
 }
 
+/// A path that says `{seed}` or `{fold}`, for one run: heads of several folds
+/// begin with their fold's network.
+fn of_run(path: &Path, seed: u64, fold: Option<u32>) -> PathBuf {
+    let Some(text) = path.to_str() else {
+        return path.to_owned();
+    };
+    let text = text.replace("{seed}", &seed.to_string());
+    PathBuf::from(match fold {
+        Some(fold) => text.replace("{fold}", &fold.to_string()),
+        None => text,
+    })
+}
+
 /// The split of a fold, beside its run.
-fn write_fold(args: &TrainArgs, fold: u32, folder: &Path) -> Result<std::path::PathBuf> {
+fn write_fold(args: &TrainArgs, fold: u32, folder: &Path) -> Result<PathBuf> {
     let screen = super::super::open_whole(&args.screen)?;
     let config = SplitConfig {
         scheme: SplitScheme::CrossValidation {
