@@ -41,6 +41,7 @@ mod mean_average_precision;
 mod nearest_neighbours;
 mod perturbation_consistency;
 mod probe;
+mod rank_correlation;
 mod recall;
 mod recall_interval;
 mod relationships;
@@ -76,6 +77,7 @@ pub use mean_average_precision::{
 pub use nearest_neighbours::NearestNeighbours;
 pub use perturbation_consistency::ConsistencyForm;
 pub use probe::{LinearProbe, balanced_accuracy};
+pub use rank_correlation::rank_correlation;
 pub use recall::{
     NullSummary, QueryPair, Recall, RecallNull, RecallOptions, RecallReport, ThresholdRecall,
     TruePositiveRate, compute_recall, relationship_recall,

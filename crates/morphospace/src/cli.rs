@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Align(AlignArgs),
     /// Turn replicate wells into one row per perturbation
     Aggregate(AggregateArgs),
+    /// List which perturbations are active, how sure that is and how much they do
+    Hits(HitsArgs),
     /// Score profiles
     #[command(subcommand)]
     Benchmark(BenchmarkCommand),
@@ -863,6 +865,48 @@ pub(crate) struct ControlArgs {
     /// Column of the batch
     #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
     pub(crate) batch_column: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HitsArgs {
+    /// Profiles of wells, aligned: .parquet, .csv, .csv.gz or .tsv
+    #[arg(value_name = "PROFILES")]
+    pub(crate) profiles: PathBuf,
+    /// Column of the perturbations
+    #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) perturbation_column: String,
+    /// Column of their doses: each dose is tested by itself
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) dose_column: Option<String>,
+    #[command(flatten)]
+    pub(crate) controls: ControlArgs,
+    /// Tell wells from the controls of their own batch only
+    #[arg(long)]
+    pub(crate) within_batch: bool,
+    /// Share of the hits that may be none
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE", value_parser = share)]
+    pub(crate) false_discovery_rate: f64,
+    /// Random orders behind p-values
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(100..))]
+    pub(crate) draws: u32,
+    /// Seed of the random orders
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Table to write: .csv or .tsv
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Also draw a page
+    #[arg(long, value_name = "HTML")]
+    pub(crate) page: Option<PathBuf>,
+}
+
+/// A number between 0 and 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
+    match share > 0.0 && share < 1.0 {
+        true => Ok(share),
+        false => Err(format!("{share} is not between 0 and 1")),
+    }
 }
 
 #[derive(Debug, Args)]

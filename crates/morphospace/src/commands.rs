@@ -8,6 +8,7 @@ mod doctor;
 mod embed;
 #[cfg(feature = "buckets")]
 mod fetch;
+mod hits;
 mod illumination;
 mod import;
 mod inspect;
@@ -57,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Embed(args) => embed::run(&args),
         Command::Align(args) => align::run(&args),
         Command::Aggregate(args) => aggregate::run(&args),
+        Command::Hits(args) => hits::run(&args),
         Command::Benchmark(command) => benchmark::run(&command),
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -6,6 +6,7 @@ mod channels;
 mod cli;
 #[cfg(feature = "buckets")]
 mod fetch;
+mod hits;
 mod import;
 mod layers;
 mod normalisation;

@@ -1,0 +1,139 @@
+//! `hits`: which perturbations are active.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use morphospace_core::Seed;
+use rand::RngExt;
+
+use crate::support::morphospace;
+
+/// Two plates of twelve controls, and wells of perturbations at two doses, of which
+/// `TP53` moves cells, the more the higher its dose.
+fn write_profiles(folder: &Path) {
+    let mut text =
+        "Metadata_Plate,Metadata_gene,Metadata_dose,Metadata_control_role,a,b,c,d\n".to_owned();
+    let mut rng = Seed::new(3).rng();
+    let mut well = |plate: u32, name: &str, dose: &str, role: &str, shift: f64| {
+        let mut value = || shift + rng.random::<f64>() - 0.5;
+        let values = [value(), value(), value(), value()];
+        let [a, b, c, d] = values;
+        let _ = writeln!(text, "plate{plate},{name},{dose},{role},{a},{b},{c},{d}");
+    };
+    for plate in [1, 2] {
+        for _ in 0..12 {
+            well(plate, "", "", "negative_control", 0.0);
+        }
+        for _ in 0..3 {
+            for (dose, shift) in [("0.1", 1.0), ("1", 3.0)] {
+                well(plate, "TP53", dose, "", shift);
+                well(plate, "KRAS", dose, "", 0.0);
+            }
+        }
+    }
+    well(1, "single", "1", "", 0.0);
+    fs::write(folder.join("profiles.csv"), text).unwrap();
+}
+
+const HITS: [&str; 4] = ["hits", "profiles.csv", "--output", "hits.csv"];
+
+#[test]
+fn active_perturbations_come_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_profiles(folder);
+    let done = morphospace(folder, &HITS).expect_status(0);
+    done.expect_stderr(&[
+        "hits: 1 of 3 at a false discovery rate of 0.05, told from 24 negative controls",
+        "perturbations of a single well, which have no replicate to find: 1",
+    ]);
+    let table = fs::read_to_string(folder.join("hits.csv")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(
+        lines[0],
+        "Metadata_gene,num_wells,normalised_map,p_value,q_value,energy_distance,\
+         replicate_cosine,is_hit"
+    );
+    assert!(
+        lines[1].starts_with("TP53,12,") && lines[1].ends_with(",true"),
+        "{table}"
+    );
+    assert!(
+        lines[2].starts_with("KRAS,12,") && lines[2].ends_with(",false"),
+        "{table}"
+    );
+    assert_eq!(lines[3], "single,1,,,,,,false");
+    // The same seed, the same bytes.
+    morphospace(folder, &HITS).expect_status(0);
+    assert_eq!(fs::read_to_string(folder.join("hits.csv")).unwrap(), table);
+}
+
+#[test]
+fn doses_are_tested_by_themselves_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_profiles(folder);
+    let rest = [
+        "--dose-column",
+        "Metadata_dose",
+        "--within-batch",
+        "--batch-column",
+        "Metadata_Plate",
+        "--page",
+        "hits.html",
+    ];
+    morphospace(folder, &[&HITS[..], &rest].concat()).expect_status(0);
+    let table = fs::read_to_string(folder.join("hits.csv")).unwrap();
+    assert!(
+        table.starts_with("Metadata_gene,Metadata_dose,num_wells"),
+        "{table}"
+    );
+    // Both doses, and that more does more.
+    let of_tp53: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("TP53,"))
+        .collect();
+    assert_eq!(of_tp53.len(), 2);
+    assert!(
+        of_tp53.iter().all(|line| line.ends_with(",true,1")),
+        "{table}"
+    );
+    let page = fs::read_to_string(folder.join("hits.html")).unwrap();
+    for text in ["TP53 at 1", "Effect by dose", "of their own batch"] {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn tables_that_cannot_be_tested_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_profiles(folder);
+    let refused = |rest: &[&str], expected: &str| {
+        let done = morphospace(folder, &[&HITS[..], rest].concat()).expect_status(2);
+        done.expect_stderr(&[expected]);
+        assert!(!folder.join("hits.csv").exists());
+    };
+    refused(&["--perturbation-column", "Metadata_gen"], "Metadata_gene");
+    refused(
+        &["--controls", "Metadata_control_role=dmso"],
+        "negative_control",
+    );
+    refused(
+        &["--dose-column", "Metadata_Plate"],
+        "'plate1' is no number",
+    );
+    refused(&["--false-discovery-rate", "5"], "5 is not between 0 and 1");
+    let ending = ["hits", "profiles.csv", "--output", "hits.xlsx"];
+    morphospace(folder, &ending)
+        .expect_status(2)
+        .expect_stderr(&["neither in .csv nor in .tsv", "hits.csv"]);
+    // A value that is none.
+    let text = fs::read_to_string(folder.join("profiles.csv")).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let end = lines[5].rfind(',').unwrap();
+    lines[5].replace_range(end.., ",NaN");
+    fs::write(folder.join("profiles.csv"), lines.join("\n")).unwrap();
+    refused(&[], "NaN");
+}
