@@ -62,7 +62,7 @@ pub struct Hit {
 }
 
 /// Scores every perturbation against the negative controls, the most active first:
-/// by q, then by precision.
+/// by q, then by precision, then by distance.
 ///
 /// # Shapes
 /// `values`: row-major `[perturbations.len(), num_features]`; `None` marks a
@@ -186,6 +186,7 @@ pub fn find_hits(
         let by_q = a.q_value.total_cmp(&b.q_value);
         let by_precision = b.normalised_precision.total_cmp(&a.normalised_precision);
         by_q.then(by_precision)
+            .then(b.energy_distance.total_cmp(&a.energy_distance))
             .then_with(|| a.perturbation.cmp(&b.perturbation))
     });
     Ok(hits)
