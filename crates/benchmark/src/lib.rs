@@ -8,6 +8,7 @@
 //! | do replicates agree? | [`replicate_consistency`] | [`ReplicateConsistency`] |
 //! | can the batch be told? | [`predict_batch`] | [`BatchPrediction`] |
 //! | do classes lie together? | [`NearestNeighbours`] | predicted classes |
+//! | how many sites does a trained head tell? | [`prediction_accuracy`] | [`PredictionAccuracy`] |
 //! | how sure is a share of right answers? | [`binomial_interval`] | [`Interval`] |
 //! | do replicates, or compounds of one target, find each other? | [`row_precisions`], [`mean_average_precisions`] | [`GroupPrecision`] |
 //! | are the wells of a perturbation alike, or unlike controls? | [`ConsistencyForm`], [`EnergyReference`] | a statistic, its null, p |
@@ -40,6 +41,7 @@ mod logistic_regression;
 mod mean_average_precision;
 mod nearest_neighbours;
 mod perturbation_consistency;
+mod prediction_accuracy;
 mod probe;
 mod rank_correlation;
 mod recall;
@@ -76,6 +78,7 @@ pub use mean_average_precision::{
 };
 pub use nearest_neighbours::NearestNeighbours;
 pub use perturbation_consistency::ConsistencyForm;
+pub use prediction_accuracy::{PredictionAccuracy, Within, prediction_accuracy};
 pub use probe::{LinearProbe, balanced_accuracy};
 pub use rank_correlation::rank_correlation;
 pub use recall::{

@@ -978,9 +978,48 @@ pub(crate) enum BenchmarkCommand {
     ReplicateConsistency(ReplicateArgs),
     /// How well the batch is told from the profiles
     BatchPrediction(BatchPredictionArgs),
+    /// What trained heads told of sites: accuracy of perturbations, of each cell type, of experiments
+    Predictions(PredictionScoreArgs),
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PredictionScoreArgs {
+    /// What `predict` wrote of unseen experiments
+    #[arg(value_name = "PREDICTIONS")]
+    pub(crate) predictions: PathBuf,
+    /// What it wrote of a network trained and tested on the same experiments:
+    /// gives generalisation and how well experiments are told
+    #[arg(long, value_name = "PREDICTIONS")]
+    pub(crate) stratified: Option<PathBuf>,
+    /// Name of the model in the scores
+    #[arg(long, default_value = "unnamed")]
+    pub(crate) model: String,
+    /// Seed of bootstraps
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Add the scores to this scores.json
+    #[arg(long, value_name = "JSON")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl PredictionScoreArgs {
+    /// As other scores have them.
+    pub(crate) fn score(&self) -> ScoreArgs {
+        ScoreArgs {
+            profiles: self.predictions.clone(),
+            model: self.model.clone(),
+            alignment: "none".to_owned(),
+            seed: self.seed,
+            output: self.output.clone(),
+            json: self.json,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ScoreArgs {
     /// Profiles: .parquet, .csv, .csv.gz or .tsv
     #[arg(value_name = "PROFILES")]

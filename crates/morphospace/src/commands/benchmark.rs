@@ -1,20 +1,28 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use morphospace::evaluation::{Evaluation, all_pairs, replicate_score};
-use morphospace_benchmark::{Score, Scores, WellTable, read_relationships};
+use morphospace_benchmark::{
+    Bootstrap, PredictionAccuracy, Score, Scores, WellTable, Within, prediction_accuracy,
+    read_relationships,
+};
 use morphospace_core::{Provenance, Seed};
 use morphospace_map::ControlRule;
-use morphospace_profiles::Profiles;
+use morphospace_profiles::{PredictionRow, Predictions, Profiles, read_predictions};
 
-use crate::cli::{BatchPredictionArgs, BenchmarkCommand, RecallArgs, ReplicateArgs, ScoreArgs};
+use crate::cli::{
+    BatchPredictionArgs, BenchmarkCommand, PredictionScoreArgs, RecallArgs, ReplicateArgs,
+    ScoreArgs,
+};
 use crate::failure::{Failure, Outcome, Phase};
 
 pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
-    let args = match command {
-        BenchmarkCommand::RelationshipRecall(args) => &args.score,
-        BenchmarkCommand::ReplicateConsistency(args) => &args.score,
-        BenchmarkCommand::BatchPrediction(args) => &args.score,
+    let args = &match command {
+        BenchmarkCommand::RelationshipRecall(args) => args.score.clone(),
+        BenchmarkCommand::ReplicateConsistency(args) => args.score.clone(),
+        BenchmarkCommand::BatchPrediction(args) => args.score.clone(),
+        BenchmarkCommand::Predictions(args) => args.score(),
     };
     if let Some(path) = &args.output {
         super::refuse_unwritable(path)?;
@@ -26,6 +34,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
         BenchmarkCommand::RelationshipRecall(args) => (&args.relationships, recall(args)),
         BenchmarkCommand::ReplicateConsistency(args) => (&[], replicates(args)),
         BenchmarkCommand::BatchPrediction(args) => (&[], batch_prediction(args)),
+        BenchmarkCommand::Predictions(args) => (args.stratified.as_slice(), predictions(args)),
     };
     publish(args, relationships, scores.or_refuse()?).or_stop()?;
     Ok(Outcome::Done)
@@ -149,6 +158,82 @@ fn batch_prediction(args: &BatchPredictionArgs) -> Result<Vec<Score>> {
         seed: Seed::new(args.score.seed),
     };
     evaluation.batch_prediction(&profiles, &args.score.alignment)
+}
+
+/// The accuracies of Sypetkowski et al. 2023, tables 1 and 2.
+fn predictions(args: &PredictionScoreArgs) -> Result<Vec<Score>> {
+    let bootstrap = Bootstrap::new(Seed::new(args.seed).split("predictions"));
+    let separated = read_predictions(&args.predictions)?;
+    let head = class_head(&separated, &args.predictions)?;
+    let score = |name: String, found: &PredictionAccuracy| {
+        let score = Score::new(name, &args.model, "none", found.value(), found.num_sites)
+            .with_seed(bootstrap.seed)
+            .with_setting("labels", found.num_labels);
+        match found.interval {
+            Some(interval) => score.with_interval(interval),
+            None => score,
+        }
+    };
+    let of = |predictions: &Predictions, head: &str, within, cell_type: Option<&str>| {
+        let keep = |row: &PredictionRow| {
+            cell_type.is_none_or(|cell_type| row.cell_type.as_deref() == Some(cell_type))
+        };
+        prediction_accuracy(predictions, head, within, keep, &bootstrap)
+    };
+    let Some(all) = of(&separated, &head, Within::First, None) else {
+        bail!(
+            "'{}': no {head} of its sites is one that the network was trained on",
+            args.predictions.display()
+        );
+    };
+    let mut scores = vec![score(format!("{head} accuracy"), &all)];
+    if let Some(five) = of(&separated, &head, Within::Five, None) {
+        scores.push(score(format!("{head} accuracy, top 5"), &five));
+    }
+    let cell_types: BTreeSet<&str> = separated
+        .rows
+        .iter()
+        .filter_map(|row| row.cell_type.as_deref())
+        .collect();
+    for cell_type in cell_types.iter().filter(|_| cell_types.len() > 1) {
+        if let Some(found) = of(&separated, &head, Within::First, Some(cell_type)) {
+            scores.push(score(format!("{head} accuracy, {cell_type}"), &found));
+        }
+    }
+    if let Some(path) = &args.stratified {
+        let stratified = read_predictions(path)?;
+        let Some(found) = of(&stratified, &head, Within::First, None) else {
+            bail!("'{}' tells no {head}", path.display());
+        };
+        scores.push(score(format!("{head} accuracy, stratified"), &found));
+        let generalisation = all.value() / found.value();
+        let name = "generalisation (separated / stratified)";
+        scores.push(Score::new(
+            name,
+            &args.model,
+            "none",
+            generalisation,
+            all.num_sites,
+        ));
+        if let Some(batch) = of(&stratified, "batch", Within::First, None) {
+            let chance = 1.0 / batch.num_labels as f64;
+            let score = score("batch accuracy, stratified".to_owned(), &batch);
+            scores.push(score.with_null(chance));
+        }
+    }
+    Ok(scores)
+}
+
+/// The head that tells classes, not experiments.
+fn class_head(predictions: &Predictions, path: &Path) -> Result<String> {
+    let heads: BTreeSet<&str> = predictions
+        .rows
+        .iter()
+        .map(|row| row.head.as_str())
+        .collect();
+    let class = heads.into_iter().find(|head| *head != "batch");
+    let class = class.with_context(|| format!("'{}' has no predictions", path.display()))?;
+    Ok(class.to_owned())
 }
 
 /// Prints the scores and adds them to a file, replacing earlier ones of the

@@ -12,6 +12,7 @@ mod layers;
 mod normalisation;
 mod pipeline;
 mod plan;
+mod predictions;
 mod quality;
 mod split;
 mod support;
