@@ -978,8 +978,48 @@ pub(crate) enum BenchmarkCommand {
     ReplicateConsistency(ReplicateArgs),
     /// How well the batch is told from the profiles
     BatchPrediction(BatchPredictionArgs),
+    /// How well rows find those they belong to among all others (mean average precision)
+    MeanAveragePrecision(MeanAveragePrecisionArgs),
     /// What trained heads told of sites: accuracy of perturbations, of each cell type, of experiments
     Predictions(PredictionScoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeanAveragePrecisionArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Columns that rows which belong together share; they name the groups
+    #[arg(long, num_args = 1.., value_name = "COLUMN")]
+    pub(crate) pos_sameby: Vec<String>,
+    /// Columns in which they differ, such as the plate
+    #[arg(long, num_args = 1.., value_name = "COLUMN")]
+    pub(crate) pos_diffby: Vec<String>,
+    /// Columns that rows to be told apart share
+    #[arg(long, num_args = 1.., value_name = "COLUMN")]
+    pub(crate) neg_sameby: Vec<String>,
+    /// Columns in which they differ
+    #[arg(long, num_args = 1.., value_name = "COLUMN")]
+    pub(crate) neg_diffby: Vec<String>,
+    /// Column of several labels in a row, such as a compound's targets: each is a
+    /// group, told from rows that share none
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) several: Option<String>,
+    /// What stands between them
+    #[arg(long, default_value = "|", value_name = "TEXT")]
+    pub(crate) separator: String,
+    /// Rows that all others are told from, such as negative controls, and that are
+    /// no group of their own
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) reference: Option<String>,
+    /// Rows to leave out (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+    /// Random orders behind p-values
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(100..))]
+    pub(crate) draws: u32,
+    /// Also write a row for each group: .csv
+    #[arg(long, value_name = "CSV")]
+    pub(crate) groups: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

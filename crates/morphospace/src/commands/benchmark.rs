@@ -1,3 +1,5 @@
+mod mean_average_precision;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
         BenchmarkCommand::RelationshipRecall(args) => args.score.clone(),
         BenchmarkCommand::ReplicateConsistency(args) => args.score.clone(),
         BenchmarkCommand::BatchPrediction(args) => args.score.clone(),
+        BenchmarkCommand::MeanAveragePrecision(args) => args.score.clone(),
         BenchmarkCommand::Predictions(args) => args.score(),
     };
     if let Some(path) = &args.output {
@@ -34,6 +37,12 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
         BenchmarkCommand::RelationshipRecall(args) => (&args.relationships, recall(args)),
         BenchmarkCommand::ReplicateConsistency(args) => (&[], replicates(args)),
         BenchmarkCommand::BatchPrediction(args) => (&[], batch_prediction(args)),
+        BenchmarkCommand::MeanAveragePrecision(args) => {
+            if let Some(path) = &args.groups {
+                super::refuse_unwritable(path)?;
+            }
+            (&[], mean_average_precision::scores(args))
+        }
         BenchmarkCommand::Predictions(args) => (args.stratified.as_slice(), predictions(args)),
     };
     publish(args, relationships, scores.or_refuse()?).or_stop()?;

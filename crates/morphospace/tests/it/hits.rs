@@ -1,4 +1,5 @@
-//! `hits`: which perturbations are active.
+//! `hits`, which perturbations are active, and `benchmark mean-average-precision`,
+//! which says how well wells find each other.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -136,4 +137,75 @@ fn tables_that_cannot_be_tested_are_refused() {
     lines[5].replace_range(end.., ",NaN");
     fs::write(folder.join("profiles.csv"), lines.join("\n")).unwrap();
     refused(&[], "NaN");
+}
+
+#[test]
+fn replicates_are_found_among_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_profiles(folder);
+    let benchmark = ["benchmark", "mean-average-precision", "profiles.csv"];
+    let score = |rest: &[&str]| morphospace(folder, &[&benchmark[..], rest].concat());
+    let activity = [
+        "--pos-sameby",
+        "Metadata_gene",
+        "--neg-diffby",
+        "Metadata_gene",
+        "--reference",
+        "Metadata_control_role=negative_control",
+    ];
+    // Controls have no gene, and rows without one are left out.
+    score(&activity)
+        .expect_status(2)
+        .expect_stderr(&["negative_control"]);
+    let among_each_other = [
+        "--pos-sameby",
+        "Metadata_gene",
+        "--neg-diffby",
+        "Metadata_gene",
+    ];
+    let groups = [
+        "--exclude",
+        "Metadata_control_role=negative_control",
+        "--groups",
+        "groups.csv",
+    ];
+    let done = score(&[&among_each_other[..], &groups, &["--json"]].concat()).expect_status(0);
+    let scores: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let precision = &scores["scores"][0];
+    assert_eq!(precision["benchmark"], "mean average precision");
+    assert!(
+        precision["value"].as_f64().unwrap() > 0.6 && precision["n"] == 2,
+        "{precision}"
+    );
+    let table = fs::read_to_string(folder.join("groups.csv")).unwrap();
+    let of_tp53 = table
+        .lines()
+        .find(|line| line.starts_with("TP53,12,"))
+        .unwrap();
+    assert!(!of_tp53.contains("NaN"), "{table}");
+
+    score(&[])
+        .expect_status(2)
+        .expect_stderr(&["give --pos-sameby"]);
+    let alike = [
+        "--pos-sameby",
+        "Metadata_gene",
+        "--pos-diffby",
+        "Metadata_gene",
+    ];
+    score(&alike)
+        .expect_status(2)
+        .expect_stderr(&["no row has another that belongs to it"]);
+    let all = [
+        "--pos-sameby",
+        "Metadata_Plate",
+        "--neg-sameby",
+        "Metadata_Plate",
+        "--neg-diffby",
+        "Metadata_Plate",
+    ];
+    score(&all)
+        .expect_status(2)
+        .expect_stderr(&["has nothing to be told from"]);
 }
