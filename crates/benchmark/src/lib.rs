@@ -16,6 +16,7 @@
 //! | do compounds lie with the genes they act on? | [`CompoundGeneMap`] | [`CompoundPrecision`] |
 //! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity |
 //! | which channels matter? | [`shapley_values`] | a share for each |
+//! | can the functional group of a gene be told linearly? | [`probe_gene_groups`] | [`GeneGroupProbe`] |
 //! | can the perturbation be told linearly? | [`LinearProbe`] | [`balanced_accuracy`] |
 //!
 //! Scores are computed in f64 and do not depend on the number of threads.
@@ -35,6 +36,7 @@ mod energy_distance;
 mod entity_map;
 mod error;
 mod false_discovery;
+mod gene_groups;
 mod hits;
 mod kolmogorov;
 mod logistic_regression;
@@ -70,6 +72,7 @@ pub use energy_distance::{EnergyForm, EnergyReference, UndefinedNull, share_abov
 pub use entity_map::EntityMap;
 pub use error::BenchmarkError;
 pub use false_discovery::benjamini_hochberg;
+pub use gene_groups::{GeneGroupProbe, GeneGroups, probe_gene_groups};
 pub use hits::{Hit, HitSettings, find_hits};
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
 pub use mean_average_precision::{

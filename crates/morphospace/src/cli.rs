@@ -980,6 +980,8 @@ pub(crate) enum BenchmarkCommand {
     BatchPrediction(BatchPredictionArgs),
     /// How well rows find those they belong to among all others (mean average precision)
     MeanAveragePrecision(MeanAveragePrecisionArgs),
+    /// How well the functional group of a well's gene is told linearly (Anax)
+    Anax(AnaxArgs),
     /// What trained heads told of sites: accuracy of perturbations, of each cell type, of experiments
     Predictions(PredictionScoreArgs),
 }
@@ -1020,6 +1022,25 @@ pub(crate) struct MeanAveragePrecisionArgs {
     /// Also write a row for each group: .csv
     #[arg(long, value_name = "CSV")]
     pub(crate) groups: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnaxArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Column of the genes
+    #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) gene_column: String,
+    /// Column of the batch: wells of a batch are never told by a probe of the same
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) batch_column: String,
+    /// Groups in place of those of the paper: tab-separated, with the columns group
+    /// and gene
+    #[arg(long, value_name = "TSV")]
+    pub(crate) groups: Option<PathBuf>,
+    /// Parts of the batches
+    #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) folds: u16,
 }
 
 #[derive(Debug, Args)]

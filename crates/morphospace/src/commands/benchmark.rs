@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use morphospace::evaluation::{Evaluation, all_pairs, replicate_score};
 use morphospace_benchmark::{
-    Bootstrap, PredictionAccuracy, Score, Scores, WellTable, Within, prediction_accuracy,
-    read_relationships,
+    Bootstrap, GeneGroups, PredictionAccuracy, Score, Scores, WellTable, Within,
+    prediction_accuracy, probe_gene_groups, read_relationships,
 };
 use morphospace_core::{Provenance, Seed};
 use morphospace_map::ControlRule;
 use morphospace_profiles::{PredictionRow, Predictions, Profiles, read_predictions};
 
 use crate::cli::{
-    BatchPredictionArgs, BenchmarkCommand, PredictionScoreArgs, RecallArgs, ReplicateArgs,
-    ScoreArgs,
+    AnaxArgs, BatchPredictionArgs, BenchmarkCommand, PredictionScoreArgs, RecallArgs,
+    ReplicateArgs, ScoreArgs,
 };
 use crate::failure::{Failure, Outcome, Phase};
 
@@ -25,6 +25,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
         BenchmarkCommand::ReplicateConsistency(args) => args.score.clone(),
         BenchmarkCommand::BatchPrediction(args) => args.score.clone(),
         BenchmarkCommand::MeanAveragePrecision(args) => args.score.clone(),
+        BenchmarkCommand::Anax(args) => args.score.clone(),
         BenchmarkCommand::Predictions(args) => args.score(),
     };
     if let Some(path) = &args.output {
@@ -43,6 +44,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
             }
             (&[], mean_average_precision::scores(args))
         }
+        BenchmarkCommand::Anax(args) => (args.groups.as_slice(), anax(args)),
         BenchmarkCommand::Predictions(args) => (args.stratified.as_slice(), predictions(args)),
     };
     publish(args, relationships, scores.or_refuse()?).or_stop()?;
@@ -167,6 +169,65 @@ fn batch_prediction(args: &BatchPredictionArgs) -> Result<Vec<Score>> {
         seed: Seed::new(args.score.seed),
     };
     evaluation.batch_prediction(&profiles, &args.score.alignment)
+}
+
+/// The linear probe of Kraus et al. 2025, appendix A.4.
+fn anax(args: &AnaxArgs) -> Result<Vec<Score>> {
+    let groups = match &args.groups {
+        Some(path) => GeneGroups::read(path)?,
+        None => GeneGroups::anax(),
+    };
+    let profiles = super::read(&args.score.profiles)?;
+    let profiles = super::labelled_rows(profiles, &[&args.gene_column])?;
+    profiles.check_finite()?;
+    let genes = profiles.keys(&args.gene_column)?;
+    let present: BTreeSet<&String> = genes.iter().collect();
+    let num_found = present
+        .iter()
+        .filter(|gene| groups.group_of(gene).is_some())
+        .count();
+    if num_found == 0 {
+        let some = |names: Vec<&str>| names.into_iter().take(5).collect::<Vec<_>>().join(", ");
+        bail!(
+            "none of the {} values of column '{}' is a gene of the groups\nhint: it holds {}, and \
+             the groups {}; give another column with --gene-column, or other groups with --groups",
+            present.len(),
+            args.gene_column,
+            some(present.iter().map(|gene| gene.as_str()).collect()),
+            some(groups.genes().collect())
+        );
+    }
+    let seed = Seed::new(args.score.seed).split("anax");
+    let found = probe_gene_groups(
+        &profiles.values(),
+        profiles.num_features(),
+        &genes,
+        &profiles.keys(&args.batch_column)?,
+        &groups,
+        args.folds.into(),
+        seed,
+    )?;
+    let name = "gene groups, balanced accuracy (linear)";
+    let score = Score::new(
+        name,
+        &args.score.model,
+        &args.score.alignment,
+        found.balanced_accuracy,
+        found.num_wells,
+    )
+    .with_null(1.0 / found.num_groups as f64)
+    .with_seed(seed)
+    .with_setting("genes", found.num_genes)
+    .with_setting("groups", found.num_groups)
+    .with_setting("folds", found.num_folds)
+    .with_setting(
+        "genes of the groups that are missing",
+        groups.genes().count() - num_found,
+    );
+    Ok(vec![match found.interval {
+        Some(interval) => score.with_interval(interval),
+        None => score,
+    }])
 }
 
 /// The accuracies of Sypetkowski et al. 2023, tables 1 and 2.

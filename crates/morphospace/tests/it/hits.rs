@@ -209,3 +209,46 @@ fn replicates_are_found_among_others() {
         .expect_status(2)
         .expect_stderr(&["has nothing to be told from"]);
 }
+
+#[test]
+fn groups_of_genes_are_told_or_missed_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_profiles(folder);
+    let anax = [
+        "benchmark",
+        "anax",
+        "profiles.csv",
+        "--batch-column",
+        "Metadata_Plate",
+    ];
+    let score = |rest: &[&str]| morphospace(folder, &[&anax[..], rest].concat());
+    fs::write(
+        folder.join("groups.tsv"),
+        "group\tgene\np53\tTP53\nras\tKRAS\nras\tHRAS\n",
+    )
+    .unwrap();
+    let done = score(&["--groups", "groups.tsv", "--json"]).expect_status(0);
+    let scores: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let found = &scores["scores"][0];
+    // 24 wells of two genes on two plates.
+    assert_eq!(found["n"], 24);
+    assert_eq!(found["null"], 0.5);
+    assert!(found["value"].as_f64().unwrap() > 0.9, "{found}");
+    assert_eq!(
+        found["settings"]["genes of the groups that are missing"],
+        "1"
+    );
+    fs::write(folder.join("groups.tsv"), "group\tgene\nx\tTP54\n").unwrap();
+    score(&["--groups", "groups.tsv"])
+        .expect_status(2)
+        .expect_stderr(&[
+            "is a gene of the groups",
+            "it holds KRAS, TP53",
+            "the groups TP54",
+        ]);
+    fs::write(folder.join("groups.tsv"), "group,gene\nx,TP53\n").unwrap();
+    score(&["--groups", "groups.tsv"])
+        .expect_status(2)
+        .expect_stderr(&["has no column 'group'"]);
+}
