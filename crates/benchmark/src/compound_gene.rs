@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use morphospace_core::Seed;
+use rand::RngExt;
 use rand::seq::index::sample;
+use rayon::prelude::*;
 
 use crate::{EntityMap, Ties, area_under_roc, average_precision};
 
@@ -238,6 +240,128 @@ pub fn macro_precisions(precisions: &[CompoundPrecision]) -> Vec<MacroPrecision>
         .collect()
 }
 
+/// Compound-gene retrieval over several draws of genes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompoundGeneReport {
+    /// Mean and standard deviation over draws, first of the greatest score over
+    /// concentrations, then of each concentration.
+    pub concentrations: Vec<RetrievalSpread>,
+    /// The same of random scores.
+    pub baseline: RetrievalSpread,
+    /// Mean average precision over draws of each compound, by its greatest score.
+    pub of_compounds: BTreeMap<String, f64>,
+    /// Compounds that are not scored, and why.
+    pub not_scored: BTreeMap<String, NotScored>,
+}
+
+/// Means and standard deviations (`n - 1`) over draws.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrievalSpread {
+    /// The concentration; none for the greatest score over all, and random ones.
+    pub concentration: Option<String>,
+    /// Of the mean over compounds of [`CompoundPrecision::average_precision`].
+    pub average_precision: [f64; 2],
+    /// Of the mean over compounds of [`CompoundPrecision::area_under_roc`].
+    pub area_under_roc: [f64; 2],
+}
+
+impl CompoundGeneMap {
+    /// Draws genes `num_draws` times and scores every compound on each; draw `i`
+    /// follows from `seed.split_index(i)`. No compound may be scored: then there are
+    /// no concentrations, and the baseline is NaN.
+    pub fn retrieval(
+        &self,
+        interactions: &[Interaction],
+        settings: &CompoundGeneSettings,
+        num_draws: usize,
+        seed: Seed,
+    ) -> CompoundGeneReport {
+        let genes: BTreeSet<String> = self.genes.labels().iter().cloned().collect();
+        let compounds: BTreeSet<String> = self.compounds.labels().iter().cloned().collect();
+        let draws: Vec<Draw> = (0..num_draws)
+            .into_par_iter()
+            .map(|draw| {
+                let seed = seed.split_index(draw as u64);
+                let (items, not_scored) =
+                    settings.draw_items(interactions, &genes, &compounds, seed);
+                Draw {
+                    precisions: self.precisions(&items, settings.ties),
+                    baseline: random_precisions(&items, settings.ties, seed.split("baseline")),
+                    not_scored,
+                }
+            })
+            .collect();
+        let mut by_concentration: BTreeMap<Option<String>, Vec<[f64; 2]>> = BTreeMap::new();
+        let (mut baselines, mut of_compounds) = (Vec::new(), BTreeMap::new());
+        for draw in &draws {
+            for means in macro_precisions(&draw.precisions) {
+                let found = by_concentration.entry(means.concentration).or_default();
+                found.push([means.average_precision, means.area_under_roc]);
+            }
+            let means = macro_precisions(&draw.baseline);
+            baselines.extend(
+                means
+                    .iter()
+                    .map(|m| [m.average_precision, m.area_under_roc]),
+            );
+            for precision in draw.precisions.iter().filter(|p| p.concentration.is_none()) {
+                let sum: &mut f64 = of_compounds.entry(precision.compound.clone()).or_default();
+                *sum += precision.average_precision / num_draws as f64;
+            }
+        }
+        let not_scored = draws.into_iter().next().map(|draw| draw.not_scored);
+        CompoundGeneReport {
+            concentrations: by_concentration
+                .into_iter()
+                .map(|(concentration, values)| spread(concentration, &values))
+                .collect(),
+            baseline: spread(None, &baselines),
+            of_compounds,
+            not_scored: not_scored.unwrap_or_default(),
+        }
+    }
+}
+
+/// What one draw of genes comes to.
+struct Draw {
+    precisions: Vec<CompoundPrecision>,
+    baseline: Vec<CompoundPrecision>,
+    not_scored: BTreeMap<String, NotScored>,
+}
+
+/// Of scores drawn between 0 and 1.
+fn random_precisions(items: &[CompoundItems], ties: Ties, seed: Seed) -> Vec<CompoundPrecision> {
+    let of_compound = |item: &CompoundItems| {
+        let mut rng = seed.split(&item.compound).rng();
+        let scores: Vec<f64> = item.genes.iter().map(|_| rng.random()).collect();
+        let labels: Vec<bool> = item.genes.iter().map(|(_, label)| *label).collect();
+        CompoundPrecision {
+            compound: item.compound.clone(),
+            concentration: None,
+            average_precision: average_precision(&scores, &labels, ties),
+            area_under_roc: area_under_roc(&scores, &labels),
+        }
+    };
+    items.iter().map(of_compound).collect()
+}
+
+fn spread(concentration: Option<String>, values: &[[f64; 2]]) -> RetrievalSpread {
+    let count = values.len() as f64;
+    let of = |index: usize| {
+        let mean = values.iter().map(|value| value[index]).sum::<f64>() / count;
+        let squares = values
+            .iter()
+            .map(|value| (value[index] - mean).powi(2))
+            .sum::<f64>();
+        [mean, (squares / (count - 1.0)).sqrt()]
+    };
+    RetrievalSpread {
+        concentration,
+        average_precision: of(0),
+        area_under_roc: of(1),
+    }
+}
+
 /// How far a model is above a baseline, both with spreads:
 /// `(mean - mean of the baseline) / sqrt(sd² + sd of the baseline²)`.
 ///
@@ -311,6 +435,42 @@ mod tests {
         let expected = expected.map(|(name, reason)| (name.to_owned(), reason));
         assert_eq!(not_scored, expected.into());
         assert_eq!(draw(Seed::new(1)).0, draw(Seed::new(1)).0);
+    }
+
+    #[test]
+    fn a_map_that_knows_its_compounds_is_far_above_chance() {
+        // Compounds lie with the first two genes of theirs.
+        let num_genes = 60;
+        let genes: Vec<String> = names("G", num_genes).into_iter().collect();
+        let mut values = vec![0.0; num_genes * num_genes];
+        (0..num_genes).for_each(|gene| values[gene * num_genes + gene] = 1.0);
+        let compounds: Vec<String> = names("C", 5).into_iter().collect();
+        let (mut all, mut of_compounds) = (Vec::new(), Vec::new());
+        for (index, compound) in compounds.iter().enumerate() {
+            let mut row = vec![0.01; num_genes];
+            for gene in [2 * index, 2 * index + 1] {
+                row[gene] = 1.0;
+                all.push(interaction(compound, &genes[gene], 10.0));
+            }
+            of_compounds.extend(row);
+        }
+        all.extend(genes.iter().map(|gene| interaction("inactive", gene, 1e6)));
+        let map = CompoundGeneMap {
+            genes: EntityMap::new(genes, values, num_genes).expect("finite"),
+            compounds: EntityMap::new(compounds, of_compounds, num_genes).expect("finite"),
+            concentrations: vec!["1".to_owned(); 5],
+        };
+        let settings = CompoundGeneSettings::default();
+        let report = map.retrieval(&all, &settings, 20, Seed::new(4));
+        assert_eq!(report.concentrations.len(), 2);
+        assert_eq!(report.concentrations[0].average_precision, [1.0, 0.0]);
+        assert!(report.baseline.average_precision[0] < 0.4);
+        assert!((report.of_compounds["C03"] - 1.0).abs() < 1e-12);
+        assert_eq!(report.not_scored["inactive"], NotScored::NotInMap);
+        assert_eq!(report, map.retrieval(&all, &settings, 20, Seed::new(4)));
+        // A map without any of the compounds.
+        let nothing = map.retrieval(&all[10..], &settings, 3, Seed::new(4));
+        assert!(nothing.concentrations.is_empty());
     }
 
     #[test]

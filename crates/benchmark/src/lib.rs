@@ -65,8 +65,8 @@ pub use binomial_interval::binomial_interval;
 pub use bootstrap::{Bootstrap, Interval};
 pub use cluster::{Cluster, ClusterScore, cluster_benchmark, read_clusters};
 pub use compound_gene::{
-    CompoundGeneMap, CompoundGeneSettings, CompoundItems, CompoundPrecision, Interaction,
-    MacroPrecision, NotScored, macro_precisions, z_score,
+    CompoundGeneMap, CompoundGeneReport, CompoundGeneSettings, CompoundItems, CompoundPrecision,
+    Interaction, MacroPrecision, NotScored, RetrievalSpread, macro_precisions, z_score,
 };
 pub use energy_distance::{EnergyForm, EnergyReference, UndefinedNull, share_above};
 pub use entity_map::EntityMap;

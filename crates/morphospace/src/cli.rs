@@ -980,6 +980,8 @@ pub(crate) enum BenchmarkCommand {
     BatchPrediction(BatchPredictionArgs),
     /// How well rows find those they belong to among all others (mean average precision)
     MeanAveragePrecision(MeanAveragePrecisionArgs),
+    /// How well compounds find the genes they act on (RxRx3-core)
+    CompoundGene(CompoundGeneArgs),
     /// How well the functional group of a well's gene is told linearly (Anax)
     Anax(AnaxArgs),
     /// What trained heads told of sites: accuracy of perturbations, of each cell type, of experiments
@@ -1041,6 +1043,30 @@ pub(crate) struct AnaxArgs {
     /// Parts of the batches
     #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
     pub(crate) folds: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompoundGeneArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Known interactions: a CSV with gene_symbol, nM_value and treatment
+    #[arg(long, value_name = "CSV")]
+    pub(crate) interactions: PathBuf,
+    /// Column of the genes; empty where a well has a compound
+    #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) gene_column: String,
+    /// Column of the compounds; empty where a well has a gene
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
+    pub(crate) compound_column: String,
+    /// Column of their concentrations
+    #[arg(long, default_value = "Metadata_concentration", value_name = "COLUMN")]
+    pub(crate) concentration_column: String,
+    /// Rows to leave out, such as controls (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+    /// Draws of genes to tell from
+    #[arg(long, default_value_t = 100, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) draws: u16,
 }
 
 #[derive(Debug, Args)]

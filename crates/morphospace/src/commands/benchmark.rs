@@ -1,3 +1,4 @@
+mod compound_gene;
 mod mean_average_precision;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
         BenchmarkCommand::ReplicateConsistency(args) => args.score.clone(),
         BenchmarkCommand::BatchPrediction(args) => args.score.clone(),
         BenchmarkCommand::MeanAveragePrecision(args) => args.score.clone(),
+        BenchmarkCommand::CompoundGene(args) => args.score.clone(),
         BenchmarkCommand::Anax(args) => args.score.clone(),
         BenchmarkCommand::Predictions(args) => args.score(),
     };
@@ -44,6 +46,10 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
             }
             (&[], mean_average_precision::scores(args))
         }
+        BenchmarkCommand::CompoundGene(args) => (
+            std::slice::from_ref(&args.interactions),
+            compound_gene::scores(args),
+        ),
         BenchmarkCommand::Anax(args) => (args.groups.as_slice(), anax(args)),
         BenchmarkCommand::Predictions(args) => (args.stratified.as_slice(), predictions(args)),
     };

@@ -6,7 +6,6 @@ mod channels;
 mod cli;
 #[cfg(feature = "buckets")]
 mod fetch;
-mod hits;
 mod import;
 mod layers;
 mod normalisation;
@@ -14,6 +13,7 @@ mod pipeline;
 mod plan;
 mod predictions;
 mod quality;
+mod scores;
 mod split;
 mod support;
 mod tables;

@@ -1,5 +1,5 @@
-//! `hits`, which perturbations are active, and `benchmark mean-average-precision`,
-//! which says how well wells find each other.
+//! Scores of perturbations: `hits`, and the `benchmark`s of mean average precision,
+//! gene groups and compounds with their genes.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -251,4 +251,89 @@ fn groups_of_genes_are_told_or_missed_by_name() {
     score(&["--groups", "groups.tsv"])
         .expect_status(2)
         .expect_stderr(&["has no column 'group'"]);
+}
+
+#[test]
+fn compounds_find_the_genes_they_act_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // Forty genes, each its own direction, and two compounds at two concentrations
+    // that lie with theirs at the higher one.
+    let num_genes = 40;
+    let mut text = "Metadata_gene,Metadata_treatment,Metadata_concentration".to_owned();
+    (0..num_genes).for_each(|gene| write!(text, ",f{gene}").unwrap());
+    text.push('\n');
+    let mut row = |labels: &str, at: usize, height: f64| {
+        text.push_str(labels);
+        for gene in 0..num_genes {
+            let noise = 0.05 * ((gene * 7 + at) as f64).sin();
+            let value = noise + if gene == at { height } else { 0.0 };
+            write!(text, ",{value}").unwrap();
+        }
+        text.push('\n');
+    };
+    let mut interactions = "gene_symbol,nM_value,treatment\n".to_owned();
+    for gene in 0..num_genes {
+        row(&format!("G{gene},,"), gene, 1.0);
+        let nm = if gene < 2 { "10" } else { "50000" };
+        writeln!(interactions, "G{gene},{nm},C{}", gene % 2).unwrap();
+    }
+    for compound in 0..2 {
+        row(&format!(",C{compound},0.1"), compound, 0.0);
+        row(&format!(",C{compound},10"), compound, 1.0);
+    }
+    interactions.push_str("G1,5,elsewhere\n");
+    fs::write(folder.join("profiles.csv"), text).unwrap();
+    fs::write(folder.join("interactions.csv"), interactions).unwrap();
+    let benchmark = [
+        "benchmark",
+        "compound-gene",
+        "profiles.csv",
+        "--interactions",
+        "interactions.csv",
+        "--draws",
+        "20",
+        "--json",
+    ];
+    let done = morphospace(folder, &benchmark).expect_status(0);
+    let scores: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let value = |name: &str| {
+        let scores = scores["scores"].as_array().unwrap().iter();
+        let mut found = scores.filter(|score| score["benchmark"] == name);
+        found.next().unwrap_or_else(|| panic!("no {name}"))["value"]
+            .as_f64()
+            .unwrap()
+    };
+    assert_eq!(
+        value("compound-gene average precision, best concentration"),
+        1.0
+    );
+    assert_eq!(value("compound-gene average precision, 10"), 1.0);
+    assert!(value("compound-gene average precision, 0.1") < 1.0);
+    assert_eq!(
+        value("compound-gene area under ROC, best concentration"),
+        1.0
+    );
+    done.expect_stderr(&["compounds that are not scored: 1 (not in the map)"]);
+
+    fs::write(
+        folder.join("interactions.csv"),
+        "gene_symbol,nM_value,treatment\nG1,x,C0\n",
+    )
+    .unwrap();
+    morphospace(folder, &benchmark)
+        .expect_status(2)
+        .expect_stderr(&["line 2: nM_value 'x' is no number"]);
+    fs::write(
+        folder.join("interactions.csv"),
+        "gene_symbol,nM_value,treatment\nG1,1,D\n",
+    )
+    .unwrap();
+    morphospace(folder, &benchmark)
+        .expect_status(2)
+        .expect_stderr(&["no compound can be scored: 1 (not in the map)"]);
+    fs::write(folder.join("interactions.csv"), "gene,treatment\n").unwrap();
+    morphospace(folder, &benchmark)
+        .expect_status(2)
+        .expect_stderr(&["has no column 'gene_symbol'"]);
 }

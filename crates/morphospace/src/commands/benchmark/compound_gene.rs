@@ -1,0 +1,177 @@
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use morphospace_benchmark::{
+    Bootstrap, CompoundGeneMap, CompoundGeneSettings, EntityMap, Interaction, NotScored, Score,
+    z_score,
+};
+use morphospace_core::Seed;
+use morphospace_map::{Aggregate, Average, aggregate};
+use morphospace_profiles::Profiles;
+
+use crate::cli::CompoundGeneArgs;
+use crate::terminal::warn;
+
+/// How well compounds find the genes they act on.
+pub(super) fn scores(args: &CompoundGeneArgs) -> Result<Vec<Score>> {
+    let interactions = read_interactions(&args.interactions)?;
+    let profiles = super::super::read(&args.score.profiles)?;
+    let profiles = super::without_rows(profiles, &args.exclude)?;
+    let map = map_of(&profiles, args)?;
+    let seed = Seed::new(args.score.seed).split("compound gene");
+    let settings = CompoundGeneSettings::default();
+    let report = map.retrieval(&interactions, &settings, args.draws.into(), seed);
+
+    let count = |reason: NotScored| report.not_scored.values().filter(|r| **r == reason).count();
+    let left_out = [
+        ("not in the map", count(NotScored::NotInMap)),
+        (
+            "no gene of the map interacts with it",
+            count(NotScored::NoActiveGene),
+        ),
+        (
+            "too few genes to tell from",
+            count(NotScored::TooFewNegatives),
+        ),
+    ];
+    let left_out: Vec<String> = left_out
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| format!("{count} ({reason})"))
+        .collect();
+    if report.of_compounds.is_empty() {
+        bail!(
+            "no compound can be scored: {}\nhint: compounds are looked for in column '{}' and \
+             genes in '{}', under the names of '{}'",
+            left_out.join(", "),
+            args.compound_column,
+            args.gene_column,
+            args.interactions.display()
+        );
+    }
+    if !left_out.is_empty() {
+        warn(format!(
+            "compounds that are not scored: {}",
+            left_out.join(", ")
+        ));
+    }
+
+    let num_compounds = report.of_compounds.len();
+    let score = |name: String, [mean, sd]: [f64; 2], [base, base_sd]: [f64; 2]| {
+        let z = z_score([mean, sd], [base, base_sd]);
+        Score::new(
+            name,
+            &args.score.model,
+            &args.score.alignment,
+            mean,
+            num_compounds,
+        )
+        .with_null(base)
+        .with_seed(seed)
+        .with_setting("draws", args.draws)
+        .with_setting("sd over draws", sd)
+        .with_setting("sd of random scores", base_sd)
+        .with_setting("z", z)
+    };
+    let mut scores = Vec::new();
+    for found in &report.concentrations {
+        let at = match &found.concentration {
+            None => "best concentration".to_owned(),
+            Some(concentration) => concentration.clone(),
+        };
+        let baseline = report.baseline.average_precision;
+        let name = format!("compound-gene average precision, {at}");
+        let mut precision = score(name, found.average_precision, baseline);
+        if found.concentration.is_none() {
+            // Over compounds: those of one draw of genes are no sample of others.
+            let values: Vec<f64> = report.of_compounds.values().copied().collect();
+            let bootstrap = Bootstrap::new(seed.split("bootstrap"));
+            let means = (0..bootstrap.num_resamples).map(|index| {
+                let weights = bootstrap.weights(index, values.len());
+                let weighted = values.iter().zip(weights);
+                let sum: f64 = weighted
+                    .map(|(value, weight)| value * f64::from(weight))
+                    .sum();
+                sum / values.len() as f64
+            });
+            if let Some(interval) = bootstrap.interval(means.collect()) {
+                precision = precision.with_interval(interval);
+            }
+            let roc = format!("compound-gene area under ROC, {at}");
+            let baseline = report.baseline.area_under_roc;
+            scores.push(precision);
+            scores.push(score(roc, found.area_under_roc, baseline));
+        } else {
+            scores.push(precision);
+        }
+    }
+    Ok(scores)
+}
+
+/// Genes, and compounds at each of their concentrations: means of their rows.
+fn map_of(profiles: &Profiles, args: &CompoundGeneArgs) -> Result<CompoundGeneMap> {
+    let part = |column: &str, by: &[&str]| -> Result<Profiles> {
+        let values = profiles.text(column)?;
+        let rows: Vec<usize> = (0..values.len())
+            .filter(|&row| values[row].as_ref().is_some_and(|value| !value.is_empty()))
+            .collect();
+        if rows.is_empty() {
+            bail!("column '{column}' is empty");
+        }
+        let settings = Aggregate {
+            average: Average::Mean,
+            ..Aggregate::by(by.iter().copied())
+        };
+        Ok(aggregate(&profiles.select_rows(&rows), &settings)?)
+    };
+    let genes = part(&args.gene_column, &[&args.gene_column])?;
+    let by = [args.compound_column.as_str(), &args.concentration_column];
+    let compounds = part(&args.compound_column, &by)?;
+    Ok(CompoundGeneMap {
+        genes: EntityMap::from_profiles(&genes, &args.gene_column)?,
+        concentrations: compounds.keys(&args.concentration_column)?,
+        compounds: EntityMap::from_profiles(&compounds, &args.compound_column)?,
+    })
+}
+
+/// A table with the columns `gene_symbol`, `nM_value` and `treatment`, as RxRx3-core
+/// has it.
+fn read_interactions(path: &Path) -> Result<Vec<Interaction>> {
+    let named = |message: String| format!("'{}' {message}", path.display());
+    let mut reader =
+        csv::Reader::from_path(path).with_context(|| named("cannot be read".to_owned()))?;
+    let header = reader
+        .headers()
+        .with_context(|| named("is no table".to_owned()))?
+        .clone();
+    let place = |column: &str| {
+        header
+            .iter()
+            .position(|name| name.trim() == column)
+            .with_context(|| {
+                named(format!(
+                    "has no column '{column}'; its header is '{}'",
+                    header.iter().collect::<Vec<_>>().join(",")
+                ))
+            })
+    };
+    let (gene, value) = (place("gene_symbol")?, place("nM_value")?);
+    let compound = place("treatment")?;
+    let mut interactions = Vec::new();
+    for (index, record) in reader.records().enumerate() {
+        let line = index + 2;
+        let record = record.with_context(|| named(format!("line {line}")))?;
+        let text = record.get(value).unwrap_or_default().trim();
+        let concentration_nm = text.parse().ok().filter(|x: &f64| x.is_finite());
+        interactions.push(Interaction {
+            compound: record.get(compound).unwrap_or_default().trim().to_owned(),
+            gene: record.get(gene).unwrap_or_default().trim().to_owned(),
+            concentration_nm: concentration_nm
+                .with_context(|| named(format!("line {line}: nM_value '{text}' is no number")))?,
+        });
+    }
+    if interactions.is_empty() {
+        bail!(named("holds no interaction".to_owned()));
+    }
+    Ok(interactions)
+}
