@@ -33,6 +33,23 @@ impl Bootstrap {
         weights
     }
 
+    /// Interval of the mean of some values, each of one item; `None` of fewer than
+    /// two.
+    pub fn interval_of_mean(&self, values: &[f64]) -> Option<Interval> {
+        if values.len() < 2 {
+            return None;
+        }
+        let means = (0..self.num_resamples).map(|index| {
+            let weights = self.weights(index, values.len());
+            let weighted = values.iter().zip(weights);
+            let sum: f64 = weighted
+                .map(|(value, weight)| value * f64::from(weight))
+                .sum();
+            sum / values.len() as f64
+        });
+        self.interval(means.collect())
+    }
+
     /// Percentile interval of the resampled statistics (NaN is left out);
     /// `None` if fewer than two are left.
     pub fn interval(&self, mut statistics: Vec<f64>) -> Option<Interval> {
@@ -95,5 +112,8 @@ mod tests {
         assert!((interval.low - 25.0).abs() < 1e-9 && (interval.high - 975.0).abs() < 1e-9);
         assert_eq!(bootstrap.interval(vec![1.0, f64::NAN]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0, 10.0]), 2.5);
+        let of_mean = bootstrap.interval_of_mean(&[1.0, 2.0, 3.0]).expect("three");
+        assert!(of_mean.contains(2.0) && of_mean.low >= 1.0 && of_mean.high <= 3.0);
+        assert_eq!(bootstrap.interval_of_mean(&[1.0]), None);
     }
 }

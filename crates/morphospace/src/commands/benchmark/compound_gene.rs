@@ -86,15 +86,7 @@ pub(super) fn scores(args: &CompoundGeneArgs) -> Result<Vec<Score>> {
             // Over compounds: those of one draw of genes are no sample of others.
             let values: Vec<f64> = report.of_compounds.values().copied().collect();
             let bootstrap = Bootstrap::new(seed.split("bootstrap"));
-            let means = (0..bootstrap.num_resamples).map(|index| {
-                let weights = bootstrap.weights(index, values.len());
-                let weighted = values.iter().zip(weights);
-                let sum: f64 = weighted
-                    .map(|(value, weight)| value * f64::from(weight))
-                    .sum();
-                sum / values.len() as f64
-            });
-            if let Some(interval) = bootstrap.interval(means.collect()) {
+            if let Some(interval) = bootstrap.interval_of_mean(&values) {
                 precision = precision.with_interval(interval);
             }
             let roc = format!("compound-gene area under ROC, {at}");

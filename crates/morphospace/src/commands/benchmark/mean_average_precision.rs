@@ -108,16 +108,7 @@ pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
     let score = |name: &str, value: fn(&GroupPrecision) -> f64| {
         let values: Vec<f64> = found.iter().map(value).collect();
         let bootstrap = Bootstrap::new(seed.split("bootstrap"));
-        let mean = |weights: &[u32]| {
-            let weighted = values.iter().zip(weights);
-            let sum: f64 = weighted
-                .map(|(value, weight)| value * f64::from(*weight))
-                .sum();
-            sum / values.len() as f64
-        };
-        let resamples =
-            (0..bootstrap.num_resamples).map(|index| mean(&bootstrap.weights(index, values.len())));
-        let whole = mean(&vec![1; values.len()]);
+        let whole = values.iter().sum::<f64>() / values.len() as f64;
         let score = Score::new(
             name,
             &args.score.model,
@@ -131,7 +122,7 @@ pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
         .with_setting("neg_sameby", args.neg_sameby.join(", "))
         .with_setting("neg_diffby", args.neg_diffby.join(", "))
         .with_setting("draws", args.draws);
-        match bootstrap.interval(resamples.collect()) {
+        match bootstrap.interval_of_mean(&values) {
             Some(interval) => score.with_interval(interval),
             None => score,
         }
