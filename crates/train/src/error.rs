@@ -86,7 +86,7 @@ pub enum TrainError {
     },
     /// The folder of a run holds something else.
     #[error(
-        "'{}' is not empty and holds no run\nhint: give --output a new folder",
+        "'{}' holds folders and no run\nhint: give --output a new folder",
         path.display()
     )]
     NoRunFolder {

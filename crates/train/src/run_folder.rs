@@ -1,4 +1,3 @@
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,11 +10,10 @@ use crate::{EvaluationReport, StepReport, TrainError};
 
 const METRICS_FILE: &str = "metrics.jsonl";
 const LOCK_FILE: &str = ".lock";
-/// What a run begins with: a folder that has other files and none of these is not
-/// a run's.
+/// What a run begins with. A folder that has folders in it and none of these is
+/// something else, such as a screen; single files, a split among them, may be there
+/// first.
 const OWN: [&str; 3] = [LOCK_FILE, METRICS_FILE, "checkpoints"];
-/// A fold's, which is there first.
-const SPLIT_FILE: &str = "split.parquet";
 
 /// The folder of a run, held by one process at a time.
 pub(crate) struct RunFolder {
@@ -52,13 +50,13 @@ impl RunFolder {
     /// Makes the folder, if it is not there, and takes hold of it.
     pub(crate) fn open(path: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(path).map_err(TrainError::file(path))?;
-        let mut names = Vec::new();
+        let (mut is_runs, mut has_folders) = (false, false);
         for entry in fs::read_dir(path).map_err(TrainError::file(path))? {
-            names.push(entry.map_err(TrainError::file(path))?.file_name());
+            let entry = entry.map_err(TrainError::file(path))?;
+            is_runs |= OWN.iter().any(|own| entry.file_name() == *own);
+            has_folders |= entry.path().is_dir();
         }
-        let is_runs = |name: &OsString| OWN.iter().any(|own| name == own);
-        let is_foreign = |name: &OsString| name != SPLIT_FILE;
-        if names.iter().any(is_foreign) && !names.iter().any(is_runs) {
+        if has_folders && !is_runs {
             return Err(TrainError::NoRunFolder {
                 path: path.to_owned(),
             });

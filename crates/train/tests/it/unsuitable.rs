@@ -160,7 +160,7 @@ fn a_folder_of_other_files_is_no_runs() {
         &mut (),
     );
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("is not empty and holds no run"), "{error}");
+    assert!(error.contains("holds folders and no run"), "{error}");
     assert!(!folder.path().join("screen/checkpoints").exists());
 }
 
