@@ -31,15 +31,7 @@ impl Distances {
     /// # Errors
     /// [`BenchmarkError::WrongNumberOfValues`]: the last row is not whole.
     pub fn new(rows: &[f64], num_features: usize, metric: Metric) -> Result<Self, BenchmarkError> {
-        if num_features == 0 || !rows.len().is_multiple_of(num_features) {
-            let num_labels = rows.len().div_ceil(num_features.max(1));
-            return Err(BenchmarkError::WrongNumberOfValues {
-                num_labels,
-                num_features,
-                expected: num_labels * num_features,
-                found: rows.len(),
-            });
-        }
+        BenchmarkError::check_whole_rows(rows, num_features)?;
         let mut rows = rows.to_vec();
         if metric == Metric::Cosine {
             for row in rows.chunks_exact_mut(num_features) {

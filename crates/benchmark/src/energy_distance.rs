@@ -78,7 +78,7 @@ impl<'a> EnergyReference<'a> {
         num_features: usize,
         form: EnergyForm,
     ) -> Result<Self, BenchmarkError> {
-        check_rows(rows, num_features)?;
+        BenchmarkError::check_whole_rows(rows, num_features)?;
         if rows.is_empty() {
             return Err(BenchmarkError::TooFewValues {
                 what: "an energy distance",
@@ -107,19 +107,6 @@ impl<'a> EnergyReference<'a> {
         let mean = |a, b| self.form.mean_distance(a, b, self.num_features);
         2.0 * mean(self.rows, group) - self.within - mean(group, group)
     }
-}
-
-fn check_rows(rows: &[f64], num_features: usize) -> Result<(), BenchmarkError> {
-    if num_features == 0 || !rows.len().is_multiple_of(num_features) {
-        let num_labels = rows.len().div_ceil(num_features.max(1));
-        return Err(BenchmarkError::WrongNumberOfValues {
-            num_labels,
-            num_features,
-            expected: num_labels * num_features,
-            found: rows.len(),
-        });
-    }
-    Ok(())
 }
 
 /// The share of a null above a value: `p` of a statistic that is large where

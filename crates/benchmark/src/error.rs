@@ -185,3 +185,19 @@ pub enum BenchmarkError {
     #[error(transparent)]
     Profiles(#[from] morphospace_profiles::ProfilesError),
 }
+
+impl BenchmarkError {
+    /// Refuses values that are not rows of so many features.
+    pub(crate) fn check_whole_rows(values: &[f64], num_features: usize) -> Result<(), Self> {
+        if num_features > 0 && values.len().is_multiple_of(num_features) {
+            return Ok(());
+        }
+        let num_labels = values.len().div_ceil(num_features.max(1));
+        Err(Self::WrongNumberOfValues {
+            num_labels,
+            num_features,
+            expected: num_labels * num_features,
+            found: values.len(),
+        })
+    }
+}

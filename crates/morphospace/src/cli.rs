@@ -1052,10 +1052,10 @@ pub(crate) struct CompoundGeneArgs {
     /// Known interactions: a CSV with gene_symbol, nM_value and treatment
     #[arg(long, value_name = "CSV")]
     pub(crate) interactions: PathBuf,
-    /// Column of the genes; empty where a well has a compound
+    /// Column of the genes that wells lack, empty where they have a compound
     #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
     pub(crate) gene_column: String,
-    /// Column of the compounds; empty where a well has a gene
+    /// Column of the compounds; it counts where that of the genes is empty
     #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
     pub(crate) compound_column: String,
     /// Column of their concentrations

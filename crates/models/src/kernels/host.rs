@@ -102,9 +102,9 @@ impl HostSlice {
         Self(FlexTensor::from_data(TensorData::new(values, shape)))
     }
 
-    /// As [`Host::of`], of what Burn's graph holds.
-    pub(crate) fn of_primitive(primitive: FlexTensor) -> Option<Self> {
-        let is_plain = primitive.dtype() == DType::F32 && Precision::current() == Precision::F32;
+    /// What Burn's graph holds; `None` of another type.
+    pub(crate) fn of_primitive(primitive: &FlexTensor) -> Option<Self> {
+        let is_plain = primitive.dtype() == DType::F32;
         is_plain.then(|| Self(primitive.to_contiguous()))
     }
 

@@ -274,7 +274,8 @@ fn compounds_find_the_genes_they_act_on() {
     };
     let mut interactions = "gene_symbol,nM_value,treatment\n".to_owned();
     for gene in 0..num_genes {
-        row(&format!("G{gene},,"), gene, 1.0);
+        // Treatments of genes have names, too.
+        row(&format!("G{gene},guide{gene},"), gene, 1.0);
         let nm = if gene < 2 { "10" } else { "50000" };
         writeln!(interactions, "G{gene},{nm},C{}", gene % 2).unwrap();
     }

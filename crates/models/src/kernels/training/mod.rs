@@ -27,6 +27,7 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 
 use super::host::HostSlice;
+use crate::Precision;
 
 pub(crate) use attention::{attention, self_attention};
 pub(crate) use batch_norm::{Normalised, batch_norm};
@@ -47,14 +48,14 @@ trait Operation<const N: usize>: Clone + Debug + Send + 'static {
 }
 
 /// `None` on another device, out of training, or where products are in another
-/// [`Precision`](crate::Precision).
+/// [`Precision`].
 fn tracked<const D: usize>(tensor: &Tensor<D>) -> Option<(Tracked, HostSlice)> {
-    if !tensor.is_autodiff() {
+    if !tensor.is_autodiff() || Precision::current() != Precision::F32 {
         return None;
     }
     let primitive = tensor.clone().try_into_primitive::<Autodiff<Flex>>();
     let primitive = primitive.ok()?;
-    let values = HostSlice::of_primitive(primitive.primitive().clone())?;
+    let values = HostSlice::of_primitive(primitive.primitive())?;
     Some((primitive, values))
 }
 
@@ -88,7 +89,7 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O> {
     fn backward(self, ops: Ops<O, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let of_output = gradients.consume::<Flex>(&ops.node);
         let of_output =
-            HostSlice::of_primitive(of_output).expect("gradients are of the output's type");
+            HostSlice::of_primitive(&of_output).expect("gradients are of the output's type");
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let found = ops.state.gradients(&of_output, wanted);
         for (parent, gradient) in ops.parents.into_iter().zip(found) {

@@ -102,13 +102,27 @@ pub(super) fn scores(args: &CompoundGeneArgs) -> Result<Vec<Score>> {
 
 /// Genes, and compounds at each of their concentrations: means of their rows.
 fn map_of(profiles: &Profiles, args: &CompoundGeneArgs) -> Result<CompoundGeneMap> {
-    let part = |column: &str, by: &[&str]| -> Result<Profiles> {
-        let values = profiles.text(column)?;
-        let rows: Vec<usize> = (0..values.len())
-            .filter(|&row| values[row].as_ref().is_some_and(|value| !value.is_empty()))
+    let is_given = |column: &str| -> Result<Vec<bool>> {
+        let values = profiles.text(column)?.into_iter();
+        Ok(values
+            .map(|value| value.is_some_and(|value| !value.is_empty()))
+            .collect())
+    };
+    let has_gene = is_given(&args.gene_column)?;
+    let part = |column: &str, by: &[&str], of_genes: bool| -> Result<Profiles> {
+        let is_given = is_given(column)?;
+        let rows: Vec<usize> = (0..is_given.len())
+            .filter(|&row| is_given[row] && has_gene[row] == of_genes)
             .collect();
         if rows.is_empty() {
-            bail!("column '{column}' is empty");
+            bail!(
+                "column '{column}' is empty{}",
+                if of_genes {
+                    ""
+                } else {
+                    " where no gene is given"
+                }
+            );
         }
         let settings = Aggregate {
             average: Average::Mean,
@@ -116,9 +130,9 @@ fn map_of(profiles: &Profiles, args: &CompoundGeneArgs) -> Result<CompoundGeneMa
         };
         Ok(aggregate(&profiles.select_rows(&rows), &settings)?)
     };
-    let genes = part(&args.gene_column, &[&args.gene_column])?;
+    let genes = part(&args.gene_column, &[&args.gene_column], true)?;
     let by = [args.compound_column.as_str(), &args.concentration_column];
-    let compounds = part(&args.compound_column, &by)?;
+    let compounds = part(&args.compound_column, &by, false)?;
     Ok(CompoundGeneMap {
         genes: EntityMap::from_profiles(&genes, &args.gene_column)?,
         concentrations: compounds.keys(&args.concentration_column)?,
