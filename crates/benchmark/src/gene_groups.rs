@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use morphospace_core::Seed;
-use rand::seq::SliceRandom;
 
-use crate::probe::weighted_balanced_accuracy;
-use crate::{BenchmarkError, Bootstrap, Interval, LinearProbe, LogisticRegression};
+use crate::{
+    BenchmarkError, Bootstrap, Interval, LabelClassifier, LogisticRegression, predict_labels,
+};
 
 /// The text of [`GeneGroups::anax`].
 const ANAX: &str = include_str!("../data/anax.tsv");
@@ -156,85 +156,30 @@ pub fn probe_gene_groups(
         .filter(|&row| groups.group_of(&genes[row]).is_some())
         .collect();
     let group = |row: usize| groups.group_of(&genes[row]).expect("rows have groups");
-    let names: BTreeSet<&str> = rows.iter().map(|&row| group(row)).collect();
-    if names.len() < 2 {
-        return Err(BenchmarkError::TooFewClasses {
-            what: "the functional group of genes".to_owned(),
-            found: names.len(),
-        });
-    }
-    let names: Vec<&str> = names.into_iter().collect();
-    let class = |row: usize| names.binary_search(&group(row)).expect("a group");
-
-    let mut of_rows: Vec<&String> = rows.iter().map(|&row| &batches[row]).collect();
-    of_rows.sort_unstable();
-    of_rows.dedup();
-    if of_rows.len() < 2 || num_folds < 2 {
-        return Err(BenchmarkError::TooFewGroups {
-            num_folds: 2,
-            num_groups: of_rows.len().min(num_folds),
-        });
-    }
-    let num_folds = num_folds.min(of_rows.len());
-    of_rows.shuffle(&mut seed.split("folds").rng());
-    let fold_of: BTreeMap<&String, usize> = of_rows
+    let of_rows =
+        |names: &[String]| -> Vec<String> { rows.iter().map(|&row| names[row].clone()).collect() };
+    let names: Vec<String> = rows.iter().map(|&row| group(row).to_owned()).collect();
+    let (genes, batches) = (of_rows(genes), of_rows(batches));
+    let values: Vec<f64> = rows
         .iter()
-        .enumerate()
-        .map(|(index, batch)| (*batch, index % num_folds))
+        .flat_map(|row| &values[row * num_features..][..num_features])
+        .copied()
         .collect();
-
-    let gather = |rows: &[usize]| -> Vec<f64> {
-        let rows = rows.iter();
-        rows.flat_map(|row| &values[row * num_features..][..num_features])
-            .copied()
-            .collect()
-    };
-    let (mut tested, mut predicted) = (Vec::new(), Vec::new());
-    for fold in 0..num_folds {
-        let is_tested = |row: &usize| fold_of[&batches[*row]] == fold;
-        let (test, train): (Vec<usize>, Vec<usize>) = rows.iter().copied().partition(is_tested);
-        // Groups that the others lack are not among the classes of the probe, and
-        // told wrong.
-        let mut classes: Vec<usize> = train.iter().map(|&row| class(row)).collect();
-        classes.sort_unstable();
-        classes.dedup();
-        let labels: Vec<usize> = train
-            .iter()
-            .map(|&row| classes.binary_search(&class(row)).expect("it is one"))
-            .collect();
-        let settings = LogisticRegression::default();
-        let probe = LinearProbe::fit(
-            &settings,
-            &gather(&train),
-            num_features,
-            &labels,
-            classes.len(),
-        )?;
-        let told = probe.predict(&gather(&test));
-        predicted.extend(told.into_iter().map(|class| classes[class]));
-        tested.extend(test);
-    }
-    let truth: Vec<usize> = tested.iter().map(|&row| class(row)).collect();
-
-    let mut distinct: Vec<&String> = tested.iter().map(|&row| &genes[row]).collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let gene_of: Vec<usize> = tested
-        .iter()
-        .map(|&row| distinct.binary_search(&&genes[row]).expect("it is one"))
-        .collect();
-    let bootstrap = Bootstrap::new(seed.split("bootstrap"));
-    let resamples = (0..bootstrap.num_resamples).map(|index| {
-        let weights = bootstrap.weights(index, distinct.len());
-        weighted_balanced_accuracy(&truth, &predicted, |row| weights[gene_of[row]])
-    });
-    Ok(GeneGroupProbe {
-        balanced_accuracy: weighted_balanced_accuracy(&truth, &predicted, |_| 1),
-        interval: bootstrap.interval(resamples.collect()),
-        num_wells: tested.len(),
-        num_genes: distinct.len(),
-        num_groups: names.len(),
+    let classifier = LabelClassifier::Linear {
         num_folds,
+        settings: LogisticRegression::default(),
+        seed: seed.split("folds"),
+    };
+    let what = "the functional group of genes";
+    let found = predict_labels(&values, num_features, what, &names, &batches, &classifier)?;
+    let num = |names: &[String]| names.iter().collect::<BTreeSet<_>>().len();
+    Ok(GeneGroupProbe {
+        balanced_accuracy: found.balanced_accuracy,
+        interval: found.interval_over(&genes, &Bootstrap::new(seed.split("bootstrap"))),
+        num_wells: rows.len(),
+        num_genes: num(&genes),
+        num_groups: found.labels.len(),
+        num_folds: num_folds.clamp(2, num(&batches)),
     })
 }
 

@@ -6,7 +6,7 @@
 //! | how sure is that? | [`recall_intervals`], [`shuffled_recall`], [`compare_recall`] | [`Interval`], [`ChanceRecall`], [`RecallComparison`] |
 //! | do members of a complex lie together? | [`cluster_benchmark`] | [`ClusterScore`] |
 //! | do replicates agree? | [`replicate_consistency`] | [`ReplicateConsistency`] |
-//! | can the batch be told? | [`predict_batch`] | [`BatchPrediction`] |
+//! | can the batch, the plate or the perturbation be told? | [`predict_labels`] | [`LabelPrediction`] |
 //! | do classes lie together? | [`NearestNeighbours`] | predicted classes |
 //! | how many sites does a trained head tell? | [`prediction_accuracy`] | [`PredictionAccuracy`] |
 //! | how sure is a share of right answers? | [`binomial_interval`] | [`Interval`] |
@@ -14,6 +14,9 @@
 //! | are the wells of a perturbation alike, or unlike controls? | [`ConsistencyForm`], [`EnergyReference`] | a statistic, its null, p |
 //! | which perturbations are active? | [`find_hits`] | [`Hit`] |
 //! | do compounds lie with the genes they act on? | [`CompoundGeneMap`] | [`CompoundPrecision`] |
+//! | how far do perturbations lie from controls? | [`perturbation_magnitudes`] | [`Magnitude`] |
+//! | do batches change cosines? | [`cosine_study`] | [`CosineStudy`] |
+//! | which of two embeddings is better? | [`paired_difference`], [`compare_recall`] | [`PairedDifference`] |
 //! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity |
 //! | which channels matter? | [`shapley_values`] | a share for each |
 //! | can the functional group of a gene be told linearly? | [`probe_gene_groups`] | [`GeneGroupProbe`] |
@@ -26,12 +29,12 @@
 mod average_precision;
 mod baselines;
 mod batch_mixing;
-mod batch_prediction;
 mod binomial_interval;
 mod bootstrap;
 mod cluster;
 mod compound_gene;
 mod cosine_population;
+mod cosine_study;
 mod energy_distance;
 mod entity_map;
 mod error;
@@ -39,10 +42,13 @@ mod false_discovery;
 mod gene_groups;
 mod hits;
 mod kolmogorov;
+mod label_prediction;
 mod logistic_regression;
 mod mean_average_precision;
 mod nearest_neighbours;
+mod paired;
 mod perturbation_consistency;
+mod perturbation_magnitude;
 mod prediction_accuracy;
 mod probe;
 mod rank_correlation;
@@ -58,9 +64,6 @@ mod two_sample;
 pub use average_precision::{Ties, area_under_roc, average_precision, expected_average_precision};
 pub use baselines::random_embeddings;
 pub use batch_mixing::{Distances, Metric};
-pub use batch_prediction::{
-    BatchClassifier, BatchPrediction, predict_batch, predict_batch_of_profiles,
-};
 pub use binomial_interval::binomial_interval;
 pub use bootstrap::{Bootstrap, Interval};
 pub use cluster::{Cluster, ClusterScore, cluster_benchmark, read_clusters};
@@ -68,19 +71,23 @@ pub use compound_gene::{
     CompoundGeneMap, CompoundGeneReport, CompoundGeneSettings, CompoundItems, CompoundPrecision,
     Interaction, MacroPrecision, NotScored, RetrievalSpread, macro_precisions, z_score,
 };
+pub use cosine_study::{CosineStudy, CosinesOfPairs, StudyRow, cosine_study};
 pub use energy_distance::{EnergyForm, EnergyReference, UndefinedNull, share_above};
 pub use entity_map::EntityMap;
 pub use error::BenchmarkError;
 pub use false_discovery::benjamini_hochberg;
 pub use gene_groups::{GeneGroupProbe, GeneGroups, probe_gene_groups};
 pub use hits::{Hit, HitSettings, find_hits};
+pub use label_prediction::{LabelClassifier, LabelPrediction, predict_column, predict_labels};
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
 pub use mean_average_precision::{
     GroupPrecision, LabelColumn, PairRules, PrecisionNull, RowPrecision, mean_average_precisions,
     row_precisions,
 };
 pub use nearest_neighbours::NearestNeighbours;
+pub use paired::{PairedDifference, paired_difference};
 pub use perturbation_consistency::ConsistencyForm;
+pub use perturbation_magnitude::{Magnitude, magnitude_z_score, perturbation_magnitudes};
 pub use prediction_accuracy::{PredictionAccuracy, Within, prediction_accuracy};
 pub use probe::{LinearProbe, balanced_accuracy};
 pub use rank_correlation::rank_correlation;

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use anyhow::Result;
 use morphospace_benchmark::{
-    BatchClassifier, Bootstrap, EntityMap, RecallOptions, Relationships, ReplicateNull, Score,
-    WellTable, predict_batch_of_profiles, recall_intervals, relationship_recall,
-    replicate_consistency, replicate_consistency_interval, shuffled_recall,
-    shuffled_replicate_consistency,
+    Bootstrap, EntityMap, LabelClassifier, RecallOptions, Relationships, ReplicateNull, Score,
+    WellTable, predict_column, recall_intervals, relationship_recall, replicate_consistency,
+    replicate_consistency_interval, shuffled_recall, shuffled_replicate_consistency,
 };
 use morphospace_core::{ControlRole, Seed};
 use morphospace_map::{Aggregate, AlignMethod, Average, ControlRule, aggregate, align_profiles};
@@ -124,12 +123,15 @@ impl Evaluation<'_> {
     pub fn batch_prediction(&self, aligned: &Profiles, alignment: &str) -> Result<Vec<Score>> {
         let seed = self.seed.split("batch prediction");
         let classifiers = [
-            (BATCH_NEIGHBOURS, BatchClassifier::nearest_neighbours()),
-            (BATCH_LINEAR, BatchClassifier::linear(seed.split("folds"))),
+            (BATCH_NEIGHBOURS, LabelClassifier::nearest_neighbours()),
+            (
+                BATCH_LINEAR,
+                LabelClassifier::quick_probe(seed.split("folds")),
+            ),
         ];
         let mut scores = Vec::new();
         for (name, classifier) in classifiers {
-            let found = predict_batch_of_profiles(aligned, self.batch_column, &classifier)?;
+            let found = predict_column(aligned, self.batch_column, &classifier)?;
             let n = found.truth.len();
             let score = Score::new(name, self.model, alignment, found.balanced_accuracy, n)
                 .with_null(found.chance)

@@ -1,8 +1,8 @@
 //! Integration tests: golden cases and properties of the scores.
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
-mod batch;
 mod golden;
 mod golden_perturbations;
+mod label_prediction;
 mod properties;
 mod table;

@@ -1,12 +1,12 @@
 //! Whether the batch can be told.
 
 use morphospace_benchmark::{
-    BatchClassifier, BenchmarkError, Bootstrap, EntityMap, predict_batch, random_embeddings,
+    BenchmarkError, Bootstrap, LabelClassifier, predict_labels, random_embeddings,
 };
 use morphospace_core::Seed;
 
 /// 4 batches of 30 wells with 2 sites each; `shift` moves the batches apart.
-fn wells(shift: f64) -> (EntityMap, Vec<String>, Vec<String>) {
+fn wells(shift: f64) -> (Vec<f64>, Vec<String>, Vec<String>) {
     let num_features = 10;
     let mut values = random_embeddings(240, num_features, Seed::new(1));
     let shifts = random_embeddings(4, num_features, Seed::new(2));
@@ -16,11 +16,7 @@ fn wells(shift: f64) -> (EntityMap, Vec<String>, Vec<String>) {
     }
     let batches: Vec<String> = (0..240).map(|row| format!("batch {}", row / 60)).collect();
     let wells: Vec<String> = (0..240).map(|row| format!("well {}", row / 2)).collect();
-    (
-        EntityMap::new(wells.clone(), values, num_features).unwrap(),
-        batches,
-        wells,
-    )
+    (values, batches, wells)
 }
 
 #[test]
@@ -30,11 +26,11 @@ fn a_planted_batch_is_told_and_noise_is_not() {
         ..Bootstrap::new(Seed::new(4))
     };
     for classifier in [
-        BatchClassifier::nearest_neighbours(),
-        BatchClassifier::linear(Seed::new(3)),
+        LabelClassifier::nearest_neighbours(),
+        LabelClassifier::quick_probe(Seed::new(3)),
     ] {
-        let (profiles, batches, wells) = wells(1.5);
-        let found = predict_batch(&profiles, &batches, &wells, &classifier).unwrap();
+        let (values, batches, wells) = wells(1.5);
+        let found = predict_labels(&values, 10, "batch", &batches, &wells, &classifier).unwrap();
         assert!(
             found.balanced_accuracy > 0.9,
             "{classifier:?}: {}",
@@ -47,8 +43,8 @@ fn a_planted_batch_is_told_and_noise_is_not() {
                 .contains(found.balanced_accuracy)
         );
 
-        let (profiles, batches, wells) = self::wells(0.0);
-        let found = predict_batch(&profiles, &batches, &wells, &classifier).unwrap();
+        let (values, batches, wells) = self::wells(0.0);
+        let found = predict_labels(&values, 10, "batch", &batches, &wells, &classifier).unwrap();
         assert_eq!(found.chance, 0.25);
         assert!(
             (found.balanced_accuracy - 0.25).abs() < 0.1,
@@ -68,43 +64,46 @@ fn sites_of_a_well_do_not_vouch_for_each_other() {
         .flat_map(|row| [row, row].concat())
         .collect();
     let (_, batches, wells) = wells(0.0);
-    let profiles = EntityMap::new(wells.clone(), values, 10).unwrap();
-    let nearest = BatchClassifier::NearestNeighbours { k: 1 };
-    let whole = predict_batch(&profiles, &batches, &wells, &nearest).unwrap();
+    let nearest = LabelClassifier::NearestNeighbours { k: 1 };
+    let whole = predict_labels(&values, 10, "batch", &batches, &wells, &nearest).unwrap();
     assert!(
         whole.balanced_accuracy < 0.45,
         "{}",
         whole.balanced_accuracy
     );
     let rows: Vec<String> = (0..240).map(|row| row.to_string()).collect();
-    let leaking = predict_batch(&profiles, &batches, &rows, &nearest).unwrap();
+    let leaking = predict_labels(&values, 10, "batch", &batches, &rows, &nearest).unwrap();
     assert_eq!(leaking.balanced_accuracy, 1.0);
 }
 
 #[test]
 fn one_batch_or_too_few_wells_are_refused() {
-    let (profiles, batches, wells) = wells(0.0);
+    let (values, batches, wells) = wells(0.0);
     let one = vec!["a".to_owned(); 240];
-    let error = predict_batch(
-        &profiles,
+    let error = predict_labels(
+        &values,
+        10,
+        "batch",
         &one,
         &wells,
-        &BatchClassifier::nearest_neighbours(),
+        &LabelClassifier::nearest_neighbours(),
     );
     assert_eq!(
         error.unwrap_err().to_string(),
         "'batch' has 1 classes, at least 2 are needed to predict it"
     );
-    let error = predict_batch(
-        &profiles,
+    let error = predict_labels(
+        &values,
+        10,
+        "batch",
         &batches,
         &one,
-        &BatchClassifier::linear(Seed::new(1)),
+        &LabelClassifier::quick_probe(Seed::new(1)),
     );
     assert!(matches!(
         error.unwrap_err(),
         BenchmarkError::TooFewGroups {
-            num_folds: 5,
+            num_folds: 2,
             num_groups: 1
         }
     ));
