@@ -97,7 +97,7 @@ pub use recall::{
 };
 pub use recall_interval::{
     ChanceRecall, RecallComparison, RecallIntervals, compare_recall, recall_intervals,
-    shuffled_recall,
+    shuffled_recall, true_positive_interval,
 };
 pub use relationships::{Relationships, filter_relationships, read_relationships};
 pub use replicate_consistency::{

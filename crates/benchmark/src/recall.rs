@@ -137,6 +137,8 @@ pub struct TruePositiveRate {
     pub on_roc_curve: f64,
     /// Share of known pairs above the interpolated quantile of the unknown.
     pub above_quantile: f64,
+    /// The cosine above which known pairs count as found on the ROC curve.
+    pub cutoff: f64,
     /// Known pairs.
     pub num_positives: usize,
     /// All other pairs of the map.
@@ -660,6 +662,7 @@ impl DetectionRanks {
         };
         TruePositiveRate {
             on_roc_curve: share_above(values[0]),
+            cutoff: values[0],
             above_quantile: share_above(interpolated(values[1], values[2], self.1)),
             num_positives: positives.len(),
             num_negatives: self.2,

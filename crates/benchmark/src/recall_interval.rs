@@ -52,6 +52,30 @@ pub fn recall_intervals(
     }
 }
 
+/// Bootstrap interval of a source's [`TruePositiveRate`](crate::TruePositiveRate) on
+/// the ROC curve over the entities of the map, as in [`recall_intervals`]; the cosine
+/// that unknown pairs set is held fixed. `None` where the source has no such rate.
+pub fn true_positive_interval(
+    report: &RecallReport,
+    source_index: usize,
+    bootstrap: &Bootstrap,
+) -> Option<Interval> {
+    let source = &report.sources[source_index];
+    let cutoff = source.true_positive_rate?.cutoff;
+    let rates = (0..bootstrap.num_resamples).into_par_iter().map(|index| {
+        let weights = bootstrap.weights(index, report.entities.len());
+        let (mut found, mut all) = (0, 0);
+        for pair in &source.pairs {
+            let weight = u64::from(weights[pair.entity1 as usize])
+                * u64::from(weights[pair.entity2 as usize]);
+            all += weight;
+            found += weight * u64::from(pair.cosine > cutoff);
+        }
+        found as f64 / all as f64
+    });
+    bootstrap.interval(rates.collect())
+}
+
 /// Recall by chance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChanceRecall {
@@ -456,6 +480,23 @@ mod tests {
             !interval.contains(by_chance.mean),
             "{interval:?} {by_chance:?}"
         );
+    }
+
+    #[test]
+    fn true_positives_have_an_interval_around_them() {
+        let (map, known) = planted();
+        let none = Relationships::new("none", [("X", "Y")]);
+        let options = RecallOptions::default();
+        let report = relationship_recall(&map, &[known, none], &options).expect("scored");
+        let bootstrap = Bootstrap::new(Seed::new(3));
+        let rate = report.sources[0].true_positive_rate.expect("has pairs");
+        let interval = true_positive_interval(&report, 0, &bootstrap).expect("has pairs");
+        assert!(
+            interval.contains(rate.on_roc_curve),
+            "{interval:?} {rate:?}"
+        );
+        assert!(interval.low > 0.05, "{interval:?}");
+        assert_eq!(true_positive_interval(&report, 1, &bootstrap), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::BenchmarkError;
+use crate::{BenchmarkError, read_clusters};
 
 /// Known relationships between entities (genes, compounds) from one
 /// annotation source, undirected and without repeats.
@@ -70,10 +70,13 @@ pub fn filter_relationships(raw: Vec<(String, String)>) -> Vec<(String, String)>
         .collect()
 }
 
-/// Reads an annotation file: a header with the columns `entity1` and
-/// `entity2`, then one relationship per line, comma- or tab-separated.
-/// Further columns are ignored. The file's stem becomes the source's name
+/// Reads an annotation file. The file's stem becomes the source's name
 /// (`CORUM.txt` is `CORUM`).
+///
+/// - A header with the columns `entity1` and `entity2`, then one relationship per
+///   line, comma- or tab-separated. Further columns are ignored.
+/// - Clusters, whose members are all related to each other: `.gmt`, or lines of
+///   `name<TAB>member member ...` ([`read_clusters`](crate::read_clusters)).
 ///
 /// # Errors
 /// [`BenchmarkError`] names the file and the line or column: it cannot be
@@ -88,7 +91,39 @@ pub fn read_relationships(path: &Path) -> Result<Relationships, BenchmarkError> 
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    parse_relationships(path, source, &bytes)
+    if !is_clusters(path, &bytes) {
+        return parse_relationships(path, source, &bytes);
+    }
+    let clusters = read_clusters(path)?;
+    let pairs = clusters.iter().flat_map(|cluster| {
+        let members = cluster.members.iter().enumerate();
+        members.flat_map(|(place, first)| {
+            let others = cluster.members[place + 1..].iter();
+            others.map(|second| (first.clone(), second.clone()))
+        })
+    });
+    let relationships = Relationships::new(source, pairs);
+    match relationships.pairs().is_empty() {
+        true => Err(BenchmarkError::NoRelationships {
+            path: path.to_owned(),
+        }),
+        false => Ok(relationships),
+    }
+}
+
+/// Whether a file holds clusters: by its name, or because its first line is a name,
+/// a tab and several members.
+fn is_clusters(path: &Path, bytes: &[u8]) -> bool {
+    if path.extension().is_some_and(|extension| extension == "gmt") {
+        return true;
+    }
+    let first_line = bytes.split(|&byte| byte == b'\n').next();
+    let first_line = String::from_utf8_lossy(first_line.unwrap_or_default());
+    let fields: Vec<&str> = first_line.split('\t').map(str::trim).collect();
+    let [_, members] = fields.as_slice() else {
+        return false;
+    };
+    members.split_whitespace().count() > 1
 }
 
 fn parse_relationships(
@@ -225,6 +260,38 @@ mod tests {
             "line 2: column 'entity2' is empty",
         );
         refused(b"entity1,entity2\nA,\xff\xfe\n", "not UTF-8");
+    }
+
+    #[test]
+    fn members_of_a_cluster_are_related_to_each_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let written = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            read_relationships(&path)
+        };
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let expected = [
+            pair("A", "B"),
+            pair("A", "C"),
+            pair("B", "C"),
+            pair("B", "D"),
+        ];
+        for (name, text) in [
+            ("sets.gmt", "one\tsource\tC\tA\tB\ntwo\tsource\tD\tB\n"),
+            ("sets.tsv", "one\tC A B\ntwo\tD B\n"),
+        ] {
+            let found = written(name, text).expect(name);
+            assert_eq!(found.source(), "sets");
+            let mut pairs = found.pairs().to_vec();
+            pairs.sort_unstable();
+            assert_eq!(pairs, expected, "{name}");
+        }
+        let error = written("alone.gmt", "one\tsource\tA\n").expect_err("no pair");
+        assert!(
+            error.to_string().contains("holds no relationship"),
+            "{error}"
+        );
     }
 
     #[test]
