@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::probe::weighted_balanced_accuracy;
 use crate::{
     BenchmarkError, Bootstrap, EntityMap, Interval, LinearProbe, LogisticRegression,
-    balanced_accuracy,
+    PairedDifference, balanced_accuracy,
 };
 
 /// Who predicts the label.
@@ -104,6 +104,45 @@ impl LabelPrediction {
         assert_eq!(units.len(), self.truth.len(), "one unit for each row");
         let (names, units) = indices(units);
         self.interval_of(&units, names.len(), bootstrap)
+    }
+
+    /// How much better the same rows are told by `other`, with a paired interval over
+    /// groups.
+    ///
+    /// # Errors
+    /// [`BenchmarkError::WrongNumberOfValues`] if those are other rows or labels.
+    pub fn compare(
+        &self,
+        other: &Self,
+        bootstrap: &Bootstrap,
+    ) -> Result<PairedDifference, BenchmarkError> {
+        if (&self.truth, &self.groups, &self.labels) != (&other.truth, &other.groups, &other.labels)
+        {
+            return Err(BenchmarkError::WrongNumberOfValues {
+                num_labels: self.truth.len(),
+                num_features: 1,
+                expected: self.truth.len(),
+                found: other.truth.len(),
+            });
+        }
+        let differences = (0..bootstrap.num_resamples)
+            .into_par_iter()
+            .map(|resample| {
+                let weights = bootstrap.weights(resample, self.num_groups);
+                let of = |predicted| {
+                    let weight = |row: usize| weights[self.groups[row]];
+                    weighted_balanced_accuracy(&self.truth, predicted, weight)
+                };
+                of(&other.predicted) - of(&self.predicted)
+            })
+            .collect();
+        Ok(PairedDifference {
+            first: self.balanced_accuracy,
+            second: other.balanced_accuracy,
+            difference: other.balanced_accuracy - self.balanced_accuracy,
+            interval: bootstrap.interval(differences),
+            num_units: self.num_groups,
+        })
     }
 
     fn interval_of(

@@ -102,7 +102,8 @@ pub use recall_interval::{
 pub use relationships::{Relationships, filter_relationships, read_relationships};
 pub use replicate_consistency::{
     MatchedWell, ReplicateConsistency, ReplicateNull, ReplicatePair, WellTable,
-    replicate_consistency, replicate_consistency_interval, shuffled_replicate_consistency,
+    compare_replicate_consistency, replicate_consistency, replicate_consistency_interval,
+    shuffled_replicate_consistency,
 };
 pub use score::{Score, Scores};
 pub use shapley::shapley_values;

@@ -7,8 +7,8 @@ use morphospace_core::Seed;
 
 use crate::cosine_population::CosinePopulation;
 use crate::{
-    BenchmarkError, Bootstrap, EntityMap, Interval, RecallNull, RecallOptions, RecallReport,
-    Relationships, relationship_recall,
+    BenchmarkError, Bootstrap, EntityMap, Interval, QueryPair, RecallNull, RecallOptions,
+    RecallReport, Relationships, relationship_recall,
 };
 
 /// Nulls of at most this many pairs are resampled with the entities; larger
@@ -32,12 +32,20 @@ pub struct RecallIntervals {
 /// (copies of one entity make no pair). Entities are drawn in the order of
 /// their labels, so the order of rows does not matter. Compared with a
 /// bootstrap of pairs this respects that the pairs of one entity stand or
-/// fall together; where pairs hardly share entities the interval is wider
-/// than it needs to be.
+/// fall together.
+///
+/// The product of two counts varies three times as much as a pair drawn by
+/// itself, so that where pairs hardly share entities the interval would be up to
+/// 1.7 times too wide (it covered the truth in 99.8 % of simulated maps). The
+/// deviations of the resamples are therefore scaled to the standard error that
+/// takes pairs as dependent where they share an entity; never to less than that of
+/// independent pairs.
 ///
 /// # Source
 /// Snijders & Borgatti 1999, "Non-parametric standard errors and tests for
-/// network statistics" (the vertex bootstrap).
+/// network statistics" (the vertex bootstrap); Aronow, Samii & Assenova 2015,
+/// <https://doi.org/10.1093/pan/mpv018> (standard errors of pairs). That 95 % of
+/// the intervals cover the truth is tested in `tests/it/coverage.rs`.
 pub fn recall_intervals(
     map: &EntityMap,
     report: &RecallReport,
@@ -61,7 +69,11 @@ pub fn true_positive_interval(
     bootstrap: &Bootstrap,
 ) -> Option<Interval> {
     let source = &report.sources[source_index];
-    let cutoff = source.true_positive_rate?.cutoff;
+    let rate = source.true_positive_rate?;
+    let cutoff = rate.cutoff;
+    let spread = spread_of_pairs(&source.pairs, report.entities.len(), |_, pair| {
+        f64::from(u8::from(pair.cosine > cutoff)) - rate.on_roc_curve
+    });
     let rates = (0..bootstrap.num_resamples).into_par_iter().map(|index| {
         let weights = bootstrap.weights(index, report.entities.len());
         let (mut found, mut all) = (0, 0);
@@ -71,7 +83,8 @@ pub fn true_positive_interval(
             all += weight;
             found += weight * u64::from(pair.cosine > cutoff);
         }
-        found as f64 / all as f64
+        let resampled = found as f64 / all as f64;
+        (rate.on_roc_curve + spread * (resampled - rate.on_roc_curve)).clamp(0.0, 1.0)
     });
     bootstrap.interval(rates.collect())
 }
@@ -218,10 +231,17 @@ pub fn compare_recall(
             let (Some(first), Some(second)) = (a.recall, b.recall) else {
                 continue;
             };
-            let differences = first_resamples
-                .iter()
-                .zip(&second_resamples)
-                .map(|(a, b)| b[source_index][threshold_index] - a[source_index][threshold_index])
+            let in_second = &second_report.sources[source_index].pairs;
+            let num_entities = first_report.entities.len();
+            let spread = spread_of_pairs(&source.pairs, num_entities, |index, pair| {
+                let hit = |is_hit: bool| f64::from(u8::from(is_hit));
+                let gain = hit(b.is_hit(in_second[index].cosine)) - hit(a.is_hit(pair.cosine));
+                gain - (second - first)
+            });
+            let at = |resample: &[Vec<f64>]| resample[source_index][threshold_index];
+            let resamples = first_resamples.iter().zip(&second_resamples);
+            let differences = resamples
+                .map(|(a, b)| second - first + spread * (at(b) - at(a) - (second - first)))
                 .collect();
             comparisons.push(RecallComparison {
                 source: source.source.clone(),
@@ -319,15 +339,51 @@ impl<'a> Resampler<'a> {
             .map(|(source_index, source)| {
                 (0..source.thresholds.len())
                     .map(|threshold_index| {
+                        let threshold = source.thresholds[threshold_index];
+                        let recall = threshold.recall?;
+                        let num_entities = self.report.entities.len();
+                        let spread = spread_of_pairs(&source.pairs, num_entities, |_, pair| {
+                            f64::from(u8::from(threshold.is_hit(pair.cosine))) - recall
+                        });
                         let values = resamples
                             .iter()
                             .map(|recalls| recalls[source_index][threshold_index])
+                            .map(|resampled| {
+                                (recall + spread * (resampled - recall)).clamp(0.0, 1.0)
+                            })
                             .collect();
                         bootstrap.interval(values)
                     })
                     .collect()
             })
             .collect()
+    }
+}
+
+/// Standard error of a mean over pairs that are dependent where they share an
+/// entity, as a share of what resampling entities gives: from 0.58, where none
+/// shares one, to 1, where all share many.
+///
+/// With deviations `e` of the pairs and their sums `S` over each entity's pairs the
+/// former is `sum S² - sum e²` (in `sum S²` every pair meets itself twice), and the
+/// latter `sum S² + sum e²`, for the product of two counts has variance 3.
+fn spread_of_pairs(
+    pairs: &[QueryPair],
+    num_entities: usize,
+    deviation: impl Fn(usize, &QueryPair) -> f64,
+) -> f64 {
+    let mut of_entity = vec![0.0; num_entities];
+    let mut squares = 0.0;
+    for (index, pair) in pairs.iter().enumerate() {
+        let deviation = deviation(index, pair);
+        of_entity[pair.entity1 as usize] += deviation;
+        of_entity[pair.entity2 as usize] += deviation;
+        squares += deviation * deviation;
+    }
+    let sums: f64 = of_entity.iter().map(|sum| sum * sum).sum();
+    match squares > 0.0 {
+        true => ((sums - squares).max(squares) / (sums + squares)).sqrt(),
+        false => 1.0,
     }
 }
 

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::bootstrap::median;
 use crate::{
-    BenchmarkError, Bootstrap, EntityMap, Interval, cramer_von_mises, kolmogorov_smirnov_statistic,
-    wasserstein_distance,
+    BenchmarkError, Bootstrap, EntityMap, Interval, PairedDifference, cramer_von_mises,
+    kolmogorov_smirnov_statistic, wasserstein_distance,
 };
 
 /// Wells of several experiments: where they are, what was done to them, and
@@ -246,53 +246,18 @@ pub fn shuffled_replicate_consistency(
 
 /// Bootstrap interval of the median Kolmogorov-Smirnov statistic: the
 /// perturbations are drawn anew, their wells come with them in all pairs of
-/// experiments; the random pairs are held fixed.
+/// experiments, and so are the random pairs.
 ///
 /// Wells drawn twice widen the distance from the random pairs, so resampled
 /// statistics lie above the measured one; the interval is moved down by the
-/// median of that excess.
+/// median of that excess. That it covers the truth is tested in
+/// `tests/it/coverage.rs`.
 pub fn replicate_consistency_interval(
     found: &ReplicateConsistency,
     bootstrap: &Bootstrap,
 ) -> Option<Interval> {
-    let mut perturbations: Vec<&str> = found
-        .pairs
-        .iter()
-        .flat_map(|pair| pair.matched.iter().map(|well| well.perturbation.as_str()))
-        .collect();
-    perturbations.sort_unstable();
-    perturbations.dedup();
-    let index_of: HashMap<&str, usize> = perturbations
-        .iter()
-        .enumerate()
-        .map(|(index, &name)| (name, index))
-        .collect();
-    let medians: Vec<f64> = (0..bootstrap.num_resamples)
-        .into_par_iter()
-        .map(|resample| {
-            let weights = bootstrap.weights(resample, perturbations.len());
-            let statistics: Vec<f64> = found
-                .pairs
-                .iter()
-                .filter_map(|pair| {
-                    let query: Vec<f64> = pair
-                        .matched
-                        .iter()
-                        .flat_map(|well| {
-                            let times = weights[index_of[well.perturbation.as_str()]];
-                            std::iter::repeat_n(well.cosine, times as usize)
-                        })
-                        .collect();
-                    kolmogorov_smirnov_statistic(&query, &pair.null_cosines).ok()
-                })
-                .collect();
-            if statistics.is_empty() {
-                f64::NAN
-            } else {
-                median(&statistics)
-            }
-        })
-        .collect();
+    let perturbations = found.perturbations();
+    let medians = found.resampled_medians(&perturbations, bootstrap);
     let known: Vec<f64> = medians.iter().copied().filter(|m| !m.is_nan()).collect();
     if known.is_empty() {
         return None;
@@ -304,6 +269,107 @@ pub fn replicate_consistency_interval(
         low: moved(interval.low),
         high: moved(interval.high),
     })
+}
+
+/// The difference of two median Kolmogorov-Smirnov statistics of the same wells,
+/// `second - first`, with a paired interval: each resample takes the same
+/// perturbations of both, and is moved as in [`replicate_consistency_interval`].
+///
+/// # Errors
+/// [`BenchmarkError::TooFewValues`] if they share no perturbation.
+pub fn compare_replicate_consistency(
+    first: &ReplicateConsistency,
+    second: &ReplicateConsistency,
+    bootstrap: &Bootstrap,
+) -> Result<PairedDifference, BenchmarkError> {
+    let of_second = second.perturbations();
+    let mut perturbations = first.perturbations();
+    perturbations.retain(|name| of_second.binary_search(name).is_ok());
+    if perturbations.is_empty() {
+        return Err(BenchmarkError::TooFewValues {
+            what: "a comparison of units that both have",
+            needed: 1,
+            found: 0,
+        });
+    }
+    let medians = |of: &ReplicateConsistency| of.resampled_medians(&perturbations, bootstrap);
+    let pairs = medians(first).into_iter().zip(medians(second));
+    let differences: Vec<f64> = pairs
+        .map(|(first, second)| second - first)
+        .filter(|difference| !difference.is_nan())
+        .collect();
+    let difference = second.median_kolmogorov_smirnov - first.median_kolmogorov_smirnov;
+    let interval = match differences.is_empty() {
+        true => None,
+        false => {
+            let excess = median(&differences) - difference;
+            let interval = bootstrap.interval(differences);
+            interval.map(|interval| Interval {
+                low: interval.low - excess,
+                high: interval.high - excess,
+            })
+        }
+    };
+    Ok(PairedDifference {
+        first: first.median_kolmogorov_smirnov,
+        second: second.median_kolmogorov_smirnov,
+        difference,
+        interval,
+        num_units: perturbations.len(),
+    })
+}
+
+impl ReplicateConsistency {
+    /// Names of the perturbations with matched wells, sorted.
+    fn perturbations(&self) -> Vec<&str> {
+        let wells = self.pairs.iter().flat_map(|pair| &pair.matched);
+        let mut perturbations: Vec<&str> = wells.map(|well| well.perturbation.as_str()).collect();
+        perturbations.sort_unstable();
+        perturbations.dedup();
+        perturbations
+    }
+
+    /// The median statistic of each resample of some perturbations; NaN where none
+    /// of their wells was drawn.
+    fn resampled_medians(&self, perturbations: &[&str], bootstrap: &Bootstrap) -> Vec<f64> {
+        let index_of: HashMap<&str, usize> = perturbations.iter().copied().zip(0..).collect();
+        let of_null = Bootstrap {
+            seed: bootstrap.seed.split("null"),
+            ..*bootstrap
+        };
+        (0..bootstrap.num_resamples)
+            .into_par_iter()
+            .map(|resample| {
+                let weights = bootstrap.weights(resample, perturbations.len());
+                let times = |well: &MatchedWell| {
+                    let index = index_of.get(well.perturbation.as_str());
+                    index.map_or(0, |&index| weights[index] as usize)
+                };
+                let statistics: Vec<f64> = self
+                    .pairs
+                    .iter()
+                    .filter_map(|pair| {
+                        let wells = pair.matched.iter();
+                        let query: Vec<f64> = wells
+                            .flat_map(|well| std::iter::repeat_n(well.cosine, times(well)))
+                            .collect();
+                        let null = pair.null_cosines.iter();
+                        let null: Vec<f64> = null
+                            .zip(of_null.weights(resample, pair.null_cosines.len()))
+                            .flat_map(|(cosine, times)| {
+                                std::iter::repeat_n(*cosine, times as usize)
+                            })
+                            .collect();
+                        kolmogorov_smirnov_statistic(&query, &null).ok()
+                    })
+                    .collect();
+                match statistics.is_empty() {
+                    true => f64::NAN,
+                    false => median(&statistics),
+                }
+            })
+            .collect()
+    }
 }
 
 /// Rows of one address and perturbation in two experiments.

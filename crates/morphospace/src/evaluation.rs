@@ -1,12 +1,13 @@
 //! The scores of one set of profiles under one alignment.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Result;
 use morphospace_benchmark::{
-    Bootstrap, EntityMap, LabelClassifier, RecallOptions, Relationships, ReplicateNull, Score,
-    WellTable, predict_column, recall_intervals, relationship_recall, replicate_consistency,
+    Bootstrap, EntityMap, LabelClassifier, RecallNull, RecallOptions, Relationships, ReplicateNull,
+    Score, WellTable, predict_column, recall_intervals, relationship_recall, replicate_consistency,
     replicate_consistency_interval, shuffled_recall, shuffled_replicate_consistency,
+    true_positive_interval,
 };
 use morphospace_core::{ControlRole, Seed};
 use morphospace_map::{Aggregate, AlignMethod, Average, ControlRule, aggregate, align_profiles};
@@ -110,10 +111,16 @@ impl Evaluation<'_> {
     ///
     /// # Errors
     /// There are too few entities, or a column is missing.
-    pub fn relationship_recall(&self, aligned: &Profiles, alignment: &str) -> Result<Vec<Score>> {
+    pub fn relationship_recall(
+        &self,
+        aligned: &Profiles,
+        alignment: &str,
+        settings: &RecallSettings,
+    ) -> Result<Vec<Score>> {
         let table = self.entity_map(aligned)?;
         let map = EntityMap::from_profiles(&table, self.entity_column)?;
-        recall_scores(&map, self.relationships, self.model, alignment, self.seed)
+        let named = [self.model, alignment];
+        recall_scores(&map, self.relationships, settings, named, self.seed)
     }
 
     /// How well the batch of a well is told from its profile.
@@ -182,44 +189,99 @@ pub fn all_pairs(values: &[String]) -> Vec<(String, String)> {
 
 /// `relationship recall 5/95` for the tails below 0.05 and above 0.95.
 pub fn recall_name(low: f64, high: f64) -> String {
-    // Percentages such as 100 * 0.95 carry rounding errors.
-    let percent = |share: f64| (share * 1e8).round() / 1e6;
-    format!("{RECALL} {}/{}", percent(low), percent(high))
+    format!("{RECALL} {}/{}", per_cent(low), per_cent(high))
 }
 
-/// Recall of each source at each pair of thresholds as scores.
+/// Per cent without the rounding errors of 100 * 0.95.
+fn per_cent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
+}
+
+/// How recall is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecallSettings {
+    /// Shares of the null below and above which a pair is found.
+    pub thresholds: Vec<(f64, f64)>,
+    /// Compare with pairs between two samples of entities, not with all pairs.
+    pub sampled_null: bool,
+    /// Also tell how many known pairs lie above all but this share of the others.
+    pub false_positive_rate: Option<f64>,
+    /// Only these entities.
+    pub entities: Option<BTreeSet<String>>,
+}
+
+impl Default for RecallSettings {
+    fn default() -> Self {
+        Self {
+            thresholds: RecallOptions::default().thresholds,
+            sampled_null: false,
+            false_positive_rate: None,
+            entities: None,
+        }
+    }
+}
+
+impl RecallSettings {
+    /// The map of the entities asked for, and how recall is found in it.
+    fn options(&self, map: &EntityMap, seed: Seed) -> (EntityMap, RecallOptions) {
+        let map = match &self.entities {
+            Some(entities) => map.filter(|label| entities.contains(label)),
+            None => map.clone(),
+        };
+        let null = match self.sampled_null {
+            true => RecallNull::draw_samples(&map, RecallNull::SAMPLE_SIZE, seed.split("null")),
+            false => RecallNull::AllPairs,
+        };
+        let options = RecallOptions {
+            thresholds: self.thresholds.clone(),
+            null,
+            false_positive_rate: self.false_positive_rate,
+            ..RecallOptions::default()
+        };
+        (map, options)
+    }
+}
+
+/// Recall of each source at each pair of thresholds as scores, of a model and an
+/// alignment.
 ///
 /// # Errors
 /// There are too few entities.
 pub fn recall_scores(
     map: &EntityMap,
     relationships: &[Relationships],
-    model: &str,
-    alignment: &str,
+    settings: &RecallSettings,
+    [model, alignment]: [&str; 2],
     seed: Seed,
 ) -> Result<Vec<Score>> {
     let seed = seed.split("relationship recall");
-    let options = RecallOptions::default();
-    let report = relationship_recall(map, relationships, &options)?;
+    let (map, options) = settings.options(map, seed);
+    let report = relationship_recall(&map, relationships, &options)?;
     let bootstrap = Bootstrap::new(seed.split("bootstrap"));
-    let intervals = recall_intervals(map, &report, &options, &bootstrap);
-    let chance = shuffled_recall(map, &report, NUM_SHUFFLES, seed.split("shuffle"));
+    let intervals = recall_intervals(&map, &report, &options, &bootstrap);
+    let chance = shuffled_recall(&map, &report, NUM_SHUFFLES, seed.split("shuffle"));
     let mut scores = Vec::new();
     for (source_index, source) in report.sources.iter().enumerate() {
+        let score = |name: String, value: f64| {
+            Score::new(name, model, alignment, value, source.num_query())
+                .with_seed(seed)
+                .with_setting("source", &source.source)
+                .with_setting("num_entities", report.entities.len())
+        };
         for (index, threshold) in source.thresholds.iter().enumerate() {
             let Some(recall) = threshold.recall else {
                 continue;
             };
-            let benchmark = recall_name(threshold.low, threshold.high);
-            let mut score = Score::new(benchmark, model, alignment, recall, source.num_query())
-                .with_seed(seed)
-                .with_setting("source", &source.source)
+            let (low, high) = (threshold.low, threshold.high);
+            let mut score = score(recall_name(low, high), recall)
+                .with_setting("thresholds", format!("{low}, {high}"))
                 .with_setting(
-                    "thresholds",
-                    format!("{}, {}", threshold.low, threshold.high),
-                )
-                .with_setting("null", "all pairs of entities")
-                .with_setting("num_entities", report.entities.len());
+                    "null",
+                    match settings.sampled_null {
+                        true => "pairs between two samples of entities",
+                        false => "all pairs of entities",
+                    },
+                );
             if let Some(chance) = chance[source_index][index] {
                 score = score.with_null(chance.mean);
             }
@@ -227,6 +289,16 @@ pub fn recall_scores(
                 score = score.with_interval(interval);
             }
             scores.push(score);
+        }
+        if let (Some(found), Some(rate)) = (source.true_positive_rate, settings.false_positive_rate)
+        {
+            let name = format!("recall at {} % false positives", per_cent(rate));
+            let score = score(name, found.on_roc_curve).with_null(rate);
+            let interval = true_positive_interval(&report, source_index, &bootstrap);
+            scores.push(match interval {
+                Some(interval) => score.with_interval(interval),
+                None => score,
+            });
         }
     }
     Ok(scores)

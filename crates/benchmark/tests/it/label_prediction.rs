@@ -108,3 +108,34 @@ fn one_batch_or_too_few_wells_are_refused() {
         }
     ));
 }
+
+#[test]
+fn two_predictions_of_the_same_wells_are_compared_pair_by_pair() {
+    let classifier = LabelClassifier::nearest_neighbours();
+    let predict = |shift: f64| {
+        let (values, batches, wells) = wells(shift);
+        predict_labels(&values, 10, "batch", &batches, &wells, &classifier).unwrap()
+    };
+    let bootstrap = Bootstrap::new(Seed::new(4));
+    let (strong, weak) = (predict(1.5), predict(0.3));
+    let found = strong.compare(&weak, &bootstrap).unwrap();
+    assert_eq!(
+        found.difference,
+        weak.balanced_accuracy - strong.balanced_accuracy
+    );
+    let interval = found.interval.unwrap();
+    assert!(interval.contains(found.difference) && interval.high < 0.0);
+    let same = strong.compare(&strong, &bootstrap).unwrap();
+    assert_eq!(same.interval.map(|i| (i.low, i.high)), Some((0.0, 0.0)));
+
+    let (values, batches, wells) = wells(1.5);
+    let half = predict_labels(
+        &values[..1200],
+        10,
+        "batch",
+        &batches[..120],
+        &wells[..120],
+        &classifier,
+    );
+    assert!(strong.compare(&half.unwrap(), &bootstrap).is_err());
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::ControlArgs;
 
@@ -20,6 +20,14 @@ pub(crate) enum BenchmarkCommand {
     CompoundGene(CompoundGeneArgs),
     /// How well the functional group of a well's gene is told linearly (Anax)
     Anax(AnaxArgs),
+    /// How far perturbations lie from negative controls (energy distance)
+    PerturbationMagnitude(MagnitudeArgs),
+    /// How alike rows of the same and of different perturbations are, within and across batches
+    CosineSimilarity(CosineSimilarityArgs),
+    /// How well a label, such as the perturbation, is told in batches never seen
+    LabelPrediction(LabelPredictionArgs),
+    /// How well plate, row, column and batch are told: what is left of the layout
+    PositionAudit(PositionAuditArgs),
     /// What trained heads told of sites: accuracy of perturbations, of each cell type, of experiments
     Predictions(PredictionScoreArgs),
 }
@@ -168,15 +176,52 @@ pub(crate) struct ScoreArgs {
 pub(crate) struct RecallArgs {
     #[command(flatten)]
     pub(crate) score: ScoreArgs,
-    /// Files of known relationships with the header entity1,entity2
+    /// Files of known relationships: with the header entity1,entity2, or of clusters, whose members
+    /// are related to each other (.gmt, or lines of a name, a tab and the members)
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) relationships: Vec<PathBuf>,
     /// Column of the entities; rows of one entity are averaged, a table that
     /// `aggregate` wrote is taken as it is
     #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
     pub(crate) entity_column: String,
+    /// Only entities that this file lists, one in a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) entities: Option<PathBuf>,
+    /// Shares of the null below and above which a pair is found (repeatable)
+    /// [default: 0.05,0.95 and 0.1,0.9]
+    #[arg(long = "threshold", value_name = "LOW,HIGH", value_parser = low_high)]
+    pub(crate) thresholds: Vec<(f64, f64)>,
+    /// Thresholds from 0.01,0.99 to 0.1,0.9 in steps of 0.01
+    #[arg(long, conflicts_with = "thresholds")]
+    pub(crate) sweep: bool,
+    /// What known pairs are told from
+    #[arg(long, default_value = "all-pairs")]
+    pub(crate) null: RecallNullArg,
+    /// Also tell how many known pairs lie above this share of all others
+    #[arg(long, value_name = "SHARE", value_parser = super::maps::share)]
+    pub(crate) false_positive_rate: Option<f64>,
     #[command(flatten)]
     pub(crate) controls: ControlArgs,
+}
+
+/// Two shares of which the first is the smaller.
+fn low_high(text: &str) -> Result<(f64, f64), String> {
+    let (low, high) = text
+        .split_once(',')
+        .ok_or_else(|| format!("'{text}' is not of the form LOW,HIGH, e.g. 0.05,0.95"))?;
+    let (low, high) = (super::maps::share(low)?, super::maps::share(high)?);
+    match low < high {
+        true => Ok((low, high)),
+        false => Err(format!("{low} is not below {high}")),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecallNullArg {
+    /// All pairs of the map (EFAAR_benchmarking 1.0)
+    AllPairs,
+    /// Pairs between two random samples of 5,000 entities (Celik et al. 2022, Kraus et al.)
+    Samples,
 }
 
 #[derive(Debug, Args)]
@@ -210,4 +255,95 @@ pub(crate) struct BatchPredictionArgs {
     /// Column of the batch
     #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
     pub(crate) batch_column: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MagnitudeArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Columns of the perturbations and, say, their concentrations: every combination is one
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "Metadata_treatment",
+        value_name = "COLUMN"
+    )]
+    pub(crate) perturbation_column: Vec<String>,
+    #[command(flatten)]
+    pub(crate) controls: ControlArgs,
+    /// Perturbations of fewer wells are left out
+    #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) min_wells: u16,
+    /// Rows to leave out, such as positive controls (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+    /// Also write a row for each perturbation: .csv
+    #[arg(long, value_name = "CSV")]
+    pub(crate) perturbations: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CosineSimilarityArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Column of the perturbation
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
+    pub(crate) perturbation_column: String,
+    /// Column of the batch
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) batch_column: String,
+    /// Column of the cell type: only rows of one type are compared; without it, all are
+    #[arg(long, default_value = "Metadata_cell_type", value_name = "COLUMN")]
+    pub(crate) cell_type_column: String,
+    /// Most pairs of each kind; of more, random ones are taken
+    #[arg(long, default_value_t = 1_000_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(100..))]
+    pub(crate) max_pairs: u32,
+    /// Rows to leave out, such as controls (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+    /// Also write counts of the cosines in bins: .csv
+    #[arg(long, value_name = "CSV")]
+    pub(crate) histograms: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelPredictionArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// Column of the label; rows without one are left out
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
+    pub(crate) label_column: String,
+    /// Column of the groups that are never both learned from and told
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) group_column: String,
+    /// Nearest rows that vote
+    #[arg(long, default_value_t = 15, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) neighbours: u16,
+    /// Parts of the groups, for the linear probe
+    #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) folds: u16,
+    /// Rows to leave out (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PositionAuditArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// The same profiles before alignment, to be told as well
+    #[arg(long, value_name = "PROFILES")]
+    pub(crate) before: Option<PathBuf>,
+    /// Column of the plate
+    #[arg(long, default_value = "Metadata_Plate", value_name = "COLUMN")]
+    pub(crate) plate_column: String,
+    /// Column of the well, such as B02
+    #[arg(long, default_value = "Metadata_Well", value_name = "COLUMN")]
+    pub(crate) well_column: String,
+    #[command(flatten)]
+    pub(crate) controls: ControlArgs,
+    /// Look at all rows, not at negative controls alone: where every plate has the same layout, the
+    /// position then also tells the perturbation
+    #[arg(long)]
+    pub(crate) all_rows: bool,
 }

@@ -83,7 +83,7 @@ pub(crate) struct HitsArgs {
 }
 
 /// A number between 0 and 1.
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
     match share > 0.0 && share < 1.0 {
         true => Ok(share),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use morphospace::evaluation::Evaluation;
+use morphospace::evaluation::{Evaluation, RecallSettings};
 use morphospace::oracle::oracle_profiles;
 use morphospace_benchmark::{
     Bootstrap, EntityMap, RecallComparison, RecallOptions, Relationships, Score, Scores,
@@ -270,7 +270,7 @@ fn score(
             let scores = &mut run.scores;
             scores.extend(
                 evaluation
-                    .relationship_recall(&aligned, alignment)
+                    .relationship_recall(&aligned, alignment, &RecallSettings::default())
                     .or_stop()?,
             );
             scores.push(
