@@ -208,8 +208,13 @@ impl fmt::Display for Scores {
                 (Some(low), Some(high)) => format!("{low:.4} to {high:.4}"),
                 _ => String::new(),
             };
+            // Scores of several sources are told apart by it.
+            let benchmark = match score.settings.get("source") {
+                Some(source) => format!("{}, {source}", score.benchmark),
+                None => score.benchmark.clone(),
+            };
             rows.push([
-                score.benchmark.clone(),
+                benchmark,
                 model,
                 score.alignment.clone(),
                 number(score.value),
@@ -254,7 +259,8 @@ mod tests {
             .with_null(0.1)
             .with_interval(interval)
             .with_seed(morphospace_core::Seed::new(7));
-        let second = Score::new("recall CORUM", "random", "none", 0.1, 5742);
+        let second = Score::new("recall", "random", "none", 0.1, 5742);
+        let second = second.with_setting("source", "CORUM");
         Scores::new(Provenance::new("benchmark"), vec![first, second])
     }
 
@@ -291,9 +297,9 @@ mod tests {
     #[test]
     fn the_table_lines_up() {
         let expected = "\
-benchmark     model      alignment   value     95 % interval    null     n
-recall CORUM  vit_small  tvn        0.3125  0.2500 to 0.3750  0.1000  5742
-recall CORUM  random     none       0.1000                            5742
+benchmark      model      alignment   value     95 % interval    null     n
+recall CORUM   vit_small  tvn        0.3125  0.2500 to 0.3750  0.1000  5742
+recall, CORUM  random     none       0.1000                            5742
 ";
         assert_eq!(scores().to_string(), expected);
     }

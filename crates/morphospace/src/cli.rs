@@ -73,6 +73,8 @@ pub(crate) enum Command {
     /// Score profiles
     #[command(subcommand)]
     Benchmark(BenchmarkCommand),
+    /// Score tables of the same wells against each other, with paired intervals
+    Compare(CompareArgs),
     /// Draw a page about a run
     Report(ReportArgs),
     /// Print what this machine and this binary can do

@@ -3,6 +3,7 @@
 mod aggregate;
 mod align;
 mod benchmark;
+mod compare;
 mod demo;
 mod doctor;
 mod embed;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Aggregate(args) => aggregate::run(&args),
         Command::Hits(args) => hits::run(&args),
         Command::Benchmark(command) => benchmark::run(&command),
+        Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }

@@ -158,6 +158,13 @@ impl Evaluation<'_> {
     /// # Errors
     /// There is a single batch, or a column is missing.
     pub fn replicate_consistency(&self, aligned: &Profiles, alignment: &str) -> Result<Score> {
+        let wells = self.replicate_wells(aligned)?;
+        let pairs = all_pairs(&aligned.keys(self.batch_column)?);
+        replicate_score(&wells, &pairs, self.model, alignment, self.seed)
+    }
+
+    /// Each perturbation's mean profile in each batch.
+    pub(crate) fn replicate_wells(&self, aligned: &Profiles) -> Result<WellTable> {
         let treatments = self.without_positive_controls(aligned)?;
         let is_control = self.controls.select(&treatments)?;
         let labels = treatments.text(self.entity_column)?;
@@ -167,9 +174,12 @@ impl Evaluation<'_> {
         let settings = Aggregate::by([self.batch_column, self.entity_column]);
         let means = aggregate(&treatments.select_rows(&kept), &settings)?;
         let entity = self.entity_column;
-        let wells = WellTable::from_profiles(&means, self.batch_column, entity, entity)?;
-        let pairs = all_pairs(&means.keys(self.batch_column)?);
-        replicate_score(&wells, &pairs, self.model, alignment, self.seed)
+        Ok(WellTable::from_profiles(
+            &means,
+            self.batch_column,
+            entity,
+            entity,
+        )?)
     }
 }
 

@@ -29,6 +29,7 @@ pub use morphospace_report as report;
 pub use morphospace_screen as screen;
 pub use morphospace_train as train;
 
+pub mod comparison;
 pub mod device;
 pub mod evaluation;
 pub mod inspection_page;

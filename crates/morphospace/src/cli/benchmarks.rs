@@ -347,3 +347,43 @@ pub(crate) struct PositionAuditArgs {
     #[arg(long)]
     pub(crate) all_rows: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Two or more tables of the same wells; the others are compared with the first
+    #[arg(required = true, num_args = 2.., value_name = "NAME=PROFILES", value_parser = named_profiles)]
+    pub(crate) profiles: Vec<(String, PathBuf)>,
+    /// Files of known relationships, as for `benchmark relationship-recall`
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) relationships: Vec<PathBuf>,
+    /// Column of the entities: genes or perturbations
+    #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) entity_column: String,
+    #[command(flatten)]
+    pub(crate) controls: ControlArgs,
+    /// Columns that tell rows apart: rows that agree in them are the same in all tables
+    /// [default: those of --batch-column, Metadata_Plate, Metadata_Well and Metadata_Site that all
+    /// tables have; without a well, --entity-column]
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
+    pub(crate) row_columns: Vec<String>,
+    /// Seed of nulls and bootstraps
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Also write the differences: .csv
+    #[arg(long, value_name = "CSV")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn named_profiles(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), PathBuf::from(path)))
+        }
+        _ => Err(format!(
+            "'{text}' is not of the form NAME=PROFILES, e.g. tvn=aligned.parquet"
+        )),
+    }
+}

@@ -338,3 +338,275 @@ fn compounds_find_the_genes_they_act_on() {
         .expect_status(2)
         .expect_stderr(&["has no column 'gene_symbol'"]);
 }
+
+/// Three plates of sixteen wells: controls in two columns, and six perturbations at
+/// the same places. `layout` moves wells by their row, `noise` hides perturbations.
+fn write_plates(path: &Path, layout: f64, noise: f64) {
+    let mut text = "Metadata_Batch,Metadata_Plate,Metadata_Well,Metadata_treatment,Metadata_gene,\
+                    Metadata_control_role,a,b,c,d,e,f\n"
+        .to_owned();
+    let mut rng = Seed::new(8).rng();
+    for plate in 1..=3 {
+        for place in 0..32 {
+            let (row, column) = (place / 4, place % 4);
+            let gene = place % 8;
+            let (name, role) = match gene {
+                0 | 1 => (String::new(), "negative_control"),
+                gene => (format!("G{gene}"), ""),
+            };
+            let mut values = [0.0; 6];
+            for (feature, value) in values.iter_mut().enumerate() {
+                let planted = f64::from(u8::from(feature == gene - gene.min(2) && gene > 1));
+                *value = 3.0 * planted + noise * (rng.random::<f64>() - 0.5);
+            }
+            values[5] += layout * row as f64;
+            let values = values.map(|value| value.to_string()).join(",");
+            let well = format!("{}{:02}", char::from(b'A' + row as u8), column + 1);
+            let _ = writeln!(text, "B{plate},1,{well},{name},{name},{role},{values}");
+        }
+    }
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn magnitudes_are_told_from_random_embeddings() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_plates(&folder.join("p.csv"), 0.0, 1.0);
+    let args = ["benchmark", "perturbation-magnitude", "p.csv", "--json"];
+    let run = morphospace(folder, &[&args[..], &["--perturbations", "m.csv"]].concat());
+    let scores: serde_json::Value = serde_json::from_str(&run.expect_status(0).stdout).unwrap();
+    let score = &scores["scores"][0];
+    assert_eq!(score["n"], 6);
+    assert!(score["value"].as_f64() > score["null"].as_f64(), "{score}");
+    assert!(
+        score["settings"]["z"]
+            .as_str()
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            > 1.0
+    );
+    let table = fs::read_to_string(folder.join("m.csv")).unwrap();
+    assert!(
+        table.starts_with("perturbation,num_wells,energy_distance\nG2,12,"),
+        "{table}"
+    );
+    let few = [&args[..3], &["--min-wells", "13"]].concat();
+    morphospace(folder, &few)
+        .expect_status(2)
+        .expect_stderr(&["--min-wells is 13", "perturbations with enough wells"]);
+}
+
+#[test]
+fn cosines_within_and_across_batches_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_plates(&folder.join("p.csv"), 0.0, 1.0);
+    let args = [
+        "benchmark",
+        "cosine-similarity",
+        "p.csv",
+        "--histograms",
+        "h.csv",
+    ];
+    morphospace(folder, &args)
+        .expect_status(0)
+        .expect_stderr(&["rows without a value in Metadata_treatment"]);
+    let bins = fs::read_to_string(folder.join("h.csv")).unwrap();
+    assert_eq!(bins.lines().count(), 1 + 4 * 100);
+    let count = |name: &str| -> u64 {
+        let lines = bins
+            .lines()
+            .filter(|line| line.starts_with(&format!("\"{name}\"")));
+        lines
+            .map(|line| line.rsplit(',').next().unwrap().parse::<u64>().unwrap())
+            .sum()
+    };
+    // 6 perturbations of 4 wells in each of 3 batches.
+    assert_eq!(count("same perturbation, within batches"), 3 * 6 * 6);
+    assert_eq!(
+        count("different perturbations, across batches"),
+        3 * 24 * 20
+    );
+    let one = [
+        "benchmark",
+        "cosine-similarity",
+        "p.csv",
+        "--batch-column",
+        "Metadata_Plate",
+    ];
+    morphospace(folder, &one).expect_status(2).expect_stderr(&[
+        "batches by 'Metadata_Plate'",
+        "within and across experiments",
+    ]);
+}
+
+#[test]
+fn labels_are_told_in_batches_never_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_plates(&folder.join("p.csv"), 0.0, 1.0);
+    let args = [
+        "benchmark",
+        "label-prediction",
+        "p.csv",
+        "--neighbours",
+        "5",
+        "--json",
+    ];
+    let run = morphospace(folder, &args).expect_status(0);
+    let scores: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    for score in scores["scores"].as_array().unwrap() {
+        assert_eq!(score["value"], 1.0, "{score}");
+        assert_eq!(score["n"], 72);
+    }
+    let one = [&args[..3], &["--group-column", "Metadata_Plate"]].concat();
+    morphospace(folder, &one).expect_status(2);
+}
+
+#[test]
+fn what_is_left_of_the_layout_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_plates(&folder.join("flat.csv"), 0.0, 1.0);
+    write_plates(&folder.join("tilted.csv"), 1.0, 1.0);
+    let args = [
+        "benchmark",
+        "position-audit",
+        "flat.csv",
+        "--before",
+        "tilted.csv",
+        "--json",
+        "--all-rows",
+    ];
+    let run = morphospace(folder, &args).expect_status(0);
+    let scores: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let told = |name: &str, alignment: &str| -> f64 {
+        let scores = scores["scores"].as_array().unwrap();
+        let score = scores
+            .iter()
+            .find(|score| score["benchmark"] == name && score["alignment"] == alignment);
+        score.unwrap()["value"].as_f64().unwrap()
+    };
+    let row = "row told (linear)";
+    assert!(told(row, "none") > 0.5, "{}", told(row, "none"));
+    assert!(told(row, "unstated") < 0.35, "{}", told(row, "unstated"));
+    let column = [&args[..3], &["--well-column", "Metadata_control_role"]].concat();
+    morphospace(folder, &column)
+        .expect_status(2)
+        .expect_stderr(&["negative_control"]);
+}
+
+#[test]
+fn embeddings_of_the_same_wells_are_compared_in_pairs() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_plates(&folder.join("clear.csv"), 0.0, 1.0);
+    write_plates(&folder.join("noisy.csv"), 0.0, 12.0);
+    let args = [
+        "compare",
+        "clear=clear.csv",
+        "noisy=noisy.csv",
+        "--output",
+        "d.csv",
+    ];
+    let run = morphospace(folder, &args).expect_status(0);
+    let line = run.stdout.lines().find(|line| line.starts_with("activity"));
+    assert!(line.unwrap().contains(" -0."), "{}", run.stdout);
+    assert_eq!(
+        fs::read_to_string(folder.join("d.csv"))
+            .unwrap()
+            .lines()
+            .count(),
+        4
+    );
+    // The rows of a table are told apart, and there are some.
+    let twice = [
+        "compare",
+        "a=clear.csv",
+        "b=noisy.csv",
+        "--row-columns",
+        "Metadata_Well",
+    ];
+    morphospace(folder, &twice)
+        .expect_status(2)
+        .expect_stderr(&["have two rows that agree in Metadata_Well", "--row-columns"]);
+    fs::write(
+        folder.join("other.csv"),
+        "Metadata_Batch,Metadata_Well,a\nZ,A01,1\n",
+    )
+    .unwrap();
+    let columns = "Metadata_Batch,Metadata_Well";
+    let apart = [
+        "compare",
+        "a=clear.csv",
+        "b=other.csv",
+        "--row-columns",
+        columns,
+    ];
+    morphospace(folder, &apart)
+        .expect_status(2)
+        .expect_stderr(&["share no row", "of 'b' Z A01"]);
+    morphospace(folder, &["compare", "a=clear.csv", "noisy.csv"])
+        .expect_status(2)
+        .expect_stderr(&["NAME=PROFILES"]);
+}
+
+#[test]
+fn recall_has_thresholds_nulls_gene_sets_and_a_rate_of_false_positives() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut table = "Metadata_gene,a,b,c\n".to_owned();
+    let mut rng = Seed::new(5).rng();
+    for gene in 0..24 {
+        let mut value = |axis| f64::from(u8::from(gene / 8 == axis)) + 0.3 * rng.random::<f64>();
+        let _ = writeln!(table, "G{gene:02},{},{},{}", value(0), value(1), value(2));
+    }
+    fs::write(folder.join("map.csv"), table).unwrap();
+    let set = |name: &str, genes: std::ops::Range<u32>| {
+        let genes: Vec<String> = genes.map(|gene| format!("G{gene:02}")).collect();
+        format!("{name}\tmade up\t{}\n", genes.join("\t"))
+    };
+    fs::write(
+        folder.join("sets.gmt"),
+        set("one", 0..8) + &set("two", 8..16) + &set("three", 16..24),
+    )
+    .unwrap();
+    let args = [
+        "benchmark",
+        "relationship-recall",
+        "map.csv",
+        "--relationships",
+        "sets.gmt",
+    ];
+    let run = |more: &[&str]| morphospace(folder, &[&args[..], more].concat());
+    let sweep = run(&["--sweep"]).expect_status(0).stdout;
+    assert_eq!(sweep.lines().count(), 12, "{sweep}");
+    assert!(sweep.contains("relationship recall 7/93, sets"), "{sweep}");
+    let rate = run(&["--threshold", "0.2,0.8", "--false-positive-rate", "0.05"]);
+    let rate = rate.expect_status(0).stdout;
+    assert!(
+        rate.contains("recall at 5 % false positives, sets"),
+        "{rate}"
+    );
+    run(&["--null", "samples"]).expect_status(0);
+    fs::write(folder.join("few.txt"), "G01\nG02\n").unwrap();
+    run(&["--entities", "few.txt"])
+        .expect_status(2)
+        .expect_stderr(&["2 entities"]);
+    run(&["--threshold", "0.9,0.1"])
+        .expect_status(2)
+        .expect_stderr(&["0.9 is not below 0.1"]);
+    fs::write(folder.join("other.txt"), "entity1,entity2\nTP53,KRAS\n").unwrap();
+    morphospace(
+        folder,
+        &[&args[..3], &["--relationships", "other.txt"]].concat(),
+    )
+    .expect_status(2)
+    .expect_stderr(&[
+        "none of the 24 values of column 'Metadata_gene'",
+        "the column holds G00, G01",
+        "the files KRAS, TP53",
+    ]);
+}

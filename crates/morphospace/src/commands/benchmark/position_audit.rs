@@ -119,7 +119,8 @@ fn rows_of(path: &Path, args: &PositionAuditArgs) -> Result<Profiles> {
             profiles.select_rows(&rows)
         }
     };
-    let profiles = crate::commands::labelled_rows(profiles, &columns)?;
+    let profiles = crate::commands::labelled_rows(profiles, &columns)
+        .context("--plate-column, --well-column and --batch-column say where a row was")?;
     profiles.check_finite()?;
     Ok(profiles)
 }
@@ -151,9 +152,11 @@ fn questions(profiles: &Profiles, args: &PositionAuditArgs) -> Result<Vec<Questi
         groups: groups.to_vec(),
     };
     let names = addresses.iter();
-    Ok(vec![
-        of("batch", batches, &rows),
-        of("plate", plates.clone(), &rows),
+    let mut questions = vec![of("batch", batches, &rows)];
+    if args.plate_column != args.controls.batch_column {
+        questions.push(of("plate", plates.clone(), &rows));
+    }
+    questions.extend([
         // Told on other plates: what a plate's own wells share is the plate.
         of(
             "row",
@@ -167,5 +170,6 @@ fn questions(profiles: &Profiles, args: &PositionAuditArgs) -> Result<Vec<Questi
                 .collect(),
             &plates,
         ),
-    ])
+    ]);
+    Ok(questions)
 }

@@ -44,8 +44,12 @@ pub(super) fn scores(args: &RecallArgs) -> Result<Vec<Score>> {
     let scores = evaluation.relationship_recall(&profiles, &args.score.alignment, &settings)?;
     if scores.is_empty() {
         bail!(
-            "none of the known relationships has both its ends among the entities of column '{}'",
-            args.entity_column
+            "none of the known relationships has both its ends among the entities of column '{}'{}",
+            args.entity_column,
+            match settings.sampled_null {
+                true => ", or there are fewer than 20 entities at either end of them",
+                false => "",
+            }
         );
     }
     Ok(scores)
