@@ -57,32 +57,37 @@ impl ControlRule {
     /// The column is missing, or [`NoControlsError::NoneMatches`] lists what
     /// the column holds.
     pub fn select(&self, profiles: &Profiles) -> Result<Vec<bool>, NoControlsError> {
+        let found = profiles.text(&self.column)?;
+        let is_control = self.matches(&found);
+        if is_control.contains(&true) {
+            return Ok(is_control);
+        }
+        Err(self.none_matches(found.into_iter().flatten().collect()))
+    }
+
+    /// Whether each value of the column marks a negative control.
+    pub(crate) fn matches(&self, found: &[Option<String>]) -> Vec<bool> {
         let roles: Vec<ControlRole> = self
             .values
             .iter()
             .filter_map(|value| value.parse().ok())
             .collect();
         let all_are_roles = roles.len() == self.values.len();
-        let found = profiles.text(&self.column)?;
-        let is_control: Vec<bool> = found
-            .iter()
-            .map(|value| match value {
-                None => false,
-                Some(value) if self.values.contains(value) => true,
-                Some(value) => {
-                    all_are_roles && value.parse().is_ok_and(|role| roles.contains(&role))
-                }
-            })
-            .collect();
-        if is_control.contains(&true) {
-            return Ok(is_control);
-        }
-        let present: BTreeSet<String> = found.into_iter().flatten().collect();
-        Err(NoControlsError::NoneMatches {
+        let is_match = |value: &Option<String>| match value {
+            None => false,
+            Some(value) if self.values.contains(value) => true,
+            Some(value) => all_are_roles && value.parse().is_ok_and(|role| roles.contains(&role)),
+        };
+        found.iter().map(is_match).collect()
+    }
+
+    /// What to say of a column that holds only these values.
+    pub(crate) fn none_matches(&self, present: BTreeSet<String>) -> NoControlsError {
+        NoControlsError::NoneMatches {
             rule: self.clone(),
             num_present: present.len(),
             present: present.into_iter().take(8).collect(),
-        })
+        }
     }
 }
 

@@ -59,7 +59,17 @@ pub(crate) fn principal_axes(rows: MatRef<'_, f64>) -> Result<PrincipalAxes, Not
         default(),
     )
     .map_err(|_| NotConverged)?;
-    for j in 0..size {
+    fix_signs(&mut axes);
+    let singular_values = singular_values.column_vector().iter().copied().collect();
+    Ok(PrincipalAxes {
+        singular_values,
+        axes,
+    })
+}
+
+/// Makes the entry of largest magnitude of each axis positive.
+fn fix_signs(axes: &mut Mat<f64>) {
+    for j in 0..axes.ncols() {
         let axis = axes.col_as_slice_mut(j);
         let mut largest = 0.0f64;
         for &entry in axis.iter() {
@@ -71,9 +81,18 @@ pub(crate) fn principal_axes(rows: MatRef<'_, f64>) -> Result<PrincipalAxes, Not
             axis.iter_mut().for_each(|entry| *entry = -*entry);
         }
     }
-    let singular_values = singular_values.column_vector().iter().copied().collect();
+}
+
+/// Principal axes from `X'X` of centred rows, where the rows themselves are
+/// too many to hold. Spreads below 1e-8 of the largest are rounding.
+pub(crate) fn axes_of_products(products: Mat<f64>) -> Result<PrincipalAxes, NotConverged> {
+    let d = products.nrows();
+    let (eigenvalues, vectors) = eigen(products)?;
+    let mut axes = Mat::from_fn(d, d, |i, j| vectors[(i, d - 1 - j)]);
+    fix_signs(&mut axes);
+    let decreasing = eigenvalues.iter().rev();
     Ok(PrincipalAxes {
-        singular_values,
+        singular_values: decreasing.map(|value| value.max(0.0).sqrt()).collect(),
         axes,
     })
 }
@@ -165,7 +184,7 @@ pub(crate) fn inverse_sqrt_covariance(
 
 /// Eigenvalues, increasing, and eigenvectors, one per column, of a symmetric
 /// matrix.
-fn eigen(matrix: Mat<f64>) -> Result<(Vec<f64>, Mat<f64>), NotConverged> {
+pub(crate) fn eigen(matrix: Mat<f64>) -> Result<(Vec<f64>, Mat<f64>), NotConverged> {
     let d = matrix.nrows();
     let mut eigenvalues = Diag::<f64>::zeros(d);
     let mut vectors = Mat::<f64>::zeros(d, d);

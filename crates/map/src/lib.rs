@@ -4,8 +4,9 @@
 //!
 //! 1. [`align`] takes away what differs between batches, judged by their
 //!    negative controls: [`CenterScale`], [`Pca`], [`PcaCenterScale`],
-//!    [`Tvn`], [`MadRobustize`], [`Spherize`], one method per file. A method is fitted once and the fitted
-//!    correction can be saved and applied to further wells.
+//!    [`Tvn`], [`MadRobustize`], [`Spherize`], [`Coral`], [`Combat`],
+//!    [`Harmony`], one method per file. A method is fitted once and the
+//!    fitted correction can be saved and applied to further wells.
 //! 2. [`aggregate`] turns replicate wells into one row per perturbation.
 //!
 //! Beside them stand the [`chromosome_arm`] correction of knock-out maps and
@@ -25,9 +26,11 @@ mod moments;
 
 pub use aggregate::{Aggregate, AggregateError, Average, COUNT_COLUMN, aggregate};
 pub use align::{
-    Align, AlignError, AlignInput, AlignMethod, Aligned, Aligner, CenterScale, Components,
-    FitReport, FittedAligner, MadRobustize, Pca, PcaCenterScale, Reference, Sphering, Spherize,
-    Tvn, align_profiles, fit_profiles, transform_profiles,
+    Align, AlignError, AlignInput, AlignMethod, Aligned, Aligner, CenterScale, Combat, CombatPrior,
+    Components, Convergence, Coral, CoralTarget, FitReport, FittedAligner, Harmony, MadRobustize,
+    Pca, PcaCenterScale, Reference, Shrinkage, Sphering, Spherize, Tvn, Verdict, align_profiles,
+    fit_profiles, fit_profiles_stream, ledoit_wolf_amount, transform_profiles,
+    transform_profiles_stream,
 };
 pub use cauchy::{CauchyError, cauchy_combination};
 pub use controls::{ControlRule, NoControlsError};

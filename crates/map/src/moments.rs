@@ -51,6 +51,15 @@ impl Moments {
         }
     }
 
+    /// Moments that were taken elsewhere.
+    pub(crate) fn from_parts(mean: Vec<f64>, variance: Vec<f64>, num_rows: usize) -> Self {
+        Self {
+            mean,
+            variance,
+            num_rows,
+        }
+    }
+
     /// What to divide each column by: its standard deviation, or 1 where the
     /// column does not vary beyond rounding (scikit-learn's
     /// `_is_constant_feature`).

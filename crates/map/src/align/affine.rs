@@ -6,7 +6,7 @@ use morphospace_core::suggestion;
 use rayon::prelude::*;
 
 use super::input::{Aligned, check_values, copy_row};
-use super::{AlignError, AlignInput};
+use super::{AlignError, AlignInput, Reference};
 use crate::decompose::product;
 use crate::moments::Moments;
 
@@ -44,7 +44,7 @@ impl Scaling {
     }
 }
 
-/// What every method here comes down to, from left to right: a scaling of
+/// What most methods come down to, from left to right: a scaling of
 /// the features, a projection, and per batch another scaling or a square
 /// matrix.
 ///
@@ -60,7 +60,7 @@ pub(crate) struct Affine {
     pub(crate) projection: Option<Mat<f64>>,
     /// None, one for all, or one per batch.
     pub(crate) after: Vec<Scaling>,
-    /// None, or one symmetric matrix per batch.
+    /// None, or one square matrix per batch.
     pub(crate) matrices: Vec<Mat<f64>>,
 }
 
@@ -160,7 +160,7 @@ impl Affine {
 
     /// The rows of each known batch, or all rows where batches do not
     /// matter.
-    fn rows_by_batch(&self, batch: &[String]) -> Result<Vec<Vec<usize>>, AlignError> {
+    pub(crate) fn rows_by_batch(&self, batch: &[String]) -> Result<Vec<Vec<usize>>, AlignError> {
         let Some(known) = &self.batches else {
             return Ok(vec![(0..batch.len()).collect()]);
         };
@@ -209,20 +209,31 @@ impl BatchRows {
                 rows.push(row);
             }
         }
-        let mut too_few = by_name.iter().filter(|(_, rows)| rows.len() < required);
-        if let Some((name, rows)) = too_few.next() {
-            return Err(AlignError::TooFewRowsInBatch {
-                what: what(controls_only),
-                batch: (*name).to_owned(),
-                found: rows.len(),
-                required,
-                num_more: too_few.count(),
-            });
-        }
+        let counts = by_name.iter().map(|(name, rows)| (*name, rows.len()));
+        check_counts(counts, reference(controls_only), required)?;
         Ok(Self {
             names: by_name.keys().map(|&name| name.to_owned()).collect(),
             rows: by_name.into_values().collect(),
         })
+    }
+}
+
+/// Refuses batches with fewer than `required` rows to fit on.
+pub(crate) fn check_counts<'a>(
+    counts: impl Iterator<Item = (&'a str, usize)>,
+    reference: Reference,
+    required: usize,
+) -> Result<(), AlignError> {
+    let mut too_few = counts.filter(|(_, count)| *count < required);
+    match too_few.next() {
+        None => Ok(()),
+        Some((name, found)) => Err(AlignError::TooFewRowsInBatch {
+            what: reference.rows(),
+            batch: name.to_owned(),
+            found,
+            required,
+            num_more: too_few.count(),
+        }),
     }
 }
 
@@ -242,7 +253,7 @@ pub(crate) fn rows_to_fit(
     };
     if rows.len() < required {
         return Err(AlignError::TooFewRows {
-            what: what(controls_only),
+            what: reference(controls_only).rows(),
             found: rows.len(),
             required,
         });
@@ -250,10 +261,9 @@ pub(crate) fn rows_to_fit(
     Ok(rows)
 }
 
-fn what(controls_only: bool) -> &'static str {
-    if controls_only {
-        "negative controls"
-    } else {
-        "rows"
+fn reference(controls_only: bool) -> Reference {
+    match controls_only {
+        true => Reference::Controls,
+        false => Reference::All,
     }
 }

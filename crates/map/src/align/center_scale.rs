@@ -21,6 +21,14 @@ impl Reference {
     pub(crate) fn controls_only(self) -> bool {
         self == Self::Controls
     }
+
+    /// What messages call them.
+    pub(crate) fn rows(self) -> &'static str {
+        match self {
+            Self::Controls => "negative controls",
+            Self::All => "rows",
+        }
+    }
 }
 
 /// Centre and scale: each feature gets mean 0 and standard deviation 1 on
@@ -72,8 +80,10 @@ impl Align for CenterScale {
             Scaling::standardising(&gather_rows(input.values, rows), num_features)
         };
         let controls_only = self.reference.controls_only();
+        let mut report = FitReport::new(input, num_features, vec![]);
         let (batches, before) = if self.per_batch {
             let batches = BatchRows::of(input, controls_only, 2)?;
+            report.note_two_rows(&batches, self.reference);
             let before = batches.rows.par_iter().map(standardising).collect();
             (Some(batches.names), before)
         } else {
@@ -89,7 +99,6 @@ impl Align for CenterScale {
             after: vec![],
             matrices: vec![],
         };
-        let report = FitReport::new(input, num_features, vec![]);
         Ok(FittedAligner::new(
             AlignMethod::CenterScale(self.clone()),
             affine,

@@ -24,7 +24,7 @@ pub enum AlignError {
     /// A column of the input is not as long as the others.
     #[error("{what} has {found} entries for {expected} rows")]
     WrongLength {
-        /// `batch` or `is_control`.
+        /// `batch`, `is_control` or `covariate`.
         what: &'static str,
         /// Its length.
         found: usize,
@@ -131,6 +131,110 @@ pub enum AlignError {
     NoVariation {
         /// Rows fitted on.
         num_rows: usize,
+    },
+    /// There is one batch, so nothing to bring together.
+    #[error(
+        "all rows to fit on are of batch '{batch}', so {method} has nothing to align\nhint: name the column that tells batches apart, or take center_scale or spherize"
+    )]
+    OneBatch {
+        /// The method's name.
+        method: &'static str,
+        /// The only batch.
+        batch: String,
+    },
+    /// The batch that others are to be brought to is not there.
+    #[error("the reference batch '{batch}' is not in the table{}", near(suggestion.as_deref()))]
+    UnknownReferenceBatch {
+        /// The batch asked for.
+        batch: String,
+        /// A batch of nearly the same name.
+        suggestion: Option<String>,
+    },
+    /// A batch has one row, of which no variance can be told.
+    #[error(
+        "batch '{batch}' has one row to fit on, of which no variance can be told\nhint: set mean_only = true, drop the batch, or merge it with another of the same experiment"
+    )]
+    NoVarianceOfBatch {
+        /// The batch.
+        batch: String,
+    },
+    /// Features are needed to tell how batch effects spread over them.
+    #[error(
+        "{found} features vary within every batch, but combat needs at least 2 to tell how batch effects spread over features\nhint: take center_scale"
+    )]
+    TooFewFeatures {
+        /// Features that vary in every batch.
+        found: usize,
+    },
+    /// Batch and covariate cannot be told apart.
+    #[error(
+        "batch '{batch}' has no value of the covariate in common with batch '{other}', nor by way of others, so batch and covariate cannot be told apart\nhint: leave the covariate out, or fit on the controls (reference = \"controls\")"
+    )]
+    Confounded {
+        /// A batch.
+        batch: String,
+        /// One that cannot be compared with it.
+        other: String,
+    },
+    /// A method that takes account of a covariate was not given it.
+    #[error("the aligner takes account of the covariate '{column}', which was not given")]
+    NoCovariate {
+        /// The covariate's column.
+        column: String,
+    },
+    /// A row has a value of the covariate that was not there when fitting.
+    #[error("'{level}' of the covariate '{column}' was not there when the aligner was fitted{}\nhint: fit again on a table that has it", near(suggestion.as_deref()))]
+    UnknownLevel {
+        /// The covariate's column.
+        column: String,
+        /// The value.
+        level: String,
+        /// A known value of nearly the same name.
+        suggestion: Option<String>,
+    },
+    /// A covariance has no inverse.
+    #[error(
+        "the covariance of {what} ({num_rows} rows, {num_features} features) has no inverse\nhint: set regularisation above 0, or shrinkage = \"ledoit_wolf\""
+    )]
+    Singular {
+        /// Whose covariance, with the batch.
+        what: String,
+        /// Rows it was taken of.
+        num_rows: usize,
+        /// Features.
+        num_features: usize,
+    },
+    /// The initial centroids do not fit the table or the settings.
+    #[error(
+        "{found_rows} initial centroids of {found_features} values were given for {num_clusters} clusters of {num_features}"
+    )]
+    WrongCentroids {
+        /// Centroids given.
+        found_rows: usize,
+        /// Values of each.
+        found_features: usize,
+        /// Clusters asked for.
+        num_clusters: usize,
+        /// Features, or components, that are clustered.
+        num_features: usize,
+    },
+    /// The rows to fit on are more than may be held in memory.
+    #[error(
+        "the {what} to fit {method} on take more than the {bound_mib} MiB allowed ({num_rows} rows of {num_features} features so far)\nhint: {hint}"
+    )]
+    TooLarge {
+        /// The method's name.
+        method: &'static str,
+        /// `negative controls` or `rows`.
+        what: &'static str,
+        /// Rows gathered when the bound was passed.
+        num_rows: usize,
+        /// Features.
+        num_features: usize,
+        /// The bound in MiB.
+        bound_mib: usize,
+        /// What to do.
+        hint: &'static str,
     },
     /// An eigenvalue or singular value decomposition failed.
     #[error("cannot decompose the covariance of {what}: it did not converge")]

@@ -9,8 +9,12 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::affine::{Affine, Scaling};
-use super::{AlignError, AlignInput, AlignMethod, Aligned, Aligner};
+use super::affine::{Affine, BatchRows, Scaling};
+use super::combat::LevelMeans;
+use super::soft_clusters::SoftClusters;
+use super::{
+    AlignError, AlignInput, AlignMethod, Aligned, Aligner, Convergence, Reference, Shrinkage,
+};
 
 /// The numbers of a fitted aligner.
 const TENSORS_FILE: &str = "aligner.safetensors";
@@ -33,6 +37,16 @@ pub struct FitReport {
     /// Standard deviation of the rows fitted on along every principal
     /// component, the dropped ones too; empty for a method without.
     pub component_sd: Vec<f64>,
+    /// What else a reader of the result is to be told.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// How far each batch's covariance was drawn towards a multiple of the
+    /// identity, where that was asked for.
+    #[serde(default)]
+    pub shrinkage_per_batch: BTreeMap<String, f64>,
+    /// Whether a method that goes step by step arrived.
+    #[serde(default)]
+    pub convergence: Option<Convergence>,
 }
 
 impl FitReport {
@@ -46,19 +60,95 @@ impl FitReport {
             let count: &mut usize = controls_per_batch.entry(batch.clone()).or_default();
             *count += usize::from(is_control);
         }
+        let (num_rows, num_features) = (input.batch.len(), input.values.ncols());
         Self {
-            num_rows: input.batch.len(),
-            num_controls: controls_per_batch.values().sum(),
-            controls_per_batch,
-            num_features: input.values.ncols(),
             num_components,
             component_sd,
+            ..Self::of_counts(num_rows, controls_per_batch, num_features)
+        }
+    }
+
+    /// A report of rows that were counted elsewhere, with as many components
+    /// as features.
+    pub(crate) fn of_counts(
+        num_rows: usize,
+        controls_per_batch: BTreeMap<String, usize>,
+        num_features: usize,
+    ) -> Self {
+        Self {
+            num_rows,
+            num_controls: controls_per_batch.values().sum(),
+            controls_per_batch,
+            num_features,
+            num_components: num_features,
+            component_sd: Vec::new(),
+            warnings: Vec::new(),
+            shrinkage_per_batch: BTreeMap::new(),
+            convergence: None,
+        }
+    }
+
+    /// Warns of batches whose covariance cannot be told in all directions.
+    pub(crate) fn note_few_rows(
+        &mut self,
+        batches: &BatchRows,
+        num_components: usize,
+        shrinkage: Shrinkage,
+    ) {
+        let counts = batches.names.iter().zip(batches.rows.iter().map(Vec::len));
+        let few = counts.filter(|(_, count)| *count <= num_components);
+        let Some((batch, count)) = few.clone().min_by_key(|(_, count)| *count) else {
+            return;
+        };
+        let stand_in = match shrinkage {
+            Shrinkage::None => "regularisation",
+            _ => "shrinkage",
+        };
+        self.warnings.push(format!(
+            "{} of {} batches have no more rows to fit on than components (fewest: {count} in \
+             '{batch}', for {num_components}); the {stand_in} stands in for the directions they \
+             do not show",
+            few.count(),
+            batches.names.len(),
+        ));
+    }
+
+    /// Warns of batches of two rows, which scaling takes to -1 and 1.
+    pub(crate) fn note_two_rows(&mut self, batches: &BatchRows, reference: Reference) {
+        let two: Vec<&String> = batches
+            .names
+            .iter()
+            .zip(&batches.rows)
+            .filter(|(_, rows)| rows.len() == 2)
+            .map(|(name, _)| name)
+            .collect();
+        if let Some(first) = two.first() {
+            self.warnings.push(format!(
+                "{} of {} batches have only two {} ('{first}'), of which every spread is a guess",
+                two.len(),
+                batches.names.len(),
+                reference.rows()
+            ));
         }
     }
 }
 
+/// What comes after an [`Affine`] map.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LastStep {
+    /// Nothing.
+    Nothing,
+    /// [`Combat`](super::Combat) with a covariate: its levels get back what
+    /// the batch's scale took from them.
+    Levels(LevelMeans),
+    /// [`Harmony`](super::Harmony): a shift by the clusters a row belongs to.
+    SoftClusters(SoftClusters),
+}
+
 /// A fitted [`AlignMethod`]: a scaling of the features, a projection, and a
-/// scaling or matrix per batch, as far as the method has them.
+/// scaling or matrix per batch, as far as the method has them; then what
+/// [`Combat`](super::Combat) and [`Harmony`](super::Harmony) do to rows one by
+/// one.
 ///
 /// [`Aligner::save`] writes `aligner.safetensors` (the numbers, in double
 /// precision) and `aligner.toml` (method, settings, batches, feature names,
@@ -67,6 +157,7 @@ impl FitReport {
 pub struct FittedAligner {
     method: AlignMethod,
     affine: Affine,
+    last_step: LastStep,
     report: FitReport,
     feature_names: Option<Vec<String>>,
     provenance: Option<Provenance>,
@@ -77,10 +168,54 @@ impl FittedAligner {
         Self {
             method,
             affine,
+            last_step: LastStep::Nothing,
             report,
             feature_names: None,
             provenance: None,
         }
+    }
+
+    pub(crate) fn with_last_step(mut self, last_step: LastStep) -> Self {
+        self.last_step = last_step;
+        self
+    }
+
+    /// Sets counts of rows that were not all there when fitting.
+    pub(crate) fn with_counts(
+        mut self,
+        num_rows: usize,
+        controls_per_batch: BTreeMap<String, usize>,
+    ) -> Self {
+        self.report.num_rows = num_rows;
+        self.report.num_controls = controls_per_batch.values().sum();
+        self.report.controls_per_batch = controls_per_batch;
+        self
+    }
+
+    /// As [`Aligner::transform`], of rows whose covariate is known.
+    ///
+    /// # Errors
+    /// As [`Aligner::transform`]; [`AlignError::NoCovariate`] where the
+    /// method takes account of one and none is given,
+    /// [`AlignError::UnknownLevel`] for one that was not there when fitting.
+    pub fn transform_with_covariate(
+        &self,
+        values: MatRef<'_, f64>,
+        batch: &[String],
+        covariate: Option<&[String]>,
+    ) -> Result<Aligned, AlignError> {
+        let mut aligned = self.affine.transform(values, batch)?;
+        match &self.last_step {
+            LastStep::Nothing => {}
+            LastStep::Levels(levels) => {
+                let column = self.method.covariate().unwrap_or_default();
+                levels.apply(&self.affine, &mut aligned, batch, column, covariate)?;
+            }
+            LastStep::SoftClusters(clusters) => {
+                clusters.apply(values, &self.affine.rows_by_batch(batch)?, &mut aligned);
+            }
+        }
+        Ok(aligned)
     }
 
     /// The method and its settings.
@@ -102,7 +237,7 @@ impl FittedAligner {
     }
 
     /// What to tell a reader of the result: too few controls for the number
-    /// of features.
+    /// of features, features left alone, steps that did not arrive.
     pub fn warnings(&self) -> Vec<String> {
         let report = &self.report;
         let mut warnings = Vec::new();
@@ -115,21 +250,6 @@ impl FittedAligner {
                 "rank-deficient: kept {} of {} components ({} negative controls)",
                 report.num_components, report.num_features, report.num_controls
             ));
-        }
-        if matches!(&self.method, AlignMethod::Tvn(tvn) if tvn.per_batch) {
-            let few = report
-                .controls_per_batch
-                .iter()
-                .filter(|(_, count)| **count <= report.num_components);
-            if let Some((batch, count)) = few.clone().min_by_key(|(_, count)| **count) {
-                warnings.push(format!(
-                    "{} of {} batches have no more negative controls than components (fewest: \
-                     {count} in '{batch}'); the regularisation stands in for the directions they \
-                     do not show",
-                    few.count(),
-                    report.controls_per_batch.len(),
-                ));
-            }
         }
         if let AlignMethod::MadRobustize(method) = &self.method {
             let is_flat = |scale: &f64| *scale <= method.epsilon;
@@ -149,6 +269,7 @@ impl FittedAligner {
                 ));
             }
         }
+        warnings.extend(report.warnings.iter().cloned());
         warnings
     }
 
@@ -215,6 +336,8 @@ struct Saved {
     schema_version: u32,
     tensors_sha256: String,
     batches: Option<Vec<String>>,
+    /// Values of the covariate.
+    levels: Option<Vec<String>>,
     feature_names: Option<Vec<String>>,
     method: AlignMethod,
     report: FitReport,
@@ -223,7 +346,7 @@ struct Saved {
 
 impl Aligner for FittedAligner {
     fn transform(&self, values: MatRef<'_, f64>, batch: &[String]) -> Result<Aligned, AlignError> {
-        self.affine.transform(values, batch)
+        self.transform_with_covariate(values, batch, None)
     }
 
     fn report(&self) -> &FitReport {
@@ -231,11 +354,15 @@ impl Aligner for FittedAligner {
     }
 
     fn save(&self, folder: &Path) -> Result<(), AlignError> {
-        let tensors = self.affine.to_safetensors();
+        let tensors = self.to_safetensors();
         let saved = Saved {
             schema_version: Provenance::SCHEMA_VERSION,
             tensors_sha256: sha256_hex(&tensors),
             batches: self.affine.batches.clone(),
+            levels: match &self.last_step {
+                LastStep::Levels(levels) => Some(levels.names.clone()),
+                _ => None,
+            },
             feature_names: self.feature_names.clone(),
             method: self.method.clone(),
             report: self.report.clone(),
@@ -279,10 +406,12 @@ impl Aligner for FittedAligner {
                 "it is not the file that '{SETTINGS_FILE}' was written with"
             )));
         }
-        let affine = Affine::from_safetensors(&bytes, saved.batches).map_err(cannot)?;
+        let (affine, last_step) =
+            from_safetensors(&bytes, &saved.method, saved.batches, saved.levels).map_err(cannot)?;
         Ok(Self {
             method: saved.method,
             affine,
+            last_step,
             report: saved.report,
             feature_names: saved.feature_names,
             provenance: saved.provenance,
@@ -291,12 +420,80 @@ impl Aligner for FittedAligner {
 }
 
 /// A tensor's shape and values.
-type Shaped = (Vec<usize>, Vec<f64>);
+pub(crate) type Shaped = (Vec<usize>, Vec<f64>);
+
+/// Tensors by name.
+pub(crate) type Tensors = BTreeMap<&'static str, Shaped>;
+
+impl FittedAligner {
+    /// The numbers under the names that [`from_safetensors`] reads.
+    fn to_safetensors(&self) -> Vec<u8> {
+        let mut tensors = self.affine.to_tensors();
+        match &self.last_step {
+            LastStep::Nothing => {}
+            LastStep::Levels(levels) => levels.put_tensors(&mut tensors),
+            LastStep::SoftClusters(clusters) => clusters.put_tensors(&mut tensors),
+        }
+        let bytes: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = tensors
+            .into_iter()
+            .map(|(name, (shape, values))| {
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+                (name, (shape, bytes.collect()))
+            })
+            .collect();
+        let views = bytes.iter().map(|(name, (shape, bytes))| {
+            let view = TensorView::new(Dtype::F64, shape.clone(), bytes);
+            (*name, view.expect("as many values as the shape says"))
+        });
+        safetensors::serialize(views, None).expect("double precision tensors always serialise")
+    }
+}
+
+/// # Errors
+/// What is missing or does not fit together.
+fn from_safetensors(
+    bytes: &[u8],
+    method: &AlignMethod,
+    batches: Option<Vec<String>>,
+    levels: Option<Vec<String>>,
+) -> Result<(Affine, LastStep), String> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let get = |name: &str, num_axes: usize| -> Result<Option<Shaped>, String> {
+        let Ok(view) = tensors.tensor(name) else {
+            return Ok(None);
+        };
+        if view.dtype() != Dtype::F64 || view.shape().len() != num_axes {
+            return Err(format!("tensor '{name}' has an unexpected type or shape"));
+        }
+        let values = view
+            .data()
+            .chunks_exact(8)
+            .map(|bytes| f64::from_le_bytes(bytes.try_into().expect("chunks of eight")));
+        Ok(Some((view.shape().to_vec(), values.collect())))
+    };
+    let affine = Affine::from_tensors(&get, batches)?;
+    let num_batches = affine.batches.as_ref().map_or(0, Vec::len);
+    let num_features = affine.num_features_out();
+    let last_step = match method {
+        AlignMethod::Harmony(method) => LastStep::SoftClusters(SoftClusters::from_tensors(
+            &get,
+            method,
+            num_batches,
+            num_features,
+        )?),
+        AlignMethod::Combat(method) if method.covariate.is_some() => {
+            let fits = affine.before.len() == num_batches;
+            let levels = levels.filter(|_| fits).ok_or("its levels are missing")?;
+            LastStep::Levels(LevelMeans::from_tensors(&get, levels, num_features)?)
+        }
+        _ => LastStep::Nothing,
+    };
+    Ok((affine, last_step))
+}
 
 impl Affine {
-    /// The numbers under the names that `from_safetensors` reads.
-    fn to_safetensors(&self) -> Vec<u8> {
-        let mut tensors: BTreeMap<&str, Shaped> = BTreeMap::new();
+    fn to_tensors(&self) -> Tensors {
+        let mut tensors = Tensors::new();
         let mut put_scalings = |center, scale, scalings: &[Scaling]| {
             if let Some(first) = scalings.first() {
                 let shape = vec![scalings.len(), first.center.len()];
@@ -323,45 +520,15 @@ impl Affine {
                 (shape, self.matrices.iter().flat_map(row_major).collect()),
             );
         }
-        let bytes: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = tensors
-            .into_iter()
-            .map(|(name, (shape, values))| {
-                (
-                    name,
-                    (
-                        shape,
-                        values
-                            .iter()
-                            .flat_map(|value| value.to_le_bytes())
-                            .collect(),
-                    ),
-                )
-            })
-            .collect();
-        let views = bytes.iter().map(|(name, (shape, bytes))| {
-            let view = TensorView::new(Dtype::F64, shape.clone(), bytes);
-            (*name, view.expect("as many values as the shape says"))
-        });
-        safetensors::serialize(views, None).expect("double precision tensors always serialise")
+        tensors
     }
 
     /// # Errors
     /// What is missing or does not fit together.
-    fn from_safetensors(bytes: &[u8], batches: Option<Vec<String>>) -> Result<Self, String> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let get = |name: &str, num_axes: usize| -> Result<Option<Shaped>, String> {
-            let Ok(view) = tensors.tensor(name) else {
-                return Ok(None);
-            };
-            if view.dtype() != Dtype::F64 || view.shape().len() != num_axes {
-                return Err(format!("tensor '{name}' has an unexpected type or shape"));
-            }
-            let values = view
-                .data()
-                .chunks_exact(8)
-                .map(|bytes| f64::from_le_bytes(bytes.try_into().expect("chunks of eight")));
-            Ok(Some((view.shape().to_vec(), values.collect())))
-        };
+    fn from_tensors(
+        get: &dyn Fn(&str, usize) -> Result<Option<Shaped>, String>,
+        batches: Option<Vec<String>>,
+    ) -> Result<Self, String> {
         let scalings = |center: &str, scale: &str| -> Result<Vec<Scaling>, String> {
             match (get(center, 2)?, get(scale, 2)?) {
                 (None, None) => Ok(Vec::new()),
@@ -407,7 +574,8 @@ impl Affine {
             matrices,
         };
         let is_count = |count: usize| count == 1 || count == num_batches;
-        let fits = is_count(affine.before.len())
+        let fits = !affine.before.is_empty()
+            && is_count(affine.before.len())
             && (affine.after.is_empty() || is_count(affine.after.len()))
             && (affine.matrices.is_empty() || affine.matrices.len() == num_batches)
             && affine
@@ -430,12 +598,12 @@ impl Affine {
     }
 }
 
-fn row_major(matrix: &Mat<f64>) -> Vec<f64> {
+pub(crate) fn row_major(matrix: &Mat<f64>) -> Vec<f64> {
     (0..matrix.nrows())
         .flat_map(|i| matrix.row(i).iter().copied())
         .collect()
 }
 
-fn matrix(values: &[f64], nrows: usize, ncols: usize) -> Mat<f64> {
+pub(crate) fn matrix(values: &[f64], nrows: usize, ncols: usize) -> Mat<f64> {
     MatRef::from_row_major_slice(values, nrows, ncols).to_owned()
 }

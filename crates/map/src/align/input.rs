@@ -28,6 +28,9 @@ pub struct AlignInput<'a> {
     pub batch: &'a [String],
     /// Whether each row is a negative control.
     pub is_control: &'a [bool],
+    /// What differs between rows and is to stay, such as the perturbation,
+    /// for a method that takes account of it ([`Combat`](super::Combat)).
+    pub covariate: Option<&'a [String]>,
 }
 
 impl<'a> AlignInput<'a> {
@@ -54,6 +57,26 @@ impl<'a> AlignInput<'a> {
             values,
             batch,
             is_control,
+            covariate: None,
+        })
+    }
+
+    /// Adds the covariate of each row.
+    ///
+    /// # Errors
+    /// [`AlignError::WrongLength`]: not as many as rows.
+    pub fn with_covariate(self, covariate: &'a [String]) -> Result<Self, AlignError> {
+        let (found, expected) = (covariate.len(), self.values.nrows());
+        if found != expected {
+            return Err(AlignError::WrongLength {
+                what: "covariate",
+                found,
+                expected,
+            });
+        }
+        Ok(Self {
+            covariate: Some(covariate),
+            ..self
         })
     }
 

@@ -89,8 +89,10 @@ impl Align for MadRobustize {
             Scaling { center, scale }
         };
         let controls_only = self.reference.controls_only();
+        let mut report = FitReport::new(input, num_features, vec![]);
         let (batches, before) = if self.per_batch {
             let batches = BatchRows::of(input, controls_only, 2)?;
+            report.note_two_rows(&batches, self.reference);
             let before = batches.rows.iter().map(robust).collect();
             (Some(batches.names), before)
         } else {
@@ -103,7 +105,6 @@ impl Align for MadRobustize {
             after: vec![],
             matrices: vec![],
         };
-        let report = FitReport::new(input, num_features, vec![]);
         Ok(FittedAligner::new(
             AlignMethod::MadRobustize(self.clone()),
             affine,

@@ -5,8 +5,8 @@ use faer::MatRef;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlignError, AlignInput, Aligned, CenterScale, FitReport, FittedAligner, MadRobustize, Pca,
-    PcaCenterScale, Spherize, Tvn,
+    AlignError, AlignInput, Aligned, CenterScale, Combat, Coral, FitReport, FittedAligner, Harmony,
+    MadRobustize, Pca, PcaCenterScale, Reference, Spherize, Tvn,
 };
 
 /// The settings of an alignment method.
@@ -84,17 +84,26 @@ pub enum AlignMethod {
     Spherize(Spherize),
     /// [`Tvn`].
     Tvn(Tvn),
+    /// [`Coral`].
+    Coral(Coral),
+    /// [`Combat`].
+    Combat(Combat),
+    /// [`Harmony`].
+    Harmony(Harmony),
 }
 
 impl AlignMethod {
     /// The names of all methods.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 9] = [
         "center_scale",
         "pca",
         "pca_center_scale",
         "mad_robustize",
         "spherize",
         "tvn",
+        "coral",
+        "combat",
+        "harmony",
     ];
 
     /// The method's name, as files and score tables write it.
@@ -106,6 +115,46 @@ impl AlignMethod {
             Self::MadRobustize(_) => "mad_robustize",
             Self::Spherize(_) => "spherize",
             Self::Tvn(_) => "tvn",
+            Self::Coral(_) => "coral",
+            Self::Combat(_) => "combat",
+            Self::Harmony(_) => "harmony",
+        }
+    }
+
+    /// The rows that the method is fitted on: nothing is learnt from others.
+    pub fn reference(&self) -> Reference {
+        match self {
+            Self::CenterScale(method) => method.reference,
+            Self::Pca(method) => method.reference,
+            Self::MadRobustize(method) => method.reference,
+            Self::Spherize(method) => method.reference,
+            Self::Coral(method) => method.reference,
+            Self::Combat(method) => method.reference,
+            Self::PcaCenterScale(_) | Self::Tvn(_) => Reference::Controls,
+            Self::Harmony(_) => Reference::All,
+        }
+    }
+
+    /// Rows that each batch needs; 0 for a method that does not tell batches
+    /// apart.
+    pub(crate) fn rows_per_batch(&self) -> usize {
+        let is_per_batch = match self {
+            Self::CenterScale(method) => method.per_batch,
+            Self::MadRobustize(method) => method.per_batch,
+            Self::PcaCenterScale(method) => method.per_batch,
+            Self::Tvn(method) => method.per_batch,
+            Self::Coral(_) => true,
+            Self::Combat(_) | Self::Harmony(_) => return 1,
+            Self::Pca(_) | Self::Spherize(_) => false,
+        };
+        if is_per_batch { 2 } else { 0 }
+    }
+
+    /// The column of what is to stay, for a method that takes account of one.
+    pub fn covariate(&self) -> Option<&str> {
+        match self {
+            Self::Combat(method) => method.covariate.as_deref(),
+            _ => None,
         }
     }
 }
@@ -125,6 +174,9 @@ impl FromStr for AlignMethod {
             "mad_robustize" => Ok(Self::MadRobustize(MadRobustize::default())),
             "spherize" => Ok(Self::Spherize(Spherize::default())),
             "tvn" => Ok(Self::Tvn(Tvn::default())),
+            "coral" => Ok(Self::Coral(Coral::default())),
+            "combat" => Ok(Self::Combat(Combat::default())),
+            "harmony" => Ok(Self::Harmony(Harmony::default())),
             _ => Err(format!(
                 "'{text}' is not an alignment method (one of {})",
                 Self::NAMES.join(", ")
@@ -144,6 +196,9 @@ impl Align for AlignMethod {
             Self::MadRobustize(method) => method.check(),
             Self::Spherize(method) => method.check(),
             Self::Tvn(method) => method.check(),
+            Self::Coral(method) => method.check(),
+            Self::Combat(method) => method.check(),
+            Self::Harmony(method) => method.check(),
         }
     }
 
@@ -155,6 +210,9 @@ impl Align for AlignMethod {
             Self::MadRobustize(method) => method.fit(input),
             Self::Spherize(method) => method.fit(input),
             Self::Tvn(method) => method.fit(input),
+            Self::Coral(method) => method.fit(input),
+            Self::Combat(method) => method.fit(input),
+            Self::Harmony(method) => method.fit(input),
         }
     }
 }
@@ -192,5 +250,23 @@ impl From<Spherize> for AlignMethod {
 impl From<Tvn> for AlignMethod {
     fn from(method: Tvn) -> Self {
         Self::Tvn(method)
+    }
+}
+
+impl From<Coral> for AlignMethod {
+    fn from(method: Coral) -> Self {
+        Self::Coral(method)
+    }
+}
+
+impl From<Combat> for AlignMethod {
+    fn from(method: Combat) -> Self {
+        Self::Combat(method)
+    }
+}
+
+impl From<Harmony> for AlignMethod {
+    fn from(method: Harmony) -> Self {
+        Self::Harmony(method)
     }
 }

@@ -82,20 +82,34 @@ impl Align for Pca {
         self.check()?;
         let rows = rows_to_fit(input, self.reference.controls_only(), 2)?;
         let fitted = FittedPca::on(input.values, &rows)?;
+        let report = FitReport::new(input, 0, vec![]);
+        self.fitted(fitted, rows.len(), report)
+    }
+}
+
+impl Pca {
+    /// The components asked for of `num_rows` rows.
+    pub(crate) fn fitted(
+        &self,
+        fitted: FittedPca,
+        num_rows: usize,
+        mut report: FitReport,
+    ) -> Result<FittedAligner, AlignError> {
         let num_components = match self.components {
             Components::All => fitted.sd.len(),
             Components::Count(count) if count > fitted.sd.len() => {
                 return Err(AlignError::TooManyComponents {
                     asked: count,
-                    num_rows: rows.len(),
-                    num_features: input.values.ncols(),
+                    num_rows,
+                    num_features: fitted.axes.nrows(),
                     available: fitted.sd.len(),
                 });
             }
             Components::Count(count) => count,
             Components::Variance(share) => fitted.num_components_for(share),
         };
-        let report = FitReport::new(input, num_components, fitted.sd.clone());
+        report.num_components = num_components;
+        report.component_sd = fitted.sd;
         let affine = Affine {
             batches: None,
             before: vec![fitted.centring],

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::affine::{Affine, BatchRows, Scaling, rows_to_fit};
 use super::input::gather_rows;
 use super::pca::FittedPca;
-use super::{Align, AlignError, AlignInput, AlignMethod, FitReport, FittedAligner};
+use super::{Align, AlignError, AlignInput, AlignMethod, FitReport, FittedAligner, Reference};
 use crate::decompose::product;
 
 /// Principal axes of all negative controls, then centre and scale each batch
@@ -88,7 +88,10 @@ impl Align for PcaCenterScale {
                 Scaling::standardising(&scores, num_components)
             })
             .collect();
-        let report = FitReport::new(input, num_components, sd);
+        let mut report = FitReport::new(input, num_components, sd);
+        if self.per_batch {
+            report.note_two_rows(&batches, Reference::Controls);
+        }
         let affine = Affine {
             batches: self.per_batch.then_some(batches.names),
             before: vec![centring],

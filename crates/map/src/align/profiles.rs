@@ -1,7 +1,7 @@
 use faer::MatRef;
 use morphospace_profiles::Profiles;
 
-use super::{Align, AlignError, AlignInput, AlignMethod, Aligner, FittedAligner};
+use super::{Align, AlignError, AlignInput, AlignMethod, FittedAligner};
 use crate::ControlRule;
 
 /// Fits a method to a table and applies it to that same table.
@@ -54,7 +54,7 @@ pub fn fit_profiles(
 ) -> Result<FittedAligner, AlignError> {
     method.check()?;
     let batch = profiles.keys(batch_column)?;
-    let is_control = if needs_controls(method) {
+    let is_control = if method.reference().controls_only() {
         controls.select(profiles)?
     } else {
         controls
@@ -66,6 +66,11 @@ pub fn fit_profiles(
     let values =
         MatRef::from_row_major_slice(&values, profiles.num_rows(), profiles.num_features());
     let input = AlignInput::new(values, &batch, &is_control)?;
+    let covariate = covariate_of(method, profiles)?;
+    let input = match &covariate {
+        Some(covariate) => input.with_covariate(covariate)?,
+        None => input,
+    };
     Ok(method
         .fit(&input)?
         .with_feature_names(profiles.feature_names()))
@@ -88,17 +93,16 @@ pub fn transform_profiles(
     let values = profiles.values();
     let values =
         MatRef::from_row_major_slice(&values, profiles.num_rows(), profiles.num_features());
-    let aligned = fitted.transform(values, &batch)?;
+    let covariate = covariate_of(fitted.method(), profiles)?;
+    let aligned = fitted.transform_with_covariate(values, &batch, covariate.as_deref())?;
     let names = fitted.feature_names_out(profiles.feature_names());
     Ok(profiles.with_values(names, aligned.values)?)
 }
 
-fn needs_controls(method: &AlignMethod) -> bool {
-    match method {
-        AlignMethod::CenterScale(method) => method.reference.controls_only(),
-        AlignMethod::Pca(method) => method.reference.controls_only(),
-        AlignMethod::MadRobustize(method) => method.reference.controls_only(),
-        AlignMethod::Spherize(method) => method.reference.controls_only(),
-        AlignMethod::PcaCenterScale(_) | AlignMethod::Tvn(_) => true,
-    }
+fn covariate_of(
+    method: &AlignMethod,
+    profiles: &Profiles,
+) -> Result<Option<Vec<String>>, AlignError> {
+    let column = method.covariate();
+    Ok(column.map(|column| profiles.keys(column)).transpose()?)
 }

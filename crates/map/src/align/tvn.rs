@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::affine::{Affine, BatchRows, Scaling, rows_to_fit};
 use super::input::gather_rows;
 use super::pca::axes_of_centred;
-use super::{Align, AlignError, AlignInput, AlignMethod, FitReport, FittedAligner};
+use super::{Align, AlignError, AlignInput, AlignMethod, FitReport, FittedAligner, Shrinkage};
 use crate::decompose::inverse_sqrt_covariance;
 use crate::moments::Moments;
 
@@ -27,6 +27,11 @@ use crate::moments::Moments;
 /// is dropped, where the reference divides by that rounding noise and gives
 /// values up to 1e15. This happens whenever there are no more controls than
 /// features, and [`FittedAligner::warnings`] says so.
+///
+/// With few controls in a batch, `S` of step 4 knows little. The reference
+/// leaves that to the regularisation; `shrinkage` draws `S` towards a multiple
+/// of the identity first, by a share of its own for each batch, which the
+/// report gives.
 ///
 /// # Shapes
 /// - `values`: `[num_rows, num_features]`
@@ -66,6 +71,9 @@ pub struct Tvn {
     pub drop_sd_below: f64,
     /// Whether step 4 is taken.
     pub per_batch: bool,
+    /// How far the covariance of step 4 is drawn towards a multiple of the
+    /// identity.
+    pub shrinkage: Shrinkage,
 }
 
 impl Default for Tvn {
@@ -74,6 +82,7 @@ impl Default for Tvn {
             regularisation: 0.5,
             drop_sd_below: 1e-10,
             per_batch: true,
+            shrinkage: Shrinkage::None,
         }
     }
 }
@@ -96,7 +105,14 @@ impl Align for Tvn {
                 expected: "a number of at least 0",
             });
         }
-        Ok(())
+        if !self.per_batch && self.shrinkage != Shrinkage::None {
+            return Err(AlignError::InvalidSetting {
+                setting: "shrinkage",
+                value: "set".to_owned(),
+                expected: "none where per_batch is false, as it is part of the per-batch step",
+            });
+        }
+        self.shrinkage.check()
     }
 
     fn fit(&self, input: &AlignInput<'_>) -> Result<FittedAligner, AlignError> {
@@ -153,23 +169,40 @@ impl Align for Tvn {
             }
             .apply_to_rows(&mut whitened);
             let centred = MatRef::from_row_major_slice(&whitened, rows.len(), num_components);
-            inverse_sqrt_covariance(centred, self.regularisation).map_err(
+            let amount = self.shrinkage.amount(centred);
+            let mut regularisation = self.regularisation;
+            if amount > 0.0 {
+                let squares: f64 = whitened.iter().map(|value| value * value).sum();
+                let entries = ((rows.len() - 1) * num_components) as f64;
+                regularisation += amount * squares / entries;
+                let factor = (1.0 - amount).sqrt();
+                whitened.iter_mut().for_each(|value| *value *= factor);
+            }
+            let centred = MatRef::from_row_major_slice(&whitened, rows.len(), num_components);
+            let matrix = inverse_sqrt_covariance(centred, regularisation).map_err(
                 AlignError::not_converged(format!("the controls of batch '{name}'")),
-            )
+            )?;
+            Ok((matrix, amount))
         };
+        let mut report = FitReport::new(input, num_components, sd);
         let (names, matrices) = match batches {
             None => (None, vec![]),
             Some(batches) => {
-                let matrices: Result<Vec<Mat<f64>>, AlignError> = batches
+                let found: Result<Vec<(Mat<f64>, f64)>, AlignError> = batches
                     .names
                     .par_iter()
                     .zip(&batches.rows)
                     .map(matrix_of)
                     .collect();
-                (Some(batches.names), matrices?)
+                let (matrices, amounts): (Vec<Mat<f64>>, Vec<f64>) = found?.into_iter().unzip();
+                report.note_few_rows(&batches, num_components, self.shrinkage);
+                if self.shrinkage != Shrinkage::None {
+                    report.shrinkage_per_batch =
+                        batches.names.iter().cloned().zip(amounts).collect();
+                }
+                (Some(batches.names), matrices)
             }
         };
-        let report = FitReport::new(input, num_components, sd);
         let affine = Affine {
             batches: names,
             before: vec![before],

@@ -4,9 +4,9 @@
 use faer::{Mat, mat};
 use morphospace_map::conformance::check_align;
 use morphospace_map::{
-    Align, AlignInput, AlignMethod, Aligner, CenterScale, Components, ControlRule, MadRobustize,
-    Pca, PcaCenterScale, Reference, Sphering, Spherize, Tvn, align_profiles, fit_profiles,
-    transform_profiles,
+    Align, AlignInput, AlignMethod, Aligner, CenterScale, Combat, CombatPrior, Components,
+    ControlRule, Coral, CoralTarget, Harmony, MadRobustize, Pca, PcaCenterScale, Reference,
+    Shrinkage, Sphering, Spherize, Tvn, align_profiles, fit_profiles, transform_profiles,
 };
 use morphospace_profiles::{Column, Features, Profiles, read_profiles};
 use proptest::prelude::*;
@@ -78,6 +78,54 @@ fn methods() -> Vec<(AlignMethod, bool)> {
             }
             .into(),
             false,
+        ),
+        (
+            Tvn {
+                shrinkage: Shrinkage::LedoitWolf,
+                ..Tvn::default()
+            }
+            .into(),
+            true,
+        ),
+        (
+            Spherize {
+                shrinkage: Shrinkage::LedoitWolf,
+                ..Spherize::default()
+            }
+            .into(),
+            false,
+        ),
+        (Coral::default().into(), true),
+        (
+            Coral {
+                reference: all_rows,
+                target: CoralTarget::OtherBatches,
+                regularisation: 0.0,
+                shrinkage: Shrinkage::LedoitWolf,
+            }
+            .into(),
+            true,
+        ),
+        (Combat::default().into(), true),
+        (
+            Combat {
+                reference: Reference::Controls,
+                prior: CombatPrior::NonParametric,
+                ..Combat::default()
+            }
+            .into(),
+            true,
+        ),
+        (Harmony::default().into(), true),
+        (
+            Harmony {
+                num_components: 3,
+                nclust: 4,
+                theta: 2.0,
+                ..Harmony::default()
+            }
+            .into(),
+            true,
         ),
     ]
 }
@@ -401,7 +449,7 @@ fn methods_are_read_from_configuration() {
         assert_eq!(name.parse::<AlignMethod>().unwrap().name(), name);
     }
     assert!(
-        "harmony"
+        "harmonyy"
             .parse::<AlignMethod>()
             .unwrap_err()
             .contains("tvn")

@@ -87,6 +87,7 @@ impl Case {
             "spherize" => self.check_spherize(),
             "cauchy" => self.check_cauchy(),
             "chromosome_arm" => self.check_chromosome_arm(),
+            "coral" | "combat" | "harmony" => self.check_batch_method(),
             kind if NOT_BUILT_YET.contains(&kind) => {
                 eprintln!("NOT BUILT YET: {kind} ({})", self.folder.display());
             }
@@ -197,7 +198,7 @@ impl Case {
         let method = Tvn {
             regularisation: self.config_f64("regularisation", 0.5),
             drop_sd_below: self.config_f64("drop_sd_below", 1e-10),
-            per_batch: true,
+            ..Tvn::default()
         };
         let (fitted, aligned) = wells.align(&method.clone().into());
         if self.has("aligned.parquet") {
@@ -532,6 +533,77 @@ impl Case {
                 up_to_sign: false,
             };
             self.compare("ZCA_rank_deficient.parquet", &sphered, tolerance);
+        }
+    }
+
+    /// Values, batches and results of several settings, all in
+    /// `expected.json`.
+    fn check_batch_method(&self) {
+        let expected = self.expected();
+        let numbers =
+            |rows: &Value| -> Vec<Vec<f64>> { serde_json::from_value(rows.clone()).unwrap() };
+        let text = |key: &str| -> Option<Vec<String>> {
+            serde_json::from_value(expected[key].clone()).unwrap()
+        };
+        let rows = numbers(&expected["values"]);
+        let values = Mat::from_fn(rows.len(), rows[0].len(), |i, j| rows[i][j]);
+        let (batch, covariate) = (text("batch").unwrap(), text("covariate"));
+        let no_controls = vec![false; batch.len()];
+        let input = AlignInput::new(values.as_ref(), &batch, &no_controls).unwrap();
+        let input = match &covariate {
+            Some(covariate) => input.with_covariate(covariate).unwrap(),
+            None => input,
+        };
+        let every = expected["every"].as_u64().unwrap_or(1) as usize;
+        let absolute = self.tolerance("all", "abs");
+        let close =
+            |found: f64, expect: f64| (found - expect).abs() <= absolute * expect.abs().max(1.0);
+        for variant in expected["variants"].as_array().unwrap() {
+            let settings = &variant["settings"];
+            let mut with_name = settings.clone();
+            with_name["method"] = self.json["kind"].clone();
+            let method: AlignMethod = serde_json::from_value(with_name).unwrap();
+            let fitted = match &method {
+                AlignMethod::Harmony(method) => {
+                    let initial = expected["initial_rows"].as_array().unwrap();
+                    let initial = Mat::from_fn(initial.len(), values.ncols(), |i, j| {
+                        values[(initial[i].as_u64().unwrap() as usize, j)]
+                    });
+                    method.fit_from(&input, Some(initial.as_ref())).unwrap()
+                }
+                method => method.fit(&input).unwrap(),
+            };
+            let aligned = fitted
+                .transform_with_covariate(values.as_ref(), &batch, covariate.as_deref())
+                .unwrap();
+            let expect = numbers(&variant["aligned"]);
+            assert_eq!(expect.len(), batch.len().div_ceil(every));
+            for (row, expect) in expect.iter().enumerate() {
+                for (&found, &expect) in aligned.row(row * every).iter().zip(expect) {
+                    assert!(
+                        close(found, expect),
+                        "{settings}: row {} is {found} and not {expect}",
+                        row * every
+                    );
+                }
+            }
+            if let Some(objective) = variant["objective"].as_array() {
+                let found = &fitted.report().convergence.as_ref().unwrap().objective;
+                assert_eq!(found.len(), objective.len(), "{settings}");
+                for (&found, expect) in found.iter().zip(objective) {
+                    assert!(
+                        close(found, expect.as_f64().unwrap()),
+                        "{settings}: {found}"
+                    );
+                }
+            }
+            let shrinkage = &fitted.report().shrinkage_per_batch;
+            for (batch, found) in shrinkage {
+                assert!(close(
+                    *found,
+                    expected["shrinkage"][batch].as_f64().unwrap()
+                ));
+            }
         }
     }
 
