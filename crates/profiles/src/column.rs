@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 
 /// A metadata column. Every kind has missing values.
 ///
@@ -81,6 +82,79 @@ impl Column {
             Self::Integer(_) => "integer",
             Self::Float(_) => "float",
             Self::Boolean(_) => "boolean",
+        }
+    }
+
+    /// Some rows that follow each other.
+    pub(crate) fn slice(&self, rows: Range<usize>) -> Self {
+        match self {
+            Self::Text(values) => Self::Text(values[rows].to_vec()),
+            Self::Integer(values) => Self::Integer(values[rows].to_vec()),
+            Self::Float(values) => Self::Float(values[rows].to_vec()),
+            Self::Boolean(values) => Self::Boolean(values[rows].to_vec()),
+        }
+    }
+
+    /// Adds the rows of a column of the same kind.
+    ///
+    /// # Panics
+    /// It is of another kind.
+    pub(crate) fn extend(&mut self, more: &Self) {
+        match (self, more) {
+            (Self::Text(values), Self::Text(more)) => values.extend_from_slice(more),
+            (Self::Integer(values), Self::Integer(more)) => values.extend_from_slice(more),
+            (Self::Float(values), Self::Float(more)) => values.extend_from_slice(more),
+            (Self::Boolean(values), Self::Boolean(more)) => values.extend_from_slice(more),
+            _ => unreachable!("columns of chunks are compared before they are added"),
+        }
+    }
+
+    /// Bytes that the values of some rows take in memory.
+    pub(crate) fn num_bytes(&self, rows: Range<usize>) -> usize {
+        /// What the allocator keeps beside each text.
+        const PER_TEXT: usize = 16;
+        match self {
+            Self::Text(values) => values[rows]
+                .iter()
+                .map(|value| {
+                    let text = value.as_ref().map_or(0, |text| text.len() + PER_TEXT);
+                    size_of::<Option<String>>() + text
+                })
+                .sum(),
+            Self::Integer(_) => rows.len() * ColumnKind::Integer.value_bytes(),
+            Self::Float(_) => rows.len() * ColumnKind::Float.value_bytes(),
+            Self::Boolean(_) => rows.len() * ColumnKind::Boolean.value_bytes(),
+        }
+    }
+}
+
+/// What a metadata column holds, before there are values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColumnKind {
+    Text,
+    Integer,
+    Float,
+    Boolean,
+}
+
+impl ColumnKind {
+    /// A column without rows, with room for some.
+    pub(crate) fn empty(self, room: usize) -> Column {
+        match self {
+            Self::Text => Column::Text(Vec::with_capacity(room)),
+            Self::Integer => Column::Integer(Vec::with_capacity(room)),
+            Self::Float => Column::Float(Vec::with_capacity(room)),
+            Self::Boolean => Column::Boolean(Vec::with_capacity(room)),
+        }
+    }
+
+    /// Bytes of one value in memory; of a text without its letters.
+    pub(crate) fn value_bytes(self) -> usize {
+        match self {
+            Self::Text => size_of::<Option<String>>(),
+            Self::Integer => size_of::<Option<i64>>(),
+            Self::Float => size_of::<Option<f64>>(),
+            Self::Boolean => size_of::<Option<bool>>(),
         }
     }
 }

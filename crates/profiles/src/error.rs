@@ -32,7 +32,7 @@ pub enum ProfilesError {
     },
     /// The name does not say the format.
     #[error(
-        "'{}' has an unknown extension (known: .parquet, .csv, .csv.gz, .tsv, .tsv.gz)",
+        "'{}' has an unknown extension (known: .parquet, .csv, .tsv, .gct, .csv.gz, .tsv.gz, .gct.gz, .zarr, .h5ad)",
         path.display()
     )]
     UnknownExtension {
@@ -44,7 +44,7 @@ pub enum ProfilesError {
         "not a readable {format} file: {message}\nhint: is the copy complete? compare its size with the original"
     )]
     Malformed {
-        /// `Parquet` or `CSV`.
+        /// `Parquet`, `CSV`, `GCT` or `AnnData`.
         format: &'static str,
         /// What the decoder said.
         message: String,
@@ -109,6 +109,29 @@ pub enum ProfilesError {
         /// Every metadata column that is there.
         available: Vec<String>,
     },
+    /// A pattern or prefix that no column has.
+    #[error("no column fits '{pattern}'{}", hint(suggestion.as_deref(), available))]
+    NoSuchColumns {
+        /// The pattern or prefix asked for.
+        pattern: String,
+        /// How names that are nearly so begin.
+        suggestion: Option<String>,
+        /// Every column that is there.
+        available: Vec<String>,
+    },
+    /// Two rows have the same key.
+    #[error(
+        "{first} and {second} are the same by {}\nhint: drop one of them, aggregate the rows, or name further columns that tell them apart",
+        listed(columns)
+    )]
+    DuplicateRow {
+        /// The columns that make up the key.
+        columns: Vec<String>,
+        /// One row, with its plate and well where the table names them.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// A key is missing in a row.
     #[error("column '{column}' has no value in {row}\nhint: fill it in, or drop the row")]
     MissingKey {
@@ -136,6 +159,43 @@ pub enum ProfilesError {
         row: usize,
         /// What stands there.
         text: String,
+    },
+    /// An element of AnnData is missing or not what it should be.
+    #[error("AnnData element '{element}': {message}")]
+    UnreadableElement {
+        /// Its path, `obs/Metadata_Well`.
+        element: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The format gives or takes whole tables alone.
+    #[error("{format} holds whole tables, which {what}\nhint: use {instead}")]
+    NotInPieces {
+        /// The format.
+        format: &'static str,
+        /// What cannot be done.
+        what: &'static str,
+        /// Formats with which it can.
+        instead: &'static str,
+    },
+    /// Rows that are added to a file differ from the first in their columns.
+    #[error("the rows to add differ from those before: {difference}")]
+    OtherColumns {
+        /// In what.
+        difference: String,
+    },
+    /// The program was built without this format.
+    #[error(
+        "'{}' needs a build with the feature '{feature}'\nhint: build with --features {feature}, or use {instead}",
+        path.display()
+    )]
+    NotBuilt {
+        /// The file.
+        path: PathBuf,
+        /// The feature of the crate.
+        feature: &'static str,
+        /// What can be used without it.
+        instead: &'static str,
     },
     /// No column can be taken for a feature.
     #[error(
@@ -174,7 +234,8 @@ impl ProfilesError {
             error @ (Self::InFile { .. }
             | Self::CannotOpen { .. }
             | Self::CannotWrite { .. }
-            | Self::UnknownExtension { .. }) => error,
+            | Self::UnknownExtension { .. }
+            | Self::NotBuilt { .. }) => error,
             error => Self::InFile {
                 path: path.to_owned(),
                 source: Box::new(error),

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The numbers of a profile table, row-major `[num_rows, num_features]`, in
 /// the precision they were stored with.
@@ -38,6 +39,35 @@ impl Features {
         match self {
             Self::F32(values) => f64::from(values[index]),
             Self::F64(values) => values[index],
+        }
+    }
+
+    /// No values, with room for some.
+    pub(crate) fn with_room(is_single: bool, room: usize) -> Self {
+        if is_single {
+            Self::F32(Vec::with_capacity(room))
+        } else {
+            Self::F64(Vec::with_capacity(room))
+        }
+    }
+
+    /// Adds some values of the same precision.
+    ///
+    /// # Panics
+    /// They are of another precision.
+    pub(crate) fn extend_from(&mut self, more: &Self, range: Range<usize>) {
+        match (self, more) {
+            (Self::F32(values), Self::F32(more)) => values.extend_from_slice(&more[range]),
+            (Self::F64(values), Self::F64(more)) => values.extend_from_slice(&more[range]),
+            _ => unreachable!("chunks are compared before they are added"),
+        }
+    }
+
+    /// The precision in words, for messages.
+    pub(crate) fn precision(&self) -> &'static str {
+        match self {
+            Self::F32(_) => "single precision",
+            Self::F64(_) => "double precision",
         }
     }
 

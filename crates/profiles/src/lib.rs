@@ -1,31 +1,50 @@
 //! The table every stage after embedding shares: metadata and features, as
-//! Parquet or CSV.
+//! Parquet, CSV, GCT or AnnData.
 //!
 //! A [`Profiles`] has one row per well (or site, or perturbation), metadata
 //! [`Column`]s that say what the row is, and a row-major matrix of
-//! [`Features`]. [`read_profiles`] takes the tables of RxRx data sets and of
-//! pycytominer alike and decides by a documented rule ([`ReadOptions`]) what
-//! is a feature; [`Profiles::to_schema`] turns one naming into the other;
-//! [`write_profiles`] keeps where the numbers came from inside the file.
+//! [`Features`].
+//!
+//! | to | there is |
+//! |---|---|
+//! | read a table, of RxRx data sets, pycytominer or scanpy alike | [`read_profiles`] |
+//! | say which columns are features, and see what was chosen | [`ReadOptions`], [`ColumnRoles`] |
+//! | turn one naming of metadata into another | [`Profiles::to_schema`], [`Schema`] |
+//! | name features as another tool expects them | [`Profiles::rename_features`] |
+//! | refuse what would go wrong later | [`Profiles::check_finite`], [`Profiles::check_unique`] |
+//! | write a table, with where its numbers came from inside the file | [`write_profiles`] |
+//! | do either with tables larger than memory | [`ProfileStream`], [`ProfilesWriter`] |
+//! | read and write a head's predictions | [`read_predictions`], [`write_predictions`] |
 
+mod anndata;
+mod cell;
 mod column;
 mod delimited;
 mod error;
 mod features;
+mod gct;
+mod name_pattern;
+mod output;
 mod parquet_file;
 mod predictions;
+mod profile_stream;
 mod profiles;
+mod profiles_writer;
 mod read;
 mod roles;
 mod schema;
+mod table_file;
+mod unfinished;
 mod write;
 
 pub use column::Column;
 pub use error::ProfilesError;
 pub use features::Features;
 pub use predictions::{PredictionRow, Predictions, read_predictions, write_predictions};
+pub use profile_stream::ProfileStream;
 pub use profiles::Profiles;
+pub use profiles_writer::ProfilesWriter;
 pub use read::{read_profiles, read_profiles_with};
-pub use roles::{ColumnRoles, ReadOptions, Role};
+pub use roles::{ColumnRoles, ReadOptions, Role, RoleReason};
 pub use schema::Schema;
 pub use write::write_profiles;

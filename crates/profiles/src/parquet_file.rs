@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -13,15 +13,20 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use morphospace_core::Provenance;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
+use crate::column::ColumnKind;
 use crate::profiles::check_names;
 use crate::read::check_read;
 use crate::roles::{FoundColumn, Role, roles_by_name};
+use crate::table_file::{PartialTable, RowReader, TableFile, TableLayout};
 use crate::write::WriteError;
 use crate::{Column, ColumnRoles, Features, Profiles, ProfilesError, ReadOptions};
 
@@ -29,20 +34,26 @@ use crate::{Column, ColumnRoles, Features, Profiles, ProfilesError, ReadOptions}
 pub(crate) const PROVENANCE_KEY: &str = "morphospace";
 /// Key of a column's role in its field's metadata.
 const ROLE_KEY: &str = "morphospace.role";
-/// Rows decoded or encoded at a time: the only rows held beside the table.
+/// Rows encoded at a time: the only rows held beside the table and the encoder.
 const BATCH_ROWS: usize = 4096;
 /// Rows that the encoder holds before it writes them out.
 const ROW_GROUP_ROWS: usize = 16_384;
 
-/// Reads a Parquet file, [`BATCH_ROWS`] rows at a time.
-pub(crate) fn read(
+/// A Parquet file whose columns are settled.
+pub(crate) struct ParquetTable {
     file: File,
-    options: &ReadOptions,
-) -> Result<(Profiles, ColumnRoles), ProfilesError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(malformed)?;
-    let provenance = provenance_of(&builder)?;
-    let schema = builder.schema().clone();
-    let fields = schema.fields();
+    metadata: ArrowReaderMetadata,
+    layout: TableLayout,
+    /// What happens to each column of the file.
+    plan: Vec<Planned>,
+}
+
+/// Opens a Parquet file and settles what its columns are.
+pub(crate) fn open(file: File, options: &ReadOptions) -> Result<ParquetTable, ProfilesError> {
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default());
+    let metadata = metadata.map_err(malformed)?;
+    let provenance = provenance_of(metadata.metadata())?;
+    let fields = metadata.schema().fields();
     check_names(fields.iter().map(|field| field.name().as_str()))?;
 
     let found: Vec<FoundColumn> = fields
@@ -63,11 +74,11 @@ pub(crate) fn read(
     let mut roles = ColumnRoles::default();
     let mut plan = Vec::with_capacity(fields.len());
     for (field, role) in fields.iter().zip(roles_by_name(&found, options)?) {
-        let name = field.name().clone();
-        let role = role.expect("the type of a Parquet column is known");
+        let name = field.name();
+        let (role, reason) = role.expect("the type of a Parquet column is known");
         match (role, Reading::of(field.data_type())) {
             (Role::Feature, _) if is_number(field.data_type()) => {
-                roles.features.push(name);
+                roles.take(name, role, reason);
                 plan.push(Planned::Feature);
             }
             (Role::Feature, _) => {
@@ -76,59 +87,129 @@ pub(crate) fn read(
                     field.data_type()
                 );
                 return Err(ProfilesError::UnreadableColumn {
-                    column: name,
+                    column: name.clone(),
                     message,
                 });
             }
             (Role::Metadata, Ok(reading)) => {
-                plan.push(Planned::Metadata(reading, reading.empty_column()));
-                roles.metadata.push(name);
+                roles.take(name, role, reason);
+                plan.push(Planned::Metadata(reading));
             }
             (Role::Metadata, Err(reason)) => {
                 plan.push(Planned::Skipped);
-                roles.skipped.push((name, reason));
+                roles.skipped.push((name.clone(), reason));
             }
         }
     }
     check_read(fields.len(), &roles)?;
-    let all_single = fields.iter().zip(&plan).all(|(field, planned)| {
+    let is_single = fields.iter().zip(&plan).all(|(field, planned)| {
         !matches!(planned, Planned::Feature)
             || matches!(field.data_type(), DataType::Float32 | DataType::Float16)
     });
-
-    let num_features = roles.features.len();
-    let mut features = if all_single {
-        Features::F32(Vec::new())
-    } else {
-        Features::F64(Vec::new())
+    let num_rows = metadata.metadata().file_metadata().num_rows();
+    let num_rows = usize::try_from(num_rows).unwrap_or(0);
+    if num_rows == 0 {
+        return Err(ProfilesError::Empty {
+            what: "it has columns and no rows",
+        });
+    }
+    let kinds = plan.iter().filter_map(|planned| match planned {
+        Planned::Metadata(reading) => Some(reading.kind()),
+        Planned::Feature | Planned::Skipped => None,
+    });
+    let layout = TableLayout {
+        roles,
+        kinds: kinds.collect(),
+        is_single,
+        num_rows,
+        provenance,
+        reader_bytes: page_bytes(metadata.metadata()),
     };
-    let mut num_rows = 0;
-    let reader = builder
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(malformed)?;
-    for batch in reader {
+    Ok(ParquetTable {
+        file,
+        metadata,
+        layout,
+        plan,
+    })
+}
+
+/// About the most that a reader holds of a file beside the rows it gives: a page
+/// of each column of a row group, packed and unpacked.
+fn page_bytes(metadata: &ParquetMetaData) -> usize {
+    /// The largest page that the usual writers make.
+    const PAGE_BYTES: i64 = 1 << 20;
+    let of_group = |group: &RowGroupMetaData| -> usize {
+        let of_column = |column: &ColumnChunkMetaData| {
+            let packed = column.compressed_size().clamp(0, PAGE_BYTES);
+            let unpacked = column.uncompressed_size().clamp(0, PAGE_BYTES);
+            usize::try_from(packed + unpacked).expect("two pages fit")
+        };
+        group.columns().iter().map(of_column).sum()
+    };
+    metadata.row_groups().iter().map(of_group).max().unwrap_or(0)
+}
+
+impl TableFile for ParquetTable {
+    fn layout(&self) -> &TableLayout {
+        &self.layout
+    }
+
+    fn rows(&self, batch_rows: usize) -> Result<Box<dyn RowReader>, ProfilesError> {
+        let file = self.file.try_clone().map_err(malformed)?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let batches = builder.with_batch_size(batch_rows).build();
+        Ok(Box::new(ParquetRows {
+            batches: batches.map_err(malformed)?,
+            plan: self.plan.clone(),
+        }))
+    }
+}
+
+struct ParquetRows {
+    batches: ParquetRecordBatchReader,
+    plan: Vec<Planned>,
+}
+
+impl RowReader for ParquetRows {
+    fn read_batch(&mut self, table: &mut PartialTable) -> Result<usize, ProfilesError> {
+        let Some(batch) = self.batches.next() else {
+            return Ok(0);
+        };
         let batch = batch.map_err(malformed)?;
-        let first_value = features.len();
+        let num_features = self
+            .plan
+            .iter()
+            .filter(|planned| matches!(planned, Planned::Feature))
+            .count();
+        let first_value = table.features.len();
         let num_values = first_value + batch.num_rows() * num_features;
-        match &mut features {
+        match &mut table.features {
             Features::F32(values) => values.resize(num_values, 0.0),
             Features::F64(values) => values.resize(num_values, 0.0),
         }
+        let schema = batch.schema();
+        let mut columns = table.columns.iter_mut();
         let mut feature_index = 0;
-        for ((field, array), planned) in fields.iter().zip(batch.columns()).zip(&mut plan) {
+        for ((field, array), planned) in schema
+            .fields()
+            .iter()
+            .zip(batch.columns())
+            .zip(&self.plan)
+        {
             let unreadable = |error: ArrowError| ProfilesError::UnreadableColumn {
                 column: field.name().clone(),
                 message: error.to_string(),
             };
             match planned {
                 Planned::Skipped => {}
-                Planned::Metadata(reading, column) => {
+                Planned::Metadata(reading) => {
+                    let column = columns.next().expect("the layout has a kind for each");
                     reading.append(array, column).map_err(unreadable)?;
                 }
                 Planned::Feature => {
                     let start = first_value + feature_index;
-                    match &mut features {
+                    match &mut table.features {
                         Features::F32(values) => {
                             let array = cast(array, &DataType::Float32).map_err(unreadable)?;
                             let array = array.as_primitive::<Float32Type>();
@@ -148,29 +229,15 @@ pub(crate) fn read(
                 }
             }
         }
-        num_rows += batch.num_rows();
+        table.num_rows += batch.num_rows();
+        Ok(batch.num_rows())
     }
-    if num_rows == 0 {
-        return Err(ProfilesError::Empty {
-            what: "it has columns and no rows",
-        });
-    }
-    let columns = plan.into_iter().filter_map(|planned| match planned {
-        Planned::Metadata(_, column) => Some(column),
-        Planned::Feature | Planned::Skipped => None,
-    });
-    let metadata = roles.metadata.iter().cloned().zip(columns).collect();
-    let mut profiles = Profiles::new(metadata, roles.features.clone(), features)?;
-    if let Some(provenance) = provenance {
-        profiles = profiles.with_provenance(provenance);
-    }
-    Ok((profiles, roles))
 }
 
 pub(crate) fn provenance_of(
-    builder: &ParquetRecordBatchReaderBuilder<File>,
+    metadata: &ParquetMetaData,
 ) -> Result<Option<Provenance>, ProfilesError> {
-    let pairs = builder.metadata().file_metadata().key_value_metadata();
+    let pairs = metadata.file_metadata().key_value_metadata();
     let json = pairs
         .into_iter()
         .flatten()
@@ -194,9 +261,10 @@ pub(crate) fn parse_provenance(json: &str) -> Result<Provenance, ProfilesError> 
 }
 
 /// What happens to a column.
+#[derive(Clone, Copy)]
 enum Planned {
     Feature,
-    Metadata(Reading, Column),
+    Metadata(Reading),
     Skipped,
 }
 
@@ -240,12 +308,12 @@ impl Reading {
         }
     }
 
-    fn empty_column(self) -> Column {
+    fn kind(self) -> ColumnKind {
         match self {
-            Self::Text | Self::List => Column::Text(Vec::new()),
-            Self::Integer => Column::Integer(Vec::new()),
-            Self::Float => Column::Float(Vec::new()),
-            Self::Boolean => Column::Boolean(Vec::new()),
+            Self::Text | Self::List => ColumnKind::Text,
+            Self::Integer => ColumnKind::Integer,
+            Self::Float => ColumnKind::Float,
+            Self::Boolean => ColumnKind::Boolean,
         }
     }
 
@@ -335,82 +403,104 @@ pub(crate) fn malformed(error: impl std::fmt::Display) -> ProfilesError {
     }
 }
 
-/// Writes a Parquet file, [`ROW_GROUP_ROWS`] rows per row group.
-pub(crate) fn write(file: &mut BufWriter<File>, profiles: &Profiles) -> Result<(), WriteError> {
-    let single = matches!(profiles.features(), Features::F32(_));
-    let with_role = |field: Field, role: &str| {
-        field.with_metadata(HashMap::from([(ROLE_KEY.to_owned(), role.to_owned())]))
-    };
-    let mut fields = Vec::new();
-    for (name, column) in profiles.metadata() {
-        let data_type = match column {
-            Column::Text(_) => DataType::Utf8,
-            Column::Integer(_) => DataType::Int64,
-            Column::Float(_) => DataType::Float64,
-            Column::Boolean(_) => DataType::Boolean,
-        };
-        fields.push(with_role(Field::new(name, data_type, true), "metadata"));
-    }
-    for name in profiles.feature_names() {
-        let data_type = if single {
-            DataType::Float32
-        } else {
-            DataType::Float64
-        };
-        fields.push(with_role(Field::new(name, data_type, false), "feature"));
-    }
-    let schema = Arc::new(Schema::new(fields));
+/// Writes a Parquet file piece by piece, [`ROW_GROUP_ROWS`] rows per row group.
+pub(crate) struct ParquetWriter {
+    writer: ArrowWriter<BufWriter<File>>,
+    schema: Arc<Schema>,
+}
 
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
-    if let Some(provenance) = profiles.provenance() {
-        properties = properties.set_key_value_metadata(Some(vec![KeyValue::new(
-            PROVENANCE_KEY.to_owned(),
-            provenance.to_json(),
-        )]));
-    }
-    for name in profiles.feature_names() {
-        // Features hardly repeat: a dictionary costs time and saves nothing.
-        properties =
-            properties.set_column_dictionary_enabled(ColumnPath::new(vec![name.clone()]), false);
+impl ParquetWriter {
+    /// Begins a file with the columns of a table, whose rows are not written yet.
+    pub(crate) fn new(file: BufWriter<File>, table: &Profiles) -> Result<Self, WriteError> {
+        let single = matches!(table.features(), Features::F32(_));
+        let with_role = |field: Field, role: &str| {
+            field.with_metadata(HashMap::from([(ROLE_KEY.to_owned(), role.to_owned())]))
+        };
+        let mut fields = Vec::new();
+        for (name, column) in table.metadata() {
+            let data_type = match column {
+                Column::Text(_) => DataType::Utf8,
+                Column::Integer(_) => DataType::Int64,
+                Column::Float(_) => DataType::Float64,
+                Column::Boolean(_) => DataType::Boolean,
+            };
+            fields.push(with_role(Field::new(name, data_type, true), "metadata"));
+        }
+        for name in table.feature_names() {
+            let data_type = if single {
+                DataType::Float32
+            } else {
+                DataType::Float64
+            };
+            fields.push(with_role(Field::new(name, data_type, false), "feature"));
+        }
+        let schema = Arc::new(Schema::new(fields));
+
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
+        for name in table.feature_names() {
+            // Features hardly repeat: a dictionary costs time and saves nothing.
+            let path = ColumnPath::new(vec![name.clone()]);
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties.build()))?;
+        Ok(Self { writer, schema })
     }
 
-    let mut writer = ArrowWriter::try_new(file.by_ref(), schema.clone(), Some(properties.build()))?;
-    let num_features = profiles.num_features();
-    let mut start = 0;
-    while start < profiles.num_rows() {
-        let end = (start + BATCH_ROWS).min(profiles.num_rows());
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
-        for (_, column) in profiles.metadata() {
-            arrays.push(match column {
-                Column::Text(values) => Arc::new(
-                    values[start..end]
-                        .iter()
-                        .map(Option::as_deref)
-                        .collect::<StringArray>(),
-                ),
-                Column::Integer(values) => Arc::new(Int64Array::from(values[start..end].to_vec())),
-                Column::Float(values) => Arc::new(Float64Array::from(values[start..end].to_vec())),
-                Column::Boolean(values) => {
-                    Arc::new(BooleanArray::from(values[start..end].to_vec()))
-                }
-            });
+    /// Adds rows of a table with the same columns, [`BATCH_ROWS`] at a time.
+    pub(crate) fn append(&mut self, table: &Profiles) -> Result<(), WriteError> {
+        let num_features = table.num_features();
+        let mut start = 0;
+        while start < table.num_rows() {
+            let end = (start + BATCH_ROWS).min(table.num_rows());
+            let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+            for (_, column) in table.metadata() {
+                arrays.push(match column {
+                    Column::Text(values) => Arc::new(
+                        values[start..end]
+                            .iter()
+                            .map(Option::as_deref)
+                            .collect::<StringArray>(),
+                    ),
+                    Column::Integer(values) => {
+                        Arc::new(Int64Array::from(values[start..end].to_vec()))
+                    }
+                    Column::Float(values) => {
+                        Arc::new(Float64Array::from(values[start..end].to_vec()))
+                    }
+                    Column::Boolean(values) => {
+                        Arc::new(BooleanArray::from(values[start..end].to_vec()))
+                    }
+                });
+            }
+            for feature in 0..num_features {
+                let indices = (start..end).map(|row| row * num_features + feature);
+                arrays.push(match table.features() {
+                    Features::F32(values) => Arc::new(Float32Array::from_iter_values(
+                        indices.map(|index| values[index]),
+                    )),
+                    Features::F64(values) => Arc::new(Float64Array::from_iter_values(
+                        indices.map(|index| values[index]),
+                    )),
+                });
+            }
+            let batch = RecordBatch::try_new(self.schema.clone(), arrays)?;
+            self.writer.write(&batch)?;
+            start = end;
         }
-        for feature in 0..num_features {
-            let indices = (start..end).map(|row| row * num_features + feature);
-            arrays.push(match profiles.features() {
-                Features::F32(values) => Arc::new(Float32Array::from_iter_values(
-                    indices.map(|index| values[index]),
-                )),
-                Features::F64(values) => Arc::new(Float64Array::from_iter_values(
-                    indices.map(|index| values[index]),
-                )),
-            });
-        }
-        writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
-        start = end;
+        Ok(())
     }
-    writer.close()?;
-    Ok(())
+
+    /// Writes what is left and where the table came from.
+    pub(crate) fn finish(
+        mut self,
+        provenance: Option<&Provenance>,
+    ) -> Result<BufWriter<File>, WriteError> {
+        if let Some(provenance) = provenance {
+            let pair = KeyValue::new(PROVENANCE_KEY.to_owned(), provenance.to_json());
+            self.writer.append_key_value_metadata(pair);
+        }
+        Ok(self.writer.into_inner()?)
+    }
 }

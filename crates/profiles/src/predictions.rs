@@ -153,7 +153,7 @@ pub fn read_predictions(path: &Path) -> Result<Predictions, ProfilesError> {
 
 fn read(file: File) -> Result<Predictions, ProfilesError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(malformed)?;
-    let provenance = provenance_of(&builder)?;
+    let provenance = provenance_of(builder.metadata())?;
     let mut rows = Vec::new();
     for batch in builder.build().map_err(malformed)? {
         let batch = batch.map_err(malformed)?;

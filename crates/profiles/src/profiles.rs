@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use morphospace_core::{Provenance, suggestion};
 
@@ -278,6 +278,90 @@ impl Profiles {
         }
     }
 
+    /// Refuses two rows with the same values in some metadata columns, such as
+    /// plate and well. Missing values are alike.
+    ///
+    /// # Errors
+    /// [`ProfilesError::DuplicateRow`] names both rows, the first such pair from
+    /// the top; or one of the columns is missing.
+    ///
+    /// ```
+    /// use morphospace_profiles::{Column, Features, Profiles};
+    ///
+    /// let profiles = Profiles::new(
+    ///     vec![
+    ///         ("Metadata_Plate".to_owned(), Column::from(vec!["P1", "P2", "P1"])),
+    ///         ("Metadata_Well".to_owned(), Column::from(vec!["A01", "A01", "A01"])),
+    ///     ],
+    ///     vec!["feature_0".to_owned()],
+    ///     Features::F32(vec![0.0; 3]),
+    /// )?;
+    /// let error = profiles.check_unique(&["Metadata_Plate", "Metadata_Well"]).unwrap_err();
+    /// assert!(error.to_string().starts_with(
+    ///     "row 1 (plate 'P1' well 'A01') and row 3 (plate 'P1' well 'A01') are the same by \
+    ///      'Metadata_Plate', 'Metadata_Well'"
+    /// ));
+    /// # Ok::<(), morphospace_profiles::ProfilesError>(())
+    /// ```
+    pub fn check_unique(&self, columns: &[&str]) -> Result<(), ProfilesError> {
+        let texts: Vec<Vec<Option<String>>> = columns
+            .iter()
+            .map(|name| self.text(name))
+            .collect::<Result<_, _>>()?;
+        let mut seen: HashMap<Vec<Option<&str>>, usize> = HashMap::new();
+        for row in 0..self.num_rows {
+            let key = texts.iter().map(|column| column[row].as_deref()).collect();
+            if let Some(first) = seen.insert(key, row) {
+                return Err(ProfilesError::DuplicateRow {
+                    columns: columns.iter().map(ToString::to_string).collect(),
+                    first: self.describe_row(first),
+                    second: self.describe_row(row),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The same table with another beginning of its features' names: those that
+    /// begin with `from` begin with `to`, others stay.
+    ///
+    /// pycytominer takes columns that begin with `Cells_`, `Cytoplasm_` or
+    /// `Nuclei_` for features, and no others unless it is told.
+    ///
+    /// # Errors
+    /// [`ProfilesError::NoSuchColumns`] if no feature begins so,
+    /// [`ProfilesError::DuplicateColumn`] if a new name is taken.
+    ///
+    /// ```
+    /// use morphospace_profiles::{Features, Profiles};
+    ///
+    /// let names = vec!["feature_0".to_owned(), "feature_1".to_owned()];
+    /// let profiles = Profiles::new(vec![], names, Features::F32(vec![0.5, 1.5]))?;
+    /// let renamed = profiles.clone().rename_features("feature_", "Cells_")?;
+    /// assert_eq!(renamed.feature_names(), ["Cells_0", "Cells_1"]);
+    /// assert_eq!(renamed.rename_features("Cells_", "feature_")?, profiles);
+    /// # Ok::<(), morphospace_profiles::ProfilesError>(())
+    /// ```
+    pub fn rename_features(mut self, from: &str, to: &str) -> Result<Self, ProfilesError> {
+        if !self.feature_names.iter().any(|name| name.starts_with(from)) {
+            let begins = self.feature_names.iter();
+            let begins = begins.filter_map(|name| name.split_inclusive('_').next());
+            return Err(ProfilesError::NoSuchColumns {
+                pattern: from.to_owned(),
+                suggestion: suggestion(from, begins).map(str::to_owned),
+                available: self.feature_names,
+            });
+        }
+        for name in &mut self.feature_names {
+            if let Some(rest) = name.strip_prefix(from) {
+                *name = format!("{to}{rest}");
+            }
+        }
+        let features = self.feature_names.iter().map(String::as_str);
+        check_names(self.metadata_names().chain(features))?;
+        Ok(self)
+    }
+
     /// Where the table came from, if its file said so.
     pub fn provenance(&self) -> Option<&Provenance> {
         self.provenance.as_ref()
@@ -313,14 +397,25 @@ impl Profiles {
         }
     }
 
-    /// Renames metadata columns; a name that is already taken is not given
-    /// a second time.
-    pub(crate) fn rename_columns(&self, rename: impl Fn(&str) -> String) -> Self {
+    /// Renames metadata columns to what `rename` says, with how much each has a
+    /// claim to its new name: of two with one new name the lower claim has it,
+    /// of equal claims the first. A column that does not get its new name keeps
+    /// its old one.
+    pub(crate) fn rename_columns(&self, rename: impl Fn(&str) -> (String, usize)) -> Self {
         let mut taken: HashSet<String> = self.feature_names.iter().cloned().collect();
         taken.extend(self.metadata_names().map(str::to_owned));
+        let mut wishes: Vec<(usize, usize, String)> = self
+            .metadata_names()
+            .enumerate()
+            .map(|(index, name)| {
+                let (new, claim) = rename(name);
+                (claim, index, new)
+            })
+            .collect();
+        wishes.sort();
         let mut renamed = self.clone();
-        for (name, _) in &mut renamed.metadata {
-            let new = rename(name);
+        for (_, index, new) in wishes {
+            let name = &mut renamed.metadata[index].0;
             if new != *name && taken.insert(new.clone()) {
                 taken.remove(name.as_str());
                 *name = new;

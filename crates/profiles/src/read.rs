@@ -1,13 +1,19 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::{ColumnRoles, Profiles, ProfilesError, ReadOptions, delimited, parquet_file};
+use crate::table_file::{TableFile, read_whole};
+use crate::{
+    ColumnRoles, Profiles, ProfilesError, ReadOptions, anndata, delimited, gct, parquet_file,
+};
 
 /// The formats a profile table is kept in, told apart by the file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Parquet,
     Delimited { delimiter: u8, gzip: bool },
+    Gct { gzip: bool },
+    AnnDataZarr,
+    AnnDataH5ad,
 }
 
 impl Format {
@@ -21,28 +27,31 @@ impl Format {
             Some(stem) => (stem, true),
             None => (name.as_str(), false),
         };
-        if stem.ends_with(".csv") {
-            Ok(Self::Delimited {
+        let extension = stem.rsplit_once('.').map_or("", |(_, extension)| extension);
+        match extension {
+            "csv" => Ok(Self::Delimited {
                 delimiter: b',',
                 gzip,
-            })
-        } else if stem.ends_with(".tsv") {
-            Ok(Self::Delimited {
+            }),
+            "tsv" => Ok(Self::Delimited {
                 delimiter: b'\t',
                 gzip,
-            })
-        } else if !gzip && (stem.ends_with(".parquet") || stem.ends_with(".pq")) {
-            Ok(Self::Parquet)
-        } else {
-            Err(ProfilesError::UnknownExtension {
+            }),
+            "gct" => Ok(Self::Gct { gzip }),
+            "parquet" | "pq" if !gzip => Ok(Self::Parquet),
+            "zarr" if !gzip => Ok(Self::AnnDataZarr),
+            "h5ad" if !gzip => Ok(Self::AnnDataH5ad),
+            _ => Err(ProfilesError::UnknownExtension {
                 path: path.to_owned(),
-            })
+            }),
         }
     }
 }
 
-/// Reads a profile table: `.parquet`, `.csv`, `.tsv`, and the last two
-/// gzipped (`.csv.gz`). Which columns are features is decided by the rule of
+/// Reads a profile table: Parquet (`.parquet`), text (`.csv`, `.tsv`), GCT 1.3
+/// and 1.2 (`.gct`), the last three also gzipped (`.csv.gz`), and AnnData as
+/// Zarr version 2 or 3 (`.zarr`) or, in a build with the feature `h5ad`, as
+/// HDF5 (`.h5ad`). Which columns are features is decided by the rule of
 /// [`ReadOptions`].
 ///
 /// Features that are all single precision stay so; any mixture, and whole
@@ -50,8 +59,20 @@ impl Format {
 /// which [`Profiles::check_finite`] refuses where it matters. Metadata lists
 /// are read as text joined by `|`.
 ///
+/// Of AnnData, `X` is read, dense or sparse, with the columns of `obs`. Columns
+/// of `X` that are metadata by the rule leave it: pycytominer puts every number
+/// there, doses and sites too. Names of observations other than 0, 1, 2 ..
+/// become the column `obs_names`. Layers, `obsm` and the columns of `var` are
+/// left out.
+///
 /// # Errors
 /// [`ProfilesError`] names the file, the column and row, and the fix.
+///
+/// # Source
+/// AnnData: <https://anndata.readthedocs.io/en/stable/fileformat-prose.html>
+/// (0.8 and newer). GCT:
+/// <https://clue.io/connectopedia/gct_format>. Agrees with the Python packages
+/// `anndata` and `cmapPy` (`tests/it/python_packages.rs`).
 ///
 /// # Example
 /// ```
@@ -81,22 +102,53 @@ pub fn read_profiles_with(
     options: &ReadOptions,
 ) -> Result<(Profiles, ColumnRoles), ProfilesError> {
     let format = Format::of(path)?;
+    let read = match format {
+        Format::Gct { gzip } => {
+            open_file(path).and_then(|file| gct::read(path, file, gzip, options))
+        }
+        _ => open_table(path, format, options).and_then(|table| {
+            let profiles = read_whole(&*table)?;
+            Ok((profiles, table.layout().roles.clone()))
+        }),
+    };
+    read.map_err(|error| error.in_file(path))
+}
+
+/// Opens a file whose rows can be read one after the other and settles what its
+/// columns are.
+pub(crate) fn open_table(
+    path: &Path,
+    format: Format,
+    options: &ReadOptions,
+) -> Result<Box<dyn TableFile>, ProfilesError> {
+    match format {
+        Format::Parquet => Ok(Box::new(parquet_file::open(open_file(path)?, options)?)),
+        Format::Delimited { delimiter, gzip } => {
+            let file = open_file(path)?;
+            let table = delimited::open(path, file, delimiter, gzip, options)?;
+            Ok(Box::new(table))
+        }
+        Format::AnnDataZarr => anndata::open_zarr(path, options),
+        Format::AnnDataH5ad => anndata::open_h5ad(path, options),
+        Format::Gct { .. } => Err(ProfilesError::NotInPieces {
+            format: "GCT",
+            what: "cannot be read row by row, since its rows are features",
+            instead: "Parquet, CSV or AnnData",
+        }),
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, ProfilesError> {
     let file = File::open(path).map_err(|source| ProfilesError::CannotOpen {
         path: path.to_owned(),
         source,
     })?;
-    let read = match format {
-        _ if file.metadata().is_ok_and(|metadata| metadata.len() == 0) => {
-            Err(ProfilesError::Empty {
-                what: "the file has no bytes",
-            })
-        }
-        Format::Parquet => parquet_file::read(file, options),
-        Format::Delimited { delimiter, gzip } => {
-            delimited::read(path, file, delimiter, gzip, options)
-        }
-    };
-    read.map_err(|error| error.in_file(path))
+    if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Err(ProfilesError::Empty {
+            what: "the file has no bytes",
+        });
+    }
+    Ok(file)
 }
 
 /// What is left to refuse once every column is known.

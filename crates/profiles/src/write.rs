@@ -1,10 +1,8 @@
 use std::io;
 use std::path::Path;
 
-use morphospace_core::write_atomically;
-
 use crate::read::Format;
-use crate::{Profiles, ProfilesError, delimited, parquet_file};
+use crate::{Profiles, ProfilesError, ProfilesWriter, anndata, gct};
 
 /// What stops a writer half-way.
 #[derive(Debug, thiserror::Error)]
@@ -17,16 +15,32 @@ pub(crate) enum WriteError {
     Arrow(#[from] arrow_schema::ArrowError),
     #[error(transparent)]
     Csv(#[from] csv::Error),
+    /// What the encoder of AnnData's elements says.
+    #[error("{0}")]
+    Element(String),
 }
 
 /// Writes a profile table in the format its name says: `.parquet`, `.csv`,
-/// `.tsv`, `.csv.gz`, `.tsv.gz`. The file appears whole or not at all.
+/// `.tsv`, `.gct`, the last three also gzipped (`.csv.gz`), AnnData as `.zarr`
+/// and, in a build with the feature `h5ad`, as `.h5ad`. The file appears whole
+/// or not at all.
 ///
-/// The provenance goes into the Parquet file under the key `morphospace`;
-/// beside a CSV it stands in `<name>.provenance.json`. Parquet gives back
-/// exactly what was written. CSV knows neither types nor empty text: an
-/// empty text comes back as missing, single precision as the double of the
-/// same value, and a text column that holds nothing but numbers as numbers.
+/// The provenance goes into the Parquet file under the key `morphospace`, and
+/// into AnnData as `uns["morphospace"]`; beside a CSV or GCT it stands in
+/// `<name>.provenance.json`.
+///
+/// | format | what comes back otherwise than it was |
+/// |---|---|
+/// | Parquet | nothing |
+/// | CSV, TSV | an empty text as missing, single precision as the double of the same value, a text column that holds nothing but numbers as numbers |
+/// | GCT | as CSV, and metadata that reads `NA`, `NaN` or `-666` as missing |
+/// | AnnData | a NaN in metadata as missing |
+///
+/// Text that repeats, or is missing somewhere, is categorical in AnnData, as
+/// scanpy's plots want it. A column `obs_names` of texts that are all there and
+/// all different names the observations; without one they are 0, 1, 2 .. Zarr
+/// is written in version 2, which anndata 0.8 to 0.12 read; version 3 asks for
+/// 0.12 and zarr-python 3.
 ///
 /// # Errors
 /// An unknown extension, or [`ProfilesError::CannotWrite`] with the system's
@@ -52,14 +66,13 @@ pub(crate) enum WriteError {
 /// ```
 pub fn write_profiles(path: &Path, profiles: &Profiles) -> Result<(), ProfilesError> {
     let written = match Format::of(path)? {
-        Format::Parquet => write_atomically(path, |file| parquet_file::write(file, profiles)),
-        Format::Delimited { delimiter, gzip } => delimited::write_side_file(path, profiles)
-            .map_err(WriteError::from)
-            .and_then(|()| {
-                write_atomically(path, |file| {
-                    delimited::write(file, delimiter, gzip, profiles)
-                })
-            }),
+        Format::Gct { gzip } => gct::write(path, gzip, profiles),
+        Format::AnnDataH5ad => anndata::write_h5ad(path, profiles)?,
+        Format::Parquet | Format::Delimited { .. } | Format::AnnDataZarr => {
+            let mut writer = ProfilesWriter::begin(path)?;
+            writer.append(profiles)?;
+            return writer.finish();
+        }
     };
     written.map_err(|error| ProfilesError::CannotWrite {
         path: path.to_owned(),

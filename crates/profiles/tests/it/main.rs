@@ -5,3 +5,4 @@
 mod foreign_files;
 mod hostile_files;
 mod round_trip;
+mod streaming;

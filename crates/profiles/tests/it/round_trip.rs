@@ -23,7 +23,7 @@ fn feature() -> impl Strategy<Value = f64> {
     ]
 }
 
-fn tables() -> impl Strategy<Value = Profiles> {
+pub(crate) fn tables() -> impl Strategy<Value = Profiles> {
     (1usize..30, 1usize..6, any::<bool>()).prop_flat_map(|(rows, features, single)| {
         (
             proptest::collection::vec(label(), rows),
@@ -55,8 +55,15 @@ fn tables() -> impl Strategy<Value = Profiles> {
     })
 }
 
+/// What AnnData lies in, in this build.
+pub(crate) const ANNDATA: &[&str] = if cfg!(feature = "h5ad") {
+    &["zarr", "h5ad"]
+} else {
+    &["zarr"]
+};
+
 /// Bits, with every NaN the same.
-fn bits(profiles: &Profiles) -> Vec<u64> {
+pub(crate) fn bits(profiles: &Profiles) -> Vec<u64> {
     let bits = |value: &f64| {
         if value.is_nan() {
             u64::MAX
@@ -67,7 +74,7 @@ fn bits(profiles: &Profiles) -> Vec<u64> {
     profiles.values().iter().map(bits).collect()
 }
 
-fn assert_same_contents(read: &Profiles, written: &Profiles) {
+pub(crate) fn assert_same_contents(read: &Profiles, written: &Profiles) {
     assert_eq!(bits(read), bits(written));
     assert_eq!(read.feature_names(), written.feature_names());
     let names: Vec<&str> = written.metadata_names().collect();
@@ -108,11 +115,92 @@ proptest! {
     }
 
     #[test]
+    fn gct_gives_back_values_and_text(written in tables(), extension in "gct|gct\\.gz") {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("profiles.{extension}"));
+        write_profiles(&path, &written).unwrap();
+        assert_same_contents(&read_profiles(&path).unwrap(), &written);
+    }
+
+    #[test]
+    fn anndata_gives_back_exactly_what_was_written(written in tables()) {
+        let folder = tempfile::tempdir().unwrap();
+        for format in ANNDATA {
+            let path = folder.path().join(format!("profiles.{format}"));
+            write_profiles(&path, &written).unwrap();
+            let read = read_profiles(&path).unwrap();
+            assert_same_contents(&read, &written);
+            prop_assert_eq!(read.metadata(), written.metadata());
+            let same_precision = matches!(
+                (read.features(), written.features()),
+                (Features::F32(_), Features::F32(_)) | (Features::F64(_), Features::F64(_))
+            );
+            prop_assert!(same_precision);
+        }
+    }
+
+    #[test]
     fn schemata_are_two_views_of_one_table(written in tables()) {
         let there = written.to_schema(Schema::Recursion);
         prop_assert!(there.has_column("site") && there.has_column("treatment"));
         let back = there.to_schema(Schema::Cytomining);
         assert_same_contents(&back, &written);
+    }
+}
+
+/// Names of metadata in all spellings, among them such as only differ in
+/// prefix or case.
+fn column_names() -> impl Strategy<Value = Vec<String>> {
+    let words = "source|experiment|experiment_name|plate|well|address|site|well_type|gene|SMILES|\
+                 Source|Batch|Plate|Well|Site|control_role|batch|JCP2022|Metadata_";
+    let name = ("(Metadata_)?", words).prop_map(|(prefix, word)| prefix + &word);
+    proptest::collection::hash_set(name, 1..12).prop_map(|names| names.into_iter().collect())
+}
+
+fn named(names: &[String]) -> Profiles {
+    let column = |(value, name): (i64, &String)| (name.clone(), Column::from(vec![value]));
+    let metadata = (0..).zip(names).map(column).collect();
+    Profiles::new(metadata, vec!["feature_0".into()], Features::F64(vec![1.0])).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    /// Values too: each column has a value of its own.
+    #[test]
+    fn a_schema_there_and_back_is_the_identity(mut names in column_names(), from in 0usize..3, to in 0usize..3) {
+        let (from, to) = (Schema::ALL[from], Schema::ALL[to]);
+        names.retain(|name| from.column_name(name) == *name);
+        let table = named(&names);
+        prop_assert!(from.holds(&table));
+        let there = table.to_schema(to);
+        prop_assert!(to.holds(&there), "{:?}", there.metadata());
+        prop_assert_eq!(there.to_schema(from), table);
+    }
+
+    #[test]
+    fn no_column_is_lost_whatever_the_names(names in column_names(), to in 0usize..3) {
+        let table = named(&names);
+        let there = table.to_schema(Schema::ALL[to]);
+        let values = |table: &Profiles| table.metadata().iter().map(|(_, c)| c.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(values(&there), values(&table));
+        prop_assert_eq!(there.to_schema(Schema::ALL[to]), there);
+    }
+}
+
+#[test]
+fn of_two_spellings_the_first_schema_has_the_name() {
+    for names in [["well", "address"], ["address", "well"]] {
+        let table = named(&names.map(str::to_owned));
+        let there = table.to_schema(Schema::Cytomining);
+        assert_eq!(
+            there.keys("Metadata_Well").unwrap(),
+            table.keys("well").unwrap()
+        );
+        assert_eq!(
+            there.keys("address").unwrap(),
+            table.keys("address").unwrap()
+        );
     }
 }
 
@@ -129,8 +217,10 @@ fn small() -> Profiles {
 fn provenance_travels_with_either_format() {
     let folder = tempfile::tempdir().unwrap();
     let provenance = Provenance::new("align").with_setting("method", "tvn");
-    for name in ["profiles.parquet", "profiles.csv", "profiles.tsv.gz"] {
-        let path = folder.path().join(name);
+    let text = ["parquet", "csv", "tsv.gz", "gct"].iter();
+    for extension in text.chain(ANNDATA) {
+        let name = format!("profiles.{extension}");
+        let path = folder.path().join(&name);
         let written = small().with_provenance(provenance.clone());
         write_profiles(&path, &written).unwrap();
         assert_eq!(
