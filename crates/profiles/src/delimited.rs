@@ -90,7 +90,7 @@ pub(crate) fn open(
             kinds.push(guess.kind());
         }
     }
-    check_read(header.len(), &roles)?;
+    check_read(header.len(), &roles, options)?;
     let layout = TableLayout {
         roles,
         kinds,

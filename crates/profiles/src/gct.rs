@@ -223,7 +223,7 @@ pub(crate) fn read(
     let reason = "it describes features, which a table of profiles has no place for";
     let skipped = descriptions.into_iter().map(|name| (name, reason.to_owned()));
     roles.skipped.extend(skipped);
-    check_read(found.len(), &roles)?;
+    check_read(found.len(), &roles, options)?;
 
     let mut by_well = Vec::with_capacity(wells.len() * taken.len());
     for well in 0..wells.len() {

@@ -44,7 +44,7 @@ pub use predictions::{PredictionRow, Predictions, read_predictions, write_predic
 pub use profile_stream::ProfileStream;
 pub use profiles::Profiles;
 pub use profiles_writer::ProfilesWriter;
-pub use read::{read_profiles, read_profiles_with};
+pub use read::{read_metadata, read_profiles, read_profiles_with};
 pub use roles::{ColumnRoles, ReadOptions, Role, RoleReason};
 pub use schema::Schema;
 pub use write::write_profiles;

@@ -101,7 +101,7 @@ pub(crate) fn open(file: File, options: &ReadOptions) -> Result<ParquetTable, Pr
             }
         }
     }
-    check_read(fields.len(), &roles)?;
+    check_read(fields.len(), &roles, options)?;
     let is_single = fields.iter().zip(&plan).all(|(field, planned)| {
         !matches!(planned, Planned::Feature)
             || matches!(field.data_type(), DataType::Float32 | DataType::Float16)

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 
 use morphospace_core::{Provenance, suggestion};
 
-use crate::{Column, Features, ProfilesError};
+use crate::{Column, Features, ProfilesError, Schema};
 
 /// A profile table: one row per well (or site, or perturbation), metadata
 /// columns that say what the row is, and a row-major matrix of features.
@@ -98,13 +98,30 @@ impl Profiles {
     }
 
     /// Names of the metadata columns, in file order.
-    pub fn metadata_names(&self) -> impl Iterator<Item = &str> {
+    pub fn metadata_names(&self) -> impl Iterator<Item = &str> + Clone {
         self.metadata.iter().map(|(name, _)| name.as_str())
     }
 
     /// Whether there is a metadata column of this name.
     pub fn has_column(&self, name: &str) -> bool {
         self.metadata_names().any(|other| other == name)
+    }
+
+    /// The name under which the table has a column, in whichever schema it names
+    /// its own: `Metadata_Batch` finds `experiment`. Letters count in either case
+    /// where no column has the very name.
+    ///
+    /// # Errors
+    /// [`ProfilesError::MissingColumn`] suggests the nearest name.
+    pub fn column_in_any_schema(&self, name: &str) -> Result<&str, ProfilesError> {
+        let shared = |name: &str| Schema::Cytomining.column_name(name);
+        let asked = shared(name);
+        let mut names = self.metadata_names();
+        names
+            .clone()
+            .find(|other| *other == name)
+            .or_else(|| names.find(|other| shared(other).eq_ignore_ascii_case(&asked)))
+            .ok_or_else(|| self.missing_column(name))
     }
 
     /// A metadata column by its name.
@@ -116,11 +133,15 @@ impl Profiles {
             .iter()
             .find(|(other, _)| other == name)
             .map(|(_, column)| column)
-            .ok_or_else(|| ProfilesError::MissingColumn {
-                name: name.to_owned(),
-                suggestion: suggestion(name, self.metadata_names()).map(str::to_owned),
-                available: self.metadata_names().map(str::to_owned).collect(),
-            })
+            .ok_or_else(|| self.missing_column(name))
+    }
+
+    fn missing_column(&self, name: &str) -> ProfilesError {
+        ProfilesError::MissingColumn {
+            name: name.to_owned(),
+            suggestion: suggestion(name, self.metadata_names()).map(str::to_owned),
+            available: self.metadata_names().map(str::to_owned).collect(),
+        }
     }
 
     /// A metadata column of any kind as text, `None` where a value is

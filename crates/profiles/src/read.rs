@@ -101,6 +101,42 @@ pub fn read_profiles_with(
     path: &Path,
     options: &ReadOptions,
 ) -> Result<(Profiles, ColumnRoles), ProfilesError> {
+    if options.is_metadata_only() {
+        let (table, roles) = read_any(path, options)?;
+        let num_columns = table.metadata().len() + roles.skipped.len();
+        return Err(ProfilesError::NoFeatures { num_columns }.in_file(path));
+    }
+    read_any(path, options)
+}
+
+/// Reads a table that has no features, such as a list of conditions:
+/// every column is metadata.
+///
+/// # Errors
+/// [`ProfilesError`] names the file, the column and row, and the fix.
+///
+/// # Example
+/// ```
+/// use morphospace_profiles::read_metadata;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("phenoprints.csv");
+/// std::fs::write(&path, "condition,p_combined\nTP53_1,0.002\n")?;
+///
+/// let table = read_metadata(&path)?;
+/// assert_eq!((table.num_rows(), table.num_features()), (1, 0));
+/// assert_eq!(table.keys("p_combined")?, ["0.002"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read_metadata(path: &Path) -> Result<Profiles, ProfilesError> {
+    let options = ReadOptions {
+        features: Some(Vec::new()),
+        ..ReadOptions::default()
+    };
+    read_any(path, &options).map(|(table, _)| table)
+}
+
+fn read_any(path: &Path, options: &ReadOptions) -> Result<(Profiles, ColumnRoles), ProfilesError> {
     let format = Format::of(path)?;
     let read = match format {
         Format::Gct { gzip } => {
@@ -152,8 +188,12 @@ fn open_file(path: &Path) -> Result<File, ProfilesError> {
 }
 
 /// What is left to refuse once every column is known.
-pub(crate) fn check_read(num_columns: usize, roles: &ColumnRoles) -> Result<(), ProfilesError> {
-    if roles.features.is_empty() {
+pub(crate) fn check_read(
+    num_columns: usize,
+    roles: &ColumnRoles,
+    options: &ReadOptions,
+) -> Result<(), ProfilesError> {
+    if roles.features.is_empty() && !options.is_metadata_only() {
         return Err(ProfilesError::NoFeatures { num_columns });
     }
     Ok(())

@@ -204,6 +204,14 @@ impl fmt::Display for RoleReason {
     }
 }
 
+impl ReadOptions {
+    /// Whether no column is asked for as a feature.
+    pub(crate) fn is_metadata_only(&self) -> bool {
+        let is_empty = |names: &Option<Vec<String>>| names.as_ref().is_some_and(Vec::is_empty);
+        is_empty(&self.features) && self.feature_prefixes.is_none()
+    }
+}
+
 /// What became of each column of a file that was read.
 ///
 /// As text it is a line each for features, metadata and what was left out,

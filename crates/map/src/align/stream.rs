@@ -372,10 +372,7 @@ impl Accumulated {
 }
 
 /// Fits a method that means and covariances suffice for, in a pass of its own.
-fn fit_moments<I>(
-    chunks: I,
-    mut table: Table<'_>,
-) -> Result<FittedAligner, AlignError>
+fn fit_moments<I>(chunks: I, mut table: Table<'_>) -> Result<FittedAligner, AlignError>
 where
     I: Iterator<Item = Result<Profiles, ProfilesError>>,
 {

@@ -109,7 +109,7 @@ pub(super) fn open(
         }
         roles.take(&column.name, role, reason);
     }
-    check_read(found.len(), &roles)?;
+    check_read(found.len(), &roles, options)?;
     skip_the_rest(&*store, &var.columns, &mut roles);
 
     let obs: Vec<Column> = obs.into_iter().map(|(_, column)| column).collect();

@@ -1,7 +1,9 @@
 //! What is written comes back.
 
 use morphospace_core::Provenance;
-use morphospace_profiles::{Column, Features, Profiles, Schema, read_profiles, write_profiles};
+use morphospace_profiles::{
+    Column, Features, Profiles, Schema, read_metadata, read_profiles, write_profiles,
+};
 use proptest::prelude::*;
 
 /// Text that is hard on separators, quotes and encodings. A letter in front
@@ -287,4 +289,55 @@ pub(crate) fn full(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[test]
+fn tables_without_features_round_trip_as_metadata() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Profiles::new(
+        vec![
+            (
+                "condition".to_owned(),
+                Column::from(vec!["TP53_1", "x @ 0.25"]),
+            ),
+            (
+                "p_combined".to_owned(),
+                Column::Float(vec![Some(0.5), None]),
+            ),
+            ("has_phenoprint".to_owned(), Column::from(vec![true, false])),
+        ],
+        vec![],
+        Features::F32(vec![]),
+    )
+    .unwrap();
+    for name in ["table.parquet", "table.csv"] {
+        let path = folder.path().join(name);
+        write_profiles(&path, &table).unwrap();
+        let found = read_metadata(&path).unwrap();
+        assert_eq!(found.metadata(), table.metadata(), "{name}");
+        assert_eq!((found.num_rows(), found.num_features()), (2, 0));
+        // Whoever expects profiles is still told.
+        let error = read_profiles(&path).unwrap_err().to_string();
+        assert!(error.contains("no feature columns: all 3"), "{error}");
+    }
+}
+
+#[test]
+fn columns_are_found_in_either_schema() {
+    let names = ["experiment_name", "Metadata_Well", "Gene", "gene"];
+    let columns = names.map(|name| (name.to_owned(), Column::from(vec!["x"])));
+    let table = Profiles::new(columns.into(), vec![], Features::F32(vec![])).unwrap();
+    for (asked, found) in [
+        ("Metadata_Batch", "experiment_name"),
+        ("address", "Metadata_Well"),
+        ("Metadata_gene", "Gene"),
+        ("gene", "gene"),
+    ] {
+        assert_eq!(table.column_in_any_schema(asked).unwrap(), found);
+    }
+    let error = table.column_in_any_schema("Metadata_Wel").unwrap_err();
+    assert!(
+        error.to_string().contains("did you mean 'Metadata_Well'"),
+        "{error}"
+    );
 }
