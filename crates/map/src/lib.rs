@@ -9,6 +9,9 @@
 //!    fitted correction can be saved and applied to further wells.
 //! 2. [`aggregate`] turns replicate wells into one row per perturbation.
 //!
+//! Before them, [`mod@curate`] says which wells of a screen a network should be trained
+//! on; after them, [`mod@relate`] lists which perturbations lie nearest to each other.
+//!
 //! Beside them stand the [`chromosome_arm`] correction of knock-out maps and
 //! the [`cauchy_combination`] of p-values.
 //!
@@ -19,10 +22,13 @@ mod aggregate;
 pub mod align;
 mod cauchy;
 pub mod chromosome_arm;
+mod conditions;
 pub mod conformance;
 mod controls;
+pub mod curate;
 mod decompose;
 mod moments;
+pub mod relate;
 
 pub use aggregate::{Aggregate, AggregateError, Average, COUNT_COLUMN, aggregate};
 pub use align::{
@@ -33,4 +39,14 @@ pub use align::{
     transform_profiles_stream,
 };
 pub use cauchy::{CauchyError, cauchy_combination};
+pub use conditions::{ConditionColumns, Conditions, ConditionsError};
 pub use controls::{ControlRule, NoControlsError};
+pub use curate::{
+    Bound, CurateError, CurateSettings, CurateStep, Curated, CurationRow, CurationSummary,
+    CurationTable, Draw, KEEP_COLUMN, PhenoprintTable, QualityRules, REASON_COLUMN, SummaryRow,
+    UnderSampling, curate, curate_profiles,
+};
+pub use relate::{
+    KnownPairs, Neighbour, RelateError, RelateSettings, Relation, RelationLimit, RelationMap,
+    Relations, SourceOverlap, Tails,
+};

@@ -3,6 +3,8 @@
 
 mod aggregation;
 mod alignment;
+mod curation;
 mod golden;
 mod refusals;
+mod relations;
 mod tables;
