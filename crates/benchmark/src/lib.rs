@@ -12,6 +12,7 @@
 //! | how sure is a share of right answers? | [`binomial_interval`] | [`Interval`] |
 //! | do replicates, or compounds of one target, find each other? | [`row_precisions`], [`mean_average_precisions`] | [`GroupPrecision`] |
 //! | are the wells of a perturbation alike, or unlike controls? | [`ConsistencyForm`], [`EnergyReference`] | a statistic, its null, p |
+//! | which conditions change cells reproducibly? | [`phenoprints()`] | [`Phenoprint`] |
 //! | which perturbations are active? | [`find_hits`] | [`Hit`] |
 //! | do compounds lie with the genes they act on? | [`CompoundGeneMap`] | [`CompoundPrecision`] |
 //! | how far do perturbations lie from controls? | [`perturbation_magnitudes`] | [`Magnitude`] |
@@ -49,6 +50,7 @@ mod nearest_neighbours;
 mod paired;
 mod perturbation_consistency;
 mod perturbation_magnitude;
+mod phenoprints;
 mod prediction_accuracy;
 mod probe;
 mod rank_correlation;
@@ -88,6 +90,10 @@ pub use nearest_neighbours::NearestNeighbours;
 pub use paired::{PairedDifference, paired_difference};
 pub use perturbation_consistency::ConsistencyForm;
 pub use perturbation_magnitude::{Magnitude, magnitude_z_score, perturbation_magnitudes};
+pub use phenoprints::{
+    ExperimentConsistency, NotTested, Phenoprint, PhenoprintError, PhenoprintSettings, Phenoprints,
+    phenoprints,
+};
 pub use prediction_accuracy::{PredictionAccuracy, Within, prediction_accuracy};
 pub use probe::{LinearProbe, balanced_accuracy};
 pub use rank_correlation::rank_correlation;

@@ -1,24 +1,64 @@
+use std::fmt;
+use std::str::FromStr;
+
 use morphospace_core::Seed;
+use rand::RngExt;
 use rand::seq::index::sample;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::EntityMap;
 
 /// A measure of how alike the wells of one perturbation are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConsistencyForm {
-    /// Mean cosine over all pairs of wells, a well with itself too: equation 2 of
-    /// Kraus et al. 2024, <https://arxiv.org/abs/2411.02572>.
+    /// `eq2`: mean cosine over all pairs of wells, a well with itself too: equation 2
+    /// of Kraus et al. 2024, <https://arxiv.org/abs/2411.02572>.
     #[default]
+    #[serde(rename = "eq2")]
     AllPairs,
-    /// Mean cosine over pairs of different wells: EFAAR_benchmarking 1.0.
+    /// `efaar10`: mean cosine over pairs of different wells: EFAAR_benchmarking 1.0.
+    #[serde(rename = "efaar10")]
     DifferentPairs,
-    /// Mean angle, in radians, between different wells, small for what is
-    /// alike: Celik et al. 2022, <https://doi.org/10.1101/2022.12.09.519400>.
+    /// `celik_angle`: mean angle, in radians, between different wells, small for
+    /// what is alike: Celik et al. 2022, <https://doi.org/10.1101/2022.12.09.519400>.
+    #[serde(rename = "celik_angle")]
     MeanAngle,
 }
 
+impl fmt::Display for ConsistencyForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ConsistencyForm {
+    type Err = String;
+
+    /// Reads `eq2`, `efaar10` or `celik_angle`; a hyphen counts as an underscore.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let word = text.trim().replace('-', "_");
+        let found = Self::ALL.into_iter().find(|form| form.as_str() == word);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            format!("'{text}' is not a form of consistency ({known})")
+        })
+    }
+}
+
 impl ConsistencyForm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::AllPairs, Self::DifferentPairs, Self::MeanAngle];
+
+    /// The word in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllPairs => "eq2",
+            Self::DifferentPairs => "efaar10",
+            Self::MeanAngle => "celik_angle",
+        }
+    }
+
     /// The measure of some rows; NaN where there is no pair.
     ///
     /// # Example
@@ -32,26 +72,26 @@ impl ConsistencyForm {
     /// # Ok::<(), morphospace_benchmark::BenchmarkError>(())
     /// ```
     pub fn of(self, wells: &EntityMap, rows: &[usize]) -> f64 {
+        if rows.len() < 2 {
+            return f64::NAN;
+        }
         let count = rows.len() as f64;
-        let pairs = || {
-            let earlier = (0..rows.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
-            earlier.map(|(i, j)| wells.cosine(rows[i], rows[j]).clamp(-1.0, 1.0))
-        };
         let num_pairs = count * (count - 1.0) / 2.0;
         match self {
             // The mean of all products is the squared length of the mean.
-            Self::AllPairs if rows.len() > 1 => {
-                let mut sum = vec![0.0; wells.num_features()];
-                for &row in rows {
-                    for (sum, x) in sum.iter_mut().zip(wells.direction(row)) {
-                        *sum += x;
-                    }
-                }
-                sum.iter().map(|x| x * x).sum::<f64>() / (count * count)
+            Self::AllPairs => squared_length_of_sum(wells, rows) / (count * count),
+            // Of which those of a well with itself are taken away: thousands of wells
+            // of a control have millions of pairs.
+            Self::DifferentPairs => {
+                let own: f64 = rows.iter().map(|&row| wells.cosine(row, row)).sum();
+                let sum = (squared_length_of_sum(wells, rows) - own) / 2.0;
+                (sum / num_pairs).clamp(-1.0, 1.0)
             }
-            Self::AllPairs => f64::NAN,
-            Self::DifferentPairs => pairs().sum::<f64>() / num_pairs,
-            Self::MeanAngle => pairs().map(f64::acos).sum::<f64>() / num_pairs,
+            Self::MeanAngle => {
+                let earlier = (0..rows.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+                let cosines = earlier.map(|(i, j)| wells.cosine(rows[i], rows[j]));
+                cosines.map(|x| x.clamp(-1.0, 1.0).acos()).sum::<f64>() / num_pairs
+            }
         }
     }
 
@@ -74,7 +114,8 @@ impl ConsistencyForm {
         as_alike / null.len() as f64
     }
 
-    /// The measure of `num_draws` draws of `size` different rows of a population.
+    /// The measure of `num_draws` draws of `size` rows of a population: different
+    /// rows, but for angles, whose reference may draw a row again.
     ///
     /// Draw `i` follows from `seed.split_index(i)`, whatever the thread. Empty
     /// where the population is smaller than a draw.
@@ -93,12 +134,29 @@ impl ConsistencyForm {
         draws
             .map(|draw| {
                 let mut rng = seed.split_index(draw as u64).rng();
-                let places = sample(&mut rng, population.len(), size);
-                let rows: Vec<usize> = places.iter().map(|place| population[place]).collect();
+                let rows: Vec<usize> = match self {
+                    Self::MeanAngle => (0..size)
+                        .map(|_| population[rng.random_range(0..population.len())])
+                        .collect(),
+                    Self::AllPairs | Self::DifferentPairs => {
+                        let places = sample(&mut rng, population.len(), size);
+                        places.iter().map(|place| population[place]).collect()
+                    }
+                };
                 self.of(wells, &rows)
             })
             .collect()
     }
+}
+
+fn squared_length_of_sum(wells: &EntityMap, rows: &[usize]) -> f64 {
+    let mut sum = vec![0.0; wells.num_features()];
+    for &row in rows {
+        for (sum, x) in sum.iter_mut().zip(wells.direction(row)) {
+            *sum += x;
+        }
+    }
+    sum.iter().map(|x| x * x).sum()
 }
 
 #[cfg(test)]
@@ -121,11 +179,8 @@ mod tests {
         assert!((ConsistencyForm::MeanAngle.of(&wells, &rows) - 2.0 * right / 3.0).abs() < 1e-12);
         // A well without direction is alike to none, itself included.
         assert_eq!(ConsistencyForm::AllPairs.of(&wells, &[0, 4]), 0.25);
-        for form in [
-            ConsistencyForm::AllPairs,
-            ConsistencyForm::DifferentPairs,
-            ConsistencyForm::MeanAngle,
-        ] {
+        for form in ConsistencyForm::ALL {
+            assert_eq!(form.as_str().parse(), Ok(form));
             assert!(form.of(&wells, &[0]).is_nan());
             assert!(form.p_value(&[0.5], f64::NAN).is_nan());
         }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use morphospace_benchmark::{
     CompoundGeneMap, CompoundItems, ConsistencyForm, Distances, EnergyForm, EnergyReference,
-    EntityMap, GroupPrecision, LabelColumn, Metric, PairRules, PrecisionNull, Ties, UndefinedNull,
-    area_under_roc, average_precision, balanced_accuracy, macro_precisions,
-    mean_average_precisions, row_precisions, shapley_values, share_above, z_score,
+    EntityMap, GroupPrecision, LabelColumn, Metric, PairRules, PhenoprintSettings, PrecisionNull,
+    Ties, UndefinedNull, area_under_roc, average_precision, balanced_accuracy, macro_precisions,
+    mean_average_precisions, phenoprints, row_precisions, shapley_values, share_above, z_score,
 };
 use morphospace_map::cauchy_combination;
+use morphospace_profiles::{Column, Features, Profiles};
 use serde_json::Value;
 
 use crate::golden::{Case, close, close_relative, number, numbers};
@@ -168,6 +169,27 @@ pub fn perturbation_consistency(case: &Case) -> bool {
         p_close(&format!("{label}: p"), p, at("pval"), &null, statistic);
     }
 
+    // The same over a screen.
+    let unexpressed = rows.iter().filter(|(_, rows)| is_unexpressed(rows));
+    let settings = PhenoprintSettings {
+        form,
+        null_conditions: unexpressed.map(|(name, _)| name.to_string()).collect(),
+        ..PhenoprintSettings::default()
+    };
+    let screen = as_screen(&perturbations, &experiments, &wells);
+    let found = phenoprints(&screen, &settings).unwrap();
+    for (row, label) in efaar.labels("pert").iter().enumerate() {
+        let of_label = found.conditions.iter().find(|c| c.condition == *label);
+        let of_label = of_label.unwrap_or_else(|| panic!("{label} is not there"));
+        let at = |column: &str| efaar.numbers[column][row];
+        close(label, of_label.statistic, at("avgcossim"), tolerance);
+        if !of_label.statistic.is_nan() {
+            let (p, statistic) = (of_label.p_combined, of_label.statistic);
+            p_close(&format!("{label}: p"), p, at("pval"), &null, statistic);
+        }
+    }
+    let by_experiment = phenoprints(&screen, &PhenoprintSettings::default()).unwrap();
+
     // Those of each experiment, against given draws of its wells.
     let draws = case.table("null_draws.parquet");
     let mut drawn: BTreeMap<(String, usize), BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
@@ -232,6 +254,16 @@ pub fn perturbation_consistency(case: &Case) -> bool {
         }
     }
 
+    for (row, label) in per_experiment.labels("pert").iter().enumerate() {
+        let of_label = by_experiment
+            .experiments
+            .iter()
+            .find(|found| found.condition == *label && found.experiment == of_experiment[row])
+            .unwrap_or_else(|| panic!("{label} is not there"));
+        let expected = per_experiment.numbers["s_eq2"][row];
+        close(label, of_label.statistic, expected, tolerance);
+    }
+
     // Combined over experiments.
     let combined = case.table("cauchy.parquet");
     for (row, label) in combined.labels("pert").iter().enumerate() {
@@ -254,6 +286,26 @@ pub fn perturbation_consistency(case: &Case) -> bool {
         );
     }
     true
+}
+
+/// Wells as a profile table without controls.
+fn as_screen(perturbations: &[String], experiments: &[String], wells: &EntityMap) -> Profiles {
+    let text = |values: &[String]| Column::from(values.to_vec());
+    let num_wells = perturbations.len();
+    let roles = Column::from(vec!["treatment"; num_wells]);
+    let values = (0..num_wells).flat_map(|row| wells.direction(row).to_vec());
+    Profiles::new(
+        vec![
+            ("Metadata_Batch".to_owned(), text(experiments)),
+            ("Metadata_treatment".to_owned(), text(perturbations)),
+            ("Metadata_control_role".to_owned(), roles),
+        ],
+        (0..wells.num_features())
+            .map(|i| format!("feature_{i}"))
+            .collect(),
+        Features::F64(values.collect()),
+    )
+    .unwrap()
 }
 
 pub fn mean_average_precision(case: &Case) -> bool {

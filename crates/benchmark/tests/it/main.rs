@@ -5,5 +5,6 @@ mod coverage;
 mod golden;
 mod golden_perturbations;
 mod label_prediction;
+mod phenoprints;
 mod properties;
 mod table;
