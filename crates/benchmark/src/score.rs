@@ -280,7 +280,7 @@ mod tests {
         nan.scores[1].value = f64::NAN;
         let error = nan.write(&path).expect_err("NaN").to_string();
         assert!(
-            error.ends_with("'recall CORUM' of 'random' is NaN"),
+            error.ends_with("'recall' of 'random' is NaN"),
             "{error}"
         );
         assert!(!path.exists());
