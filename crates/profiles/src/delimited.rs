@@ -50,9 +50,8 @@ pub(crate) fn open(
             written: None,
         })
         .collect();
-    let is_feature = |role: &Option<(Role, RoleReason)>| {
-        role.is_some_and(|(role, _)| role == Role::Feature)
-    };
+    let is_feature =
+        |role: &Option<(Role, RoleReason)>| role.is_some_and(|(role, _)| role == Role::Feature);
     let by_name = roles_by_name(&found, options)?;
 
     let mut guesses = vec![Guess::default(); header.len()];
@@ -82,7 +81,11 @@ pub(crate) fn open(
     let mut roles = ColumnRoles::default();
     let mut kinds = Vec::new();
     let mut is_metadata = Vec::with_capacity(header.len());
-    for ((name, guess), role) in header.iter().zip(&guesses).zip(roles_by_name(&found, options)?) {
+    for ((name, guess), role) in header
+        .iter()
+        .zip(&guesses)
+        .zip(roles_by_name(&found, options)?)
+    {
         let (role, reason) = role.expect("what a column holds is known by now");
         roles.take(name, role, reason);
         is_metadata.push(role == Role::Metadata);
@@ -146,7 +149,10 @@ impl RowReader for DelimitedRows {
             let mut columns = table.columns.iter_mut();
             for (index, cell) in record.iter().enumerate() {
                 if self.is_metadata[index] {
-                    push_cell(columns.next().expect("the layout has a kind for each"), cell);
+                    push_cell(
+                        columns.next().expect("the layout has a kind for each"),
+                        cell,
+                    );
                 } else if let Some(value) = parse_feature(cell) {
                     values.push(value);
                 } else {
@@ -258,7 +264,9 @@ impl DelimitedWriter {
         table: &Profiles,
     ) -> Result<Self, WriteError> {
         let output = Output::new(file, gzip);
-        let mut writer = WriterBuilder::new().delimiter(delimiter).from_writer(output);
+        let mut writer = WriterBuilder::new()
+            .delimiter(delimiter)
+            .from_writer(output);
         let features = table.feature_names().iter().map(String::as_str);
         writer.write_record(table.metadata_names().chain(features))?;
         Ok(Self { writer })

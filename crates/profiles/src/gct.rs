@@ -91,7 +91,9 @@ impl Dimensions {
         let numbers: Option<Vec<usize>> =
             sizes.split('\t').map(|n| n.trim().parse().ok()).collect();
         match numbers.as_deref() {
-            Some(&[num_features, num_wells, num_descriptions, num_metadata]) if num_numbers == 4 => {
+            Some(&[num_features, num_wells, num_descriptions, num_metadata])
+                if num_numbers == 4 =>
+            {
                 Ok(Self {
                     num_features,
                     num_wells,
@@ -130,7 +132,9 @@ pub(crate) fn read(
     let mut bytes = BufReader::new(bytes);
     let dimensions = Dimensions::read(&mut bytes)?;
     let mut lines = Lines::new(bytes, &dimensions)?;
-    let names = lines.next()?.ok_or_else(|| malformed("it ends before the names of wells"))?;
+    let names = lines
+        .next()?
+        .ok_or_else(|| malformed("it ends before the names of wells"))?;
     let first_well = 1 + dimensions.num_descriptions;
     let wells: Vec<String> = names.iter().skip(first_well).map(str::to_owned).collect();
     let descriptions: Vec<String> = names
@@ -142,7 +146,9 @@ pub(crate) fn read(
 
     let mut rows: Vec<(String, Vec<String>)> = Vec::new();
     for _ in 0..dimensions.num_metadata {
-        let line = lines.next()?.ok_or_else(|| malformed("it ends among the rows of metadata"))?;
+        let line = lines
+            .next()?
+            .ok_or_else(|| malformed("it ends among the rows of metadata"))?;
         let cells = line.iter().skip(first_well).map(str::to_owned);
         rows.push((line[0].to_owned(), cells.collect()));
     }
@@ -199,7 +205,11 @@ pub(crate) fn read(
     let mut roles = ColumnRoles::default();
     let mut metadata = Vec::new();
     let mut taken = Vec::new();
-    for (index, (column, role)) in found.iter().zip(roles_by_name(&found, options)?).enumerate() {
+    for (index, (column, role)) in found
+        .iter()
+        .zip(roles_by_name(&found, options)?)
+        .enumerate()
+    {
         let (role, reason) = role.expect("GCT says what each row is");
         match (index.checked_sub(rows.len()), role) {
             (None, Role::Metadata) => {
@@ -221,13 +231,19 @@ pub(crate) fn read(
         roles.take(&column.name, role, reason);
     }
     let reason = "it describes features, which a table of profiles has no place for";
-    let skipped = descriptions.into_iter().map(|name| (name, reason.to_owned()));
+    let skipped = descriptions
+        .into_iter()
+        .map(|name| (name, reason.to_owned()));
     roles.skipped.extend(skipped);
     check_read(found.len(), &roles, options)?;
 
     let mut by_well = Vec::with_capacity(wells.len() * taken.len());
     for well in 0..wells.len() {
-        by_well.extend(taken.iter().map(|feature| values[feature * wells.len() + well]));
+        by_well.extend(
+            taken
+                .iter()
+                .map(|feature| values[feature * wells.len() + well]),
+        );
     }
     let profiles = Profiles::new(metadata, roles.features.clone(), Features::F64(by_well))?;
     let profiles = match provenance {
@@ -240,7 +256,13 @@ pub(crate) fn read(
 /// A row of metadata as a column of the kind that its cells have.
 fn column_of(cells: &[String]) -> Column {
     let mut guess = Guess::default();
-    let present = |cell: &String| if is_missing(cell) { String::new() } else { cell.clone() };
+    let present = |cell: &String| {
+        if is_missing(cell) {
+            String::new()
+        } else {
+            cell.clone()
+        }
+    };
     let cells: Vec<String> = cells.iter().map(present).collect();
     cells.iter().for_each(|cell| guess.see(cell));
     let mut column = guess.kind().empty(cells.len());
@@ -302,7 +324,11 @@ pub(crate) fn write(path: &Path, gzip: bool, profiles: &Profiles) -> Result<(), 
     let columns = columns.filter(|(name, _)| names.is_none() || name != ID);
     let columns: Vec<&(String, Column)> = columns.collect();
     let (num_wells, num_features) = (profiles.num_rows(), profiles.num_features());
-    write!(output, "#1.3\n{num_features}\t{num_wells}\t0\t{}\n", columns.len())?;
+    write!(
+        output,
+        "#1.3\n{num_features}\t{num_wells}\t0\t{}\n",
+        columns.len()
+    )?;
     let mut writer = WriterBuilder::new()
         .delimiter(b'\t')
         .quote_style(QuoteStyle::Necessary)

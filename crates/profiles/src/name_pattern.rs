@@ -1,7 +1,8 @@
 /// Whether a name fits a pattern, in which `*` stands for any characters, or
 /// none, and `?` for one.
 pub(crate) fn name_fits(name: &str, pattern: &str) -> bool {
-    let (name, pattern): (Vec<char>, Vec<char>) = (name.chars().collect(), pattern.chars().collect());
+    let (name, pattern): (Vec<char>, Vec<char>) =
+        (name.chars().collect(), pattern.chars().collect());
     let (mut n, mut p) = (0, 0);
     // The last star, and where what it stands for ends so far.
     let mut star: Option<(usize, usize)> = None;

@@ -146,7 +146,12 @@ fn page_bytes(metadata: &ParquetMetaData) -> usize {
         };
         group.columns().iter().map(of_column).sum()
     };
-    metadata.row_groups().iter().map(of_group).max().unwrap_or(0)
+    metadata
+        .row_groups()
+        .iter()
+        .map(of_group)
+        .max()
+        .unwrap_or(0)
 }
 
 impl TableFile for ParquetTable {
@@ -191,11 +196,7 @@ impl RowReader for ParquetRows {
         let schema = batch.schema();
         let mut columns = table.columns.iter_mut();
         let mut feature_index = 0;
-        for ((field, array), planned) in schema
-            .fields()
-            .iter()
-            .zip(batch.columns())
-            .zip(&self.plan)
+        for ((field, array), planned) in schema.fields().iter().zip(batch.columns()).zip(&self.plan)
         {
             let unreadable = |error: ArrowError| ProfilesError::UnreadableColumn {
                 column: field.name().clone(),

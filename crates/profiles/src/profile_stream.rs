@@ -85,7 +85,9 @@ impl ProfileStream {
         let row_bytes = measured_row_bytes(&*table)?.max(layout.row_bytes()).max(1);
         let batch_rows = (memory_bytes / BATCH_SHARE / row_bytes).clamp(1, BATCH_ROWS);
         // A batch is held twice: as it was decoded, and cast.
-        let beside = layout.reader_bytes.saturating_add(2 * batch_rows * row_bytes);
+        let beside = layout
+            .reader_bytes
+            .saturating_add(2 * batch_rows * row_bytes);
         let chunk_bytes = memory_bytes.saturating_sub(beside).max(memory_bytes / 4);
         let rows = table.rows(batch_rows)?;
         Ok(Self {

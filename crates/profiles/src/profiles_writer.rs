@@ -194,32 +194,28 @@ fn difference(first: &Profiles, chunk: &Profiles) -> Option<String> {
         let message = format!("{found} {noun} columns in place of {expected}");
         (found != expected).then_some(message)
     };
-    number(
-        chunk.metadata().len(),
-        first.metadata().len(),
-        "metadata",
-    )
-    .or_else(|| number(chunk.num_features(), first.num_features(), "feature"))
-    .or_else(|| {
-        let mut pairs = chunk.metadata().iter().zip(first.metadata());
-        pairs.find_map(|((name, column), (expected, like))| {
-            let (found, kind) = (column.kind(), like.kind());
-            if name != expected {
-                Some(format!("column '{name}' in place of '{expected}'"))
-            } else if found != kind {
-                Some(format!("column '{name}' is {found} and not {kind}"))
-            } else {
-                None
-            }
+    number(chunk.metadata().len(), first.metadata().len(), "metadata")
+        .or_else(|| number(chunk.num_features(), first.num_features(), "feature"))
+        .or_else(|| {
+            let mut pairs = chunk.metadata().iter().zip(first.metadata());
+            pairs.find_map(|((name, column), (expected, like))| {
+                let (found, kind) = (column.kind(), like.kind());
+                if name != expected {
+                    Some(format!("column '{name}' in place of '{expected}'"))
+                } else if found != kind {
+                    Some(format!("column '{name}' is {found} and not {kind}"))
+                } else {
+                    None
+                }
+            })
         })
-    })
-    .or_else(|| {
-        let mut pairs = chunk.feature_names().iter().zip(first.feature_names());
-        let (name, expected) = pairs.find(|(name, expected)| name != expected)?;
-        Some(format!("feature '{name}' in place of '{expected}'"))
-    })
-    .or_else(|| {
-        let (found, expected) = (chunk.features().precision(), first.features().precision());
-        (found != expected).then(|| format!("the features are {found} and not {expected}"))
-    })
+        .or_else(|| {
+            let mut pairs = chunk.feature_names().iter().zip(first.feature_names());
+            let (name, expected) = pairs.find(|(name, expected)| name != expected)?;
+            Some(format!("feature '{name}' in place of '{expected}'"))
+        })
+        .or_else(|| {
+            let (found, expected) = (chunk.features().precision(), first.features().precision());
+            (found != expected).then(|| format!("the features are {found} and not {expected}"))
+        })
 }

@@ -45,7 +45,11 @@ const NAMES: [[&str; 3]; 6] = [
 fn place(name: &str) -> Option<(&'static [&'static str; 3], usize)> {
     NAMES.iter().find_map(|names| {
         let bare = names[2].strip_prefix(METADATA_PREFIX);
-        let place = names.iter().copied().chain(bare).position(|other| other == name)?;
+        let place = names
+            .iter()
+            .copied()
+            .chain(bare)
+            .position(|other| other == name)?;
         Some((names, place))
     })
 }

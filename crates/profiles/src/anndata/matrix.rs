@@ -50,7 +50,9 @@ impl Matrix {
                 what: "AnnData has no matrix X",
             }),
             name => {
-                let shape = attributes.get("shape").and_then(serde_json::Value::as_array);
+                let shape = attributes
+                    .get("shape")
+                    .and_then(serde_json::Value::as_array);
                 let shape: Option<Vec<u64>> =
                     shape.and_then(|s| s.iter().map(serde_json::Value::as_u64).collect());
                 match shape.as_deref() {
@@ -70,7 +72,10 @@ impl Matrix {
             chunk_rows,
         } = store.array(X)?;
         let [num_rows, num_columns] = shape[..] else {
-            return Err(unreadable(X, format!("its shape {shape:?} is not two sizes")));
+            return Err(unreadable(
+                X,
+                format!("its shape {shape:?} is not two sizes"),
+            ));
         };
         if kind == ValueKind::Text {
             return Err(unreadable(X, "it holds text"));
@@ -174,7 +179,11 @@ impl Matrix {
             for place in starts[index(row)]..starts[index(row + 1)] {
                 let place = index(place - first);
                 if columns[place] >= self.num_columns {
-                    let message = format!("column {} of row {} is beyond the last", columns[place], row + 1);
+                    let message = format!(
+                        "column {} of row {} is beyond the last",
+                        columns[place],
+                        row + 1
+                    );
                     return Err(unreadable("X/indices", message));
                 }
                 let cell = index(row - rows.start) * num_columns + index(columns[place]);
@@ -208,7 +217,11 @@ fn whole_numbers(
 ) -> Result<Vec<u64>, ProfilesError> {
     let numbers = store.numbers(path, range)?;
     (0..numbers.len())
-        .map(|index| numbers.integer_at(index).and_then(|n| u64::try_from(n).ok()))
+        .map(|index| {
+            numbers
+                .integer_at(index)
+                .and_then(|n| u64::try_from(n).ok())
+        })
         .collect::<Option<_>>()
         .ok_or_else(|| unreadable(path, "its values are no counts"))
 }
@@ -219,11 +232,16 @@ fn sorted_by_row(
     column_starts: &[u64],
     num_rows: u64,
 ) -> Result<Storage, ProfilesError> {
-    let num_values = *column_starts.last().expect("it has as many as columns, and one");
+    let num_values = *column_starts
+        .last()
+        .expect("it has as many as columns, and one");
     let rows = whole_numbers(store, "X/indices", 0..num_values)?;
     let found = store.numbers("X/data", 0..num_values)?;
     if let Some(row) = rows.iter().find(|row| **row >= num_rows) {
-        return Err(unreadable("X/indices", format!("row {row} is beyond the last")));
+        return Err(unreadable(
+            "X/indices",
+            format!("row {row} is beyond the last"),
+        ));
     }
     let mut starts = vec![0u64; index(num_rows) + 1];
     rows.iter().for_each(|row| starts[index(*row) + 1] += 1);

@@ -119,7 +119,10 @@ pub(super) fn read(
 fn plain(store: &dyn ElementStore, path: &str) -> Result<Column, ProfilesError> {
     let info = store.array(path)?;
     let [len] = info.shape[..] else {
-        return Err(unreadable(path, format!("it has the shape {:?} and not one dimension", info.shape)));
+        return Err(unreadable(
+            path,
+            format!("it has the shape {:?} and not one dimension", info.shape),
+        ));
     };
     if info.kind == ValueKind::Text {
         return Ok(Column::from(store.strings(path)?));
@@ -164,7 +167,9 @@ fn categorical(store: &dyn ElementStore, path: &str) -> Result<Column, ProfilesE
     let places: Vec<Option<usize>> = (0..codes.len()).map(place).collect::<Result<_, _>>()?;
     fn pick<T: Clone>(values: &[Option<T>], places: &[Option<usize>]) -> Vec<Option<T>> {
         let places = places.iter();
-        places.map(|place| place.and_then(|place| values[place].clone())).collect()
+        places
+            .map(|place| place.and_then(|place| values[place].clone()))
+            .collect()
     }
     Ok(match &categories {
         Column::Text(values) => Column::Text(pick(values, &places)),
@@ -177,14 +182,21 @@ fn categorical(store: &dyn ElementStore, path: &str) -> Result<Column, ProfilesE
 fn flags(store: &dyn ElementStore, path: &str) -> Result<Vec<bool>, ProfilesError> {
     match plain(store, path)? {
         Column::Boolean(values) => Ok(values.into_iter().flatten().collect()),
-        other => Err(unreadable(path, format!("it is {} and not flags", other.kind()))),
+        other => Err(unreadable(
+            path,
+            format!("it is {} and not flags", other.kind()),
+        )),
     }
 }
 
 /// Takes away the values whose mask is true.
 fn masked(path: &str, mut column: Column, mask: &[bool]) -> Result<Column, ProfilesError> {
     fn clear<T>(values: &mut [Option<T>], mask: &[bool]) {
-        for (value, _) in values.iter_mut().zip(mask).filter(|(_, is_missing)| **is_missing) {
+        for (value, _) in values
+            .iter_mut()
+            .zip(mask)
+            .filter(|(_, is_missing)| **is_missing)
+        {
             *value = None;
         }
     }

@@ -58,7 +58,8 @@ pub(super) fn open(
             what: "it has columns and no rows",
         });
     }
-    check_room(x.num_columns, size_of::<Role>() as u64).map_err(|error| unreadable("var", error))?;
+    check_room(x.num_columns, size_of::<Role>() as u64)
+        .map_err(|error| unreadable("var", error))?;
 
     let mut obs: Vec<(String, Column)> = Vec::new();
     if !is_running_number(&obs_names) {
@@ -90,7 +91,11 @@ pub(super) fn open(
     check_names(found.iter().map(|column| column.name.as_str()))?;
     let mut kinds: Vec<ColumnKind> = obs.iter().map(|(_, column)| kind_of(column)).collect();
     let mut x_roles = Vec::with_capacity(var.names.len());
-    for (index, (column, role)) in found.iter().zip(roles_by_name(&found, options)?).enumerate() {
+    for (index, (column, role)) in found
+        .iter()
+        .zip(roles_by_name(&found, options)?)
+        .enumerate()
+    {
         let (role, reason) = role.expect("whether a column is in X is known");
         if index >= obs.len() {
             x_roles.push(role);
@@ -152,10 +157,12 @@ fn check_root(store: &dyn ElementStore) -> Result<(), ProfilesError> {
         });
     }
     let checked = encoding(&attributes, &[("anndata", "0.1.0")]);
-    checked.map(drop).map_err(|message| ProfilesError::Malformed {
-        format: "AnnData",
-        message,
-    })
+    checked
+        .map(drop)
+        .map_err(|message| ProfilesError::Malformed {
+            format: "AnnData",
+            message,
+        })
 }
 
 /// `obs` or `var`.
@@ -173,11 +180,13 @@ impl Frame {
         let index = index.ok_or_else(|| unreadable(path, "it lacks the attribute '_index'"))?;
         let columns = attributes.get("column-order").and_then(|columns| {
             let columns = columns.as_array()?.iter();
-            columns.map(|name| name.as_str().map(str::to_owned)).collect()
+            columns
+                .map(|name| name.as_str().map(str::to_owned))
+                .collect()
         });
         let columns: Option<Vec<String>> = columns;
-        let columns =
-            columns.ok_or_else(|| unreadable(path, "its attribute 'column-order' is no list of names"))?;
+        let columns = columns
+            .ok_or_else(|| unreadable(path, "its attribute 'column-order' is no list of names"))?;
         let index = format!("{path}/{index}");
         let names = match store.array(&index)?.shape[..] {
             [_] => store.strings(&index)?,

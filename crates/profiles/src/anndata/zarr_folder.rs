@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 use zarrs::array::{Array, ArraySubset, CodecOptions, ElementOwned, data_type};
 use zarrs::filesystem::FilesystemStore;
 
-use super::element::{
-    ArrayInfo, ElementStore, Numbers, ValueKind, caught, check_room, unreadable,
-};
+use super::element::{ArrayInfo, ElementStore, Numbers, ValueKind, caught, check_room, unreadable};
 use crate::ProfilesError;
 
 /// AnnData in a folder of Zarr, version 2 or 3.
@@ -35,7 +33,9 @@ impl ZarrFolder {
             store: Arc::new(store),
         };
         if !folder.is_group("") {
-            return Err(malformed("it holds neither .zgroup nor zarr.json".to_owned()));
+            return Err(malformed(
+                "it holds neither .zgroup nor zarr.json".to_owned(),
+            ));
         }
         Ok(folder)
     }
@@ -43,7 +43,9 @@ impl ZarrFolder {
     /// The place of a file of an element. Names come from the file: none of
     /// them leads out of the folder.
     fn file(&self, element: &str, name: &str) -> PathBuf {
-        let parts = element.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
+        let parts = element
+            .split('/')
+            .filter(|part| !matches!(*part, "" | "." | ".."));
         let folder = parts.fold(self.folder.clone(), |folder, part| folder.join(part));
         folder.join(name)
     }
@@ -199,7 +201,9 @@ fn read_numbers(array: &Array<FilesystemStore>, subset: &ArraySubset) -> Result<
         subset: &ArraySubset,
     ) -> Result<Numbers, String> {
         let values = values::<T>(array, subset)?;
-        Ok(Numbers::Integer(values.into_iter().map(Into::into).collect()))
+        Ok(Numbers::Integer(
+            values.into_iter().map(Into::into).collect(),
+        ))
     }
     let found = array.data_type();
     match kind_of(array)? {

@@ -161,9 +161,10 @@ impl ZarrWriter {
         let path = format!("obs/{name}");
         let (values, mask) = (format!("{path}/values"), format!("{path}/mask"));
         match EncodedColumn::of(column) {
-            EncodedColumn::Strings(texts) => {
-                self.strings(&path, &texts.into_iter().map(str::to_owned).collect::<Vec<_>>())
-            }
+            EncodedColumn::Strings(texts) => self.strings(
+                &path,
+                &texts.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+            ),
             EncodedColumn::Categorical { codes, categories } => {
                 let ordered = [("ordered", json!(false))];
                 self.group(&path, "categorical", "0.2.0", &ordered)?;
@@ -287,8 +288,14 @@ impl ZarrWriter {
         let folder = self.unfinished.folder().join(path);
         fs::create_dir_all(&folder)?;
         let attributes = with_encoding(encoding, version, attributes.iter().cloned());
-        fs::write(folder.join(".zgroup"), json!({"zarr_format": 2}).to_string())?;
-        fs::write(folder.join(".zattrs"), Value::Object(attributes).to_string())?;
+        fs::write(
+            folder.join(".zgroup"),
+            json!({"zarr_format": 2}).to_string(),
+        )?;
+        fs::write(
+            folder.join(".zattrs"),
+            Value::Object(attributes).to_string(),
+        )?;
         Ok(())
     }
 
@@ -334,7 +341,9 @@ fn with_encoding<'a>(
         ("encoding-version", json!(version)),
     ];
     let attributes = attributes.chain(encoding);
-    attributes.map(|(key, value)| (key.to_owned(), value)).collect()
+    attributes
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 fn store_metadata(array: &Array<FilesystemStore>) -> Result<(), WriteError> {
@@ -346,9 +355,7 @@ fn store_chunk<T: Element>(
     index: &[u64],
     values: Vec<T>,
 ) -> Result<(), WriteError> {
-    array
-        .store_chunk(index, values)
-        .map_err(element)
+    array.store_chunk(index, values).map_err(element)
 }
 
 fn element(error: impl std::fmt::Display) -> WriteError {
@@ -356,7 +363,7 @@ fn element(error: impl std::fmt::Display) -> WriteError {
 }
 
 /// The codes in a smaller type, if they fit.
-fn narrowed<T: TryFrom<i32>>(codes: &[i32]) -> Option<Vec<T>> {
+pub(super) fn narrowed<T: TryFrom<i32>>(codes: &[i32]) -> Option<Vec<T>> {
     codes.iter().map(|code| T::try_from(*code).ok()).collect()
 }
 

@@ -189,3 +189,70 @@ fn a_missing_key_names_the_row() {
         "{message}"
     );
 }
+
+#[test]
+fn rows_with_the_same_key_are_named() {
+    let column = |values: Vec<&str>| Column::from(values);
+    let profiles = Profiles::new(
+        vec![
+            (
+                "Metadata_Plate".into(),
+                column(vec!["P1", "P1", "P2", "P1"]),
+            ),
+            (
+                "Metadata_Well".into(),
+                Column::Text(vec![Some("A01".into()), None, Some("A01".into()), None]),
+            ),
+            ("Metadata_Site".into(), Column::from(vec![1i64, 2, 1, 2])),
+        ],
+        vec!["f".into()],
+        Features::F64(vec![0.0; 4]),
+    )
+    .unwrap();
+    let message = profiles
+        .check_unique(&["Metadata_Plate", "Metadata_Well"])
+        .unwrap_err()
+        .to_string();
+    for word in [
+        "row 2 (plate 'P1' site '2') and row 4 (plate 'P1' site '2') are the same by",
+        "'Metadata_Plate', 'Metadata_Well'",
+        "hint",
+    ] {
+        assert!(message.contains(word), "{message}");
+    }
+    let first_three = profiles.select_rows(&[0, 1, 2]);
+    first_three
+        .check_unique(&["Metadata_Plate", "Metadata_Well"])
+        .unwrap();
+    assert!(first_three.check_unique(&["Metadata_Site"]).is_err());
+    let message = profiles
+        .check_unique(&["Metadata_Wel"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("did you mean 'Metadata_Well'"),
+        "{message}"
+    );
+}
+
+#[test]
+fn renaming_features_refuses_what_is_not_there_or_taken() {
+    let profiles = Profiles::new(
+        vec![("well_1".into(), Column::from(vec!["A01"]))],
+        vec!["feature_1".into(), "other".into()],
+        Features::F64(vec![0.0, 1.0]),
+    )
+    .unwrap();
+    let renamed = profiles
+        .clone()
+        .rename_features("feature_", "Cells_")
+        .unwrap();
+    assert_eq!(renamed.feature_names(), ["Cells_1", "other"]);
+    let message = |from, to| {
+        let error = profiles.clone().rename_features(from, to).unwrap_err();
+        error.to_string()
+    };
+    assert!(message("features_", "Cells_").contains("did you mean 'feature_'"));
+    assert!(message("feature_", "well_").contains("'well_1' occurs twice"));
+    assert!(message("feature_1", "").contains("empty name"));
+}

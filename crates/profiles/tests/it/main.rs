@@ -2,7 +2,10 @@
 //! hostile ones.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod anndata;
 mod foreign_files;
+mod gct;
 mod hostile_files;
+mod python_packages;
 mod round_trip;
 mod streaming;
