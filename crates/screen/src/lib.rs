@@ -47,6 +47,7 @@
 //! ```
 
 pub mod conformance;
+mod curation;
 mod decode;
 mod encode;
 mod error;
@@ -79,6 +80,7 @@ mod table;
 mod table_rows;
 mod tiling;
 
+pub use curation::{Curation, read_curation, write_curation};
 pub use decode::{DecodeError, MAX_NUM_PIXELS, MAX_SIDE_PX, decode_image, decode_planes};
 pub use encode::encode_tiff;
 pub use error::{ImageError, ImageProblem, ScreenError};

@@ -109,7 +109,7 @@ fn perturbation_item() -> Arc<Field> {
     ))
 }
 
-fn manifest_schema(channels: &[Channel], looked_for: QualityFlags) -> Schema {
+fn manifest_schema(channels: &[Channel], looked_for: QualityFlags, further: Vec<Field>) -> Schema {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     let number = |name: &str, nullable| Field::new(name, DataType::UInt32, nullable);
     let mut fields = vec![
@@ -137,6 +137,7 @@ fn manifest_schema(channels: &[Channel], looked_for: QualityFlags) -> Schema {
             .iter()
             .map(|flag| Field::new(flag.column(), DataType::Boolean, false)),
     );
+    fields.extend(further);
     Schema::new(fields)
 }
 
@@ -149,11 +150,22 @@ fn path_column(channel: &Channel) -> String {
 /// # Errors
 /// [`ScreenError::CannotWrite`].
 pub fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), ScreenError> {
+    write_manifest_with(path, manifest, Vec::new(), &|_| Vec::new())
+}
+
+/// [`write_manifest`] with further columns, given some rows at a time.
+pub(crate) fn write_manifest_with(
+    path: &Path,
+    manifest: &Manifest,
+    further: Vec<Field>,
+    columns_of: &dyn Fn(Range<usize>) -> Vec<ArrayRef>,
+) -> Result<(), ScreenError> {
     let looked_for = manifest
         .quality
         .as_ref()
         .map_or(QualityFlags::default(), |quality| quality.looked_for);
-    let schema = Arc::new(manifest_schema(&manifest.channels, looked_for));
+    let schema = manifest_schema(&manifest.channels, looked_for, further);
+    let schema = Arc::new(schema);
     let names_and_stains: Vec<(&str, &str)> = manifest
         .channels
         .iter()
@@ -167,7 +179,7 @@ pub fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), ScreenErro
     let num_sites = manifest.sites.len();
     let batches = (0..num_sites).step_by(BATCH_LEN).map(|start| {
         let rows = start..(start + BATCH_LEN).min(num_sites);
-        record_batch(&schema, manifest, rows)
+        record_batch(&schema, manifest, rows.clone(), columns_of(rows))
     });
     write_parquet(
         path,
@@ -182,6 +194,7 @@ fn record_batch(
     schema: &Arc<Schema>,
     manifest: &Manifest,
     rows: Range<usize>,
+    further: Vec<ArrayRef>,
 ) -> Result<RecordBatch, WriteError> {
     let sites = &manifest.sites[rows.clone()];
     let paths = &manifest.paths[rows.clone()];
@@ -217,6 +230,7 @@ fn record_batch(
             columns.push(Arc::new(raised.collect::<BooleanArray>()));
         }
     }
+    columns.extend(further);
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 

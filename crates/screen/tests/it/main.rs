@@ -7,6 +7,7 @@ mod bad_images;
 mod bad_tables;
 #[cfg(feature = "buckets")]
 mod buckets;
+mod curation;
 mod decode;
 mod described;
 mod described_formats;
