@@ -279,10 +279,7 @@ mod tests {
         let mut nan = scores();
         nan.scores[1].value = f64::NAN;
         let error = nan.write(&path).expect_err("NaN").to_string();
-        assert!(
-            error.ends_with("'recall' of 'random' is NaN"),
-            "{error}"
-        );
+        assert!(error.ends_with("'recall' of 'random' is NaN"), "{error}");
         assert!(!path.exists());
         std::fs::write(&path, r#"{"schema_version": 9}"#).expect("written");
         let error = Scores::read(&path).expect_err("newer").to_string();

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -65,12 +65,16 @@ impl Provenance {
         }
     }
 
-    /// Adds a file that was read.
+    /// Adds a file that was read, or a folder that is one table, such as a Zarr
+    /// store.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file, or one in the folder, cannot be read.
     pub fn with_input(self, path: &Path) -> io::Result<Self> {
-        let sha256 = sha256_of_file(path)?;
+        let sha256 = match path.is_dir() {
+            true => sha256_of_folder(path)?,
+            false => sha256_of_file(path)?,
+        };
         Ok(self.with_hash(path.display().to_string(), sha256))
     }
 
@@ -131,6 +135,31 @@ pub fn sha256_of_file(path: &Path) -> io::Result<String> {
     }
 }
 
+/// SHA-256 of the names of a folder's files and of their own, in the order of the
+/// names.
+fn sha256_of_folder(folder: &Path) -> io::Result<String> {
+    fn list(folder: &Path, within: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = within.join(entry.file_name());
+            match entry.path().is_dir() {
+                true => list(&entry.path(), &name, files)?,
+                false => files.push(name),
+            }
+        }
+        Ok(())
+    }
+    let mut files = Vec::new();
+    list(folder, Path::new(""), &mut files)?;
+    files.sort_unstable();
+    let mut hasher = Sha256::new();
+    for file in files {
+        let sha256 = sha256_of_file(&folder.join(&file))?;
+        hasher.update(format!("{} {sha256}\n", file.display()));
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -138,6 +167,25 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_told_from_one_with_other_contents() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let hash = |name: &str, files: &[(&str, &str)]| {
+            let folder = parent.path().join(name);
+            for (path, text) in files {
+                let path = folder.join(path);
+                std::fs::create_dir_all(path.parent().expect("in a folder")).expect("made");
+                std::fs::write(path, text).expect("written");
+            }
+            let provenance = Provenance::new("test").with_input(&folder).expect("read");
+            provenance.inputs[0].sha256.clone()
+        };
+        let first = hash("first", &[("a", "1"), ("b/c", "2")]);
+        assert_eq!(first, hash("same", &[("b/c", "2"), ("a", "1")]));
+        assert_ne!(first, hash("other", &[("a", "1"), ("b/d", "2")]));
+        assert_ne!(first, hash("changed", &[("a", "1"), ("b/c", "3")]));
+    }
 
     #[test]
     fn digests_are_those_of_sha256sum() {

@@ -64,10 +64,18 @@ pub(crate) enum Command {
     Trim(TrimArgs),
     /// Turn the images of a screen into profiles, one row per well
     Embed(EmbedArgs),
+    /// Bring a table into another format or naming, and add what is known of its wells
+    Convert(ConvertArgs),
+    /// Test which conditions change cells in the same way wherever they are
+    Phenoprints(PhenoprintsArgs),
+    /// Decide which wells are worth training on, and say why the others are not
+    Curate(CurateArgs),
     /// Take batch effects out of profiles
     Align(AlignArgs),
     /// Turn replicate wells into one row per perturbation
     Aggregate(AggregateArgs),
+    /// List the relations of a map, known and novel, or the neighbours of some entities
+    Relate(RelateArgs),
     /// List which perturbations are active, how sure that is and how much they do
     Hits(HitsArgs),
     /// Score profiles

@@ -4,6 +4,8 @@ mod aggregate;
 mod align;
 mod benchmark;
 mod compare;
+mod convert;
+mod curate;
 mod demo;
 mod doctor;
 mod embed;
@@ -15,9 +17,11 @@ mod import;
 mod inspect;
 mod normalise;
 mod pack;
+mod phenoprints;
 mod plan;
 mod predict;
 mod reconstruct;
+mod relate;
 mod report;
 mod simulate;
 mod split;
@@ -26,8 +30,8 @@ mod trim;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use morphospace_core::{Provenance, check_writable, sha256_of_file};
+use anyhow::{Context, Result, bail};
+use morphospace_core::{Provenance, check_writable, parse_config, read_config, sha256_of_file};
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles, write_profiles};
 use morphospace_screen::split::{Part, read_split};
@@ -35,7 +39,9 @@ use morphospace_screen::{
     CorrectedScreen, Screen, ScreenFormat, SelectedScreen, Selection, choose_channels, open_screen,
 };
 
-use crate::cli::{Cli, Command, ControlArgs, ScreenArgs, TableArgs};
+use serde::de::DeserializeOwned;
+
+use crate::cli::{Cli, Command, ControlArgs, ScreenArgs, SettingsArgs, TableArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal;
 
@@ -62,6 +68,10 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Hits(args) => hits::run(&args),
         Command::Benchmark(command) => benchmark::run(&command),
         Command::Compare(args) => compare::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Phenoprints(args) => phenoprints::run(&args),
+        Command::Curate(args) => curate::run(&args),
+        Command::Relate(args) => relate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
@@ -188,7 +198,9 @@ fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
         .unwrap_or_default()
         .to_string_lossy()
         .to_lowercase();
-    let known = [".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz"];
+    let known = [
+        ".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".gct", ".gct.gz", ".zarr", ".h5ad",
+    ];
     if !known.iter().any(|ending| name.ends_with(ending)) {
         return Err(Failure::Refused(anyhow::anyhow!(
             "'{}' is no table that can be written; endings: {}",
@@ -197,6 +209,14 @@ fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
         )));
     }
     refuse_unwritable(path)
+}
+
+/// Settings from their file, with what the command line says over them.
+fn settings<T: DeserializeOwned>(args: &SettingsArgs) -> Result<T> {
+    Ok(match &args.settings {
+        Some(path) => read_config(path, &args.set)?,
+        None => parse_config("--set", "", &args.set)?,
+    })
 }
 
 /// Likewise for what is written as Parquet only; `what` it is, with an
@@ -265,4 +285,32 @@ fn rows_with(flag: &str, text: &str) -> Result<ControlRule> {
         )
     })?;
     Ok(ControlRule::new(column, values.split(',')))
+}
+
+/// The rows that none of the texts names.
+fn without_rows(profiles: Profiles, excluded: &[String]) -> Result<Profiles> {
+    let mut is_kept = vec![true; profiles.num_rows()];
+    for text in excluded {
+        let rule = rows_with("--exclude", text)?;
+        let is_excluded: Vec<bool> = profiles
+            .text(&rule.column)?
+            .iter()
+            .map(|value| {
+                value
+                    .as_ref()
+                    .is_some_and(|value| rule.values.contains(value))
+            })
+            .collect();
+        if !is_excluded.contains(&true) {
+            bail!("--exclude '{text}' is the value of no row");
+        }
+        for (kept, excluded) in is_kept.iter_mut().zip(is_excluded) {
+            *kept &= !excluded;
+        }
+    }
+    let kept: Vec<usize> = (0..is_kept.len()).filter(|row| is_kept[*row]).collect();
+    if kept.is_empty() {
+        bail!("--exclude leaves no row of the table");
+    }
+    Ok(profiles.select_rows(&kept))
 }

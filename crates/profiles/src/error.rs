@@ -67,6 +67,34 @@ pub enum ProfilesError {
         /// Cells in the header.
         expected: usize,
     },
+    /// Two rows that others are to find have one name.
+    #[error(
+        "column '{column}' has '{key}' in rows {first} and {second}\nhint: drop one of the two, or give a column that tells rows apart"
+    )]
+    DuplicateKey {
+        /// The column.
+        column: String,
+        /// What it holds twice.
+        key: String,
+        /// The first row, from 1.
+        first: usize,
+        /// The second.
+        second: usize,
+    },
+    /// No row of a table is found in another.
+    #[error(
+        "no value of column '{column}' is in column '{other_column}' of the other table: the first is '{mine}', and there is '{theirs}'"
+    )]
+    NoCommonKey {
+        /// The column of the one.
+        column: String,
+        /// Of the other.
+        other_column: String,
+        /// A value of the one.
+        mine: String,
+        /// The nearest of the other.
+        theirs: String,
+    },
     /// Two columns have one name.
     #[error("column '{name}' occurs twice\nhint: rename or drop one of the two")]
     DuplicateColumn {

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use morphospace_map::AlignMethod;
+use morphospace_benchmark::ConsistencyForm;
+use morphospace_map::{AlignMethod, Tails};
 use morphospace_profiles::Schema;
 
 /// The table that a command writes.
 #[derive(Debug, Args)]
 pub(crate) struct TableArgs {
-    /// Table to write: .parquet, .csv, .csv.gz or .tsv
+    /// Table to write: .parquet, .csv, .tsv, .gct (each also .gz but the first) or .zarr (AnnData)
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Names of its metadata columns
@@ -47,6 +48,127 @@ pub(crate) struct ControlArgs {
     /// Column of the batch
     #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
     pub(crate) batch_column: String,
+}
+
+/// Settings that differ from their defaults.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsArgs {
+    /// Settings in TOML
+    #[arg(long, value_name = "TOML")]
+    pub(crate) settings: Option<PathBuf>,
+    /// A setting, over those of the file (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// Table: .parquet, .csv, .tsv, .gct (each also .gz but the first) or .zarr (AnnData)
+    #[arg(value_name = "TABLE")]
+    pub(crate) profiles: PathBuf,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    /// Columns that are features, by name or pattern (`*` is any text); all others are metadata
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub(crate) feature_columns: Vec<String>,
+    /// Columns that are metadata, by name or pattern
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub(crate) metadata_columns: Vec<String>,
+    /// Another beginning of features' names, e.g. feature_=Cells_, by which pycytominer knows them
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) rename_features: Option<String>,
+    /// A table whose metadata to add, such as that of the wells of published embeddings
+    #[arg(long, value_name = "TABLE", requires = "on")]
+    pub(crate) metadata: Option<PathBuf>,
+    /// The column that says which of its rows belongs to which, or both names, e.g.
+    /// well_id or cid=id
+    #[arg(long, value_name = "COLUMN[=COLUMN]", requires = "metadata")]
+    pub(crate) on: Option<String>,
+    /// Rows to leave out (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PhenoprintsArgs {
+    /// Profiles of wells, aligned
+    #[arg(value_name = "PROFILES")]
+    pub(crate) profiles: PathBuf,
+    /// What alikeness is measured by: eq2 (Kraus et al. 2025), efaar10 or celik_angle
+    #[arg(long, default_value = "eq2", value_name = "FORM")]
+    pub(crate) form: ConsistencyForm,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Table to write, a row for each condition: .parquet, .csv, .csv.gz or .tsv
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Also write a row for each condition in each experiment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) experiments: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CurateArgs {
+    /// What is in the wells: a manifest that `inspect --manifest` wrote, or any table of wells
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: PathBuf,
+    /// Tables that `phenoprints` wrote: wells without a phenoprint in any go. Without, that step is
+    /// not taken
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) phenoprints: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// The table to write, with the columns keep and reason: .parquet of a manifest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Also write what each step drops: .csv
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RelateArgs {
+    /// A map: one row for each entity, as `aggregate` writes it
+    #[arg(value_name = "MAP")]
+    pub(crate) map: PathBuf,
+    /// Column of the entities
+    #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) entity_column: String,
+    /// Files of known relationships: the table says which pairs are known, and where
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) relationships: Vec<PathBuf>,
+    /// List the neighbours of these entities, not the relations of all
+    #[arg(long, value_delimiter = ',', value_name = "ENTITY")]
+    pub(crate) neighbours: Vec<String>,
+    /// Relations from each end, or neighbours of each entity [default: 10000, or 20 neighbours]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) top: Option<u32>,
+    /// Which ends of all pairs
+    #[arg(long, default_value = "nearest", conflicts_with = "neighbours")]
+    pub(crate) tails: TailsArg,
+    /// Table to write: .parquet, .csv, .csv.gz or .tsv
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TailsArg {
+    /// The largest cosines
+    Nearest,
+    /// The smallest: opposite effects
+    Farthest,
+    /// Both
+    Both,
+}
+
+impl From<TailsArg> for Tails {
+    fn from(tails: TailsArg) -> Self {
+        match tails {
+            TailsArg::Nearest => Self::Nearest,
+            TailsArg::Farthest => Self::Farthest,
+            TailsArg::Both => Self::Both,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -96,12 +218,17 @@ pub(crate) struct AlignArgs {
     /// Profiles: .parquet, .csv, .csv.gz or .tsv
     #[arg(value_name = "PROFILES")]
     pub(crate) profiles: PathBuf,
-    /// tvn, pca_center_scale, center_scale, pca, mad_robustize or spherize
+    /// tvn, pca_center_scale, center_scale, pca, mad_robustize, spherize, coral, combat or harmony
     #[arg(long, value_name = "METHOD", required_unless_present = "aligner")]
     pub(crate) method: Option<AlignMethod>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Hold no more than this of the table in memory, in MiB, and read it twice; without, all of it
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(8..))]
+    pub(crate) memory: Option<u32>,
     /// Apply the correction that --save-aligner kept in this folder, e.g. to
     /// new wells of its batches
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["method", "save_aligner"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["method", "save_aligner", "settings", "set"])]
     pub(crate) aligner: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) table: TableArgs,

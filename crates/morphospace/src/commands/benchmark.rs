@@ -12,10 +12,9 @@ mod replicate_consistency;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use morphospace_benchmark::{Score, Scores};
 use morphospace_core::Provenance;
-use morphospace_profiles::Profiles;
 
 use crate::cli::{BenchmarkCommand, ScoreArgs};
 use crate::failure::{Failure, Outcome, Phase};
@@ -76,34 +75,6 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
     };
     publish(args, inputs, scores.or_refuse()?).or_stop()?;
     Ok(Outcome::Done)
-}
-
-/// The rows that none of the texts names.
-fn without_rows(profiles: Profiles, excluded: &[String]) -> Result<Profiles> {
-    let mut is_kept = vec![true; profiles.num_rows()];
-    for text in excluded {
-        let rule = super::rows_with("--exclude", text)?;
-        let is_excluded: Vec<bool> = profiles
-            .text(&rule.column)?
-            .iter()
-            .map(|value| {
-                value
-                    .as_ref()
-                    .is_some_and(|value| rule.values.contains(value))
-            })
-            .collect();
-        if !is_excluded.contains(&true) {
-            bail!("--exclude '{text}' is the value of no row");
-        }
-        for (kept, excluded) in is_kept.iter_mut().zip(is_excluded) {
-            *kept &= !excluded;
-        }
-    }
-    let kept: Vec<usize> = (0..is_kept.len()).filter(|row| is_kept[*row]).collect();
-    if kept.is_empty() {
-        bail!("--exclude leaves no row of the table");
-    }
-    Ok(profiles.select_rows(&kept))
 }
 
 /// Prints the scores and adds them to a file, replacing earlier ones of the

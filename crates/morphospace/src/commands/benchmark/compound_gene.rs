@@ -15,8 +15,8 @@ use crate::terminal::warn;
 /// How well compounds find the genes they act on.
 pub(super) fn scores(args: &CompoundGeneArgs) -> Result<Vec<Score>> {
     let interactions = read_interactions(&args.interactions)?;
-    let profiles = super::super::read(&args.score.profiles)?;
-    let profiles = super::without_rows(profiles, &args.exclude)?;
+    let profiles = crate::commands::read(&args.score.profiles)?;
+    let profiles = crate::commands::without_rows(profiles, &args.exclude)?;
     let map = map_of(&profiles, args)?;
     let seed = Seed::new(args.score.seed).split("compound gene");
     let settings = CompoundGeneSettings::default();

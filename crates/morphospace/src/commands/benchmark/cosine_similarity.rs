@@ -12,7 +12,7 @@ use crate::cli::CosineSimilarityArgs;
 /// Whether batches change how alike rows are.
 pub(super) fn scores(args: &CosineSimilarityArgs) -> Result<Vec<Score>> {
     let profiles = crate::commands::read(&args.score.profiles)?;
-    let profiles = super::without_rows(profiles, &args.exclude)?;
+    let profiles = crate::commands::without_rows(profiles, &args.exclude)?;
     let columns = [args.perturbation_column.as_str(), &args.batch_column];
     let profiles = crate::commands::labelled_rows(profiles, &columns)?;
     profiles.check_finite()?;

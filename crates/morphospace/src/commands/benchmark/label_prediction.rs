@@ -9,7 +9,7 @@ use crate::cli::LabelPredictionArgs;
 /// How well a label is told in groups never seen.
 pub(super) fn scores(args: &LabelPredictionArgs) -> Result<Vec<Score>> {
     let profiles = crate::commands::read(&args.score.profiles)?;
-    let profiles = super::without_rows(profiles, &args.exclude)?;
+    let profiles = crate::commands::without_rows(profiles, &args.exclude)?;
     let columns = [args.label_column.as_str(), &args.group_column];
     let profiles = crate::commands::labelled_rows(profiles, &columns)?;
     profiles.check_finite()?;

@@ -14,8 +14,8 @@ use crate::cli::MeanAveragePrecisionArgs;
 
 /// How many groups find their members, and how well.
 pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
-    let profiles = super::super::read(&args.score.profiles)?;
-    let profiles = super::without_rows(profiles, &args.exclude)?;
+    let profiles = crate::commands::read(&args.score.profiles)?;
+    let profiles = crate::commands::without_rows(profiles, &args.exclude)?;
     let lists = [
         &args.pos_sameby,
         &args.pos_diffby,
@@ -28,7 +28,7 @@ pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
         .chain(&args.several)
         .map(String::as_str)
         .collect();
-    let profiles = super::super::labelled_rows(profiles, &needed)?;
+    let profiles = crate::commands::labelled_rows(profiles, &needed)?;
     profiles.check_finite()?;
     if args.pos_sameby.is_empty() && args.several.is_none() {
         bail!(
@@ -39,7 +39,7 @@ pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
 
     let references = match &args.reference {
         Some(text) => {
-            let rule = super::super::rows_with("--reference", text)?;
+            let rule = crate::commands::rows_with("--reference", text)?;
             Some(LabelColumn::references(&rule.select(&profiles)?))
         }
         None => None,

@@ -14,7 +14,7 @@ use crate::cli::MagnitudeArgs;
 /// same wells.
 pub(super) fn scores(args: &MagnitudeArgs) -> Result<Vec<Score>> {
     let profiles = crate::commands::read(&args.score.profiles)?;
-    let profiles = super::without_rows(profiles, &args.exclude)?;
+    let profiles = crate::commands::without_rows(profiles, &args.exclude)?;
     let controls = crate::commands::control_rule(&args.controls)?;
     profiles.check_finite()?;
     let is_control = controls.select(&profiles)?;

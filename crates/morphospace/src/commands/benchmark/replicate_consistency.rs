@@ -8,7 +8,7 @@ use crate::cli::ReplicateArgs;
 /// Whether wells of replicates are more alike than random pairs.
 pub(super) fn scores(args: &ReplicateArgs) -> Result<Vec<Score>> {
     let profiles =
-        super::without_rows(crate::commands::read(&args.score.profiles)?, &args.exclude)?;
+        crate::commands::without_rows(crate::commands::read(&args.score.profiles)?, &args.exclude)?;
     let columns = [
         args.replicate_column.as_str(),
         &args.match_column,

@@ -1,0 +1,59 @@
+use anyhow::{Context, Result};
+use morphospace_core::Provenance;
+use morphospace_profiles::{Profiles, ReadOptions, read_metadata, read_profiles_with};
+
+use crate::cli::ConvertArgs;
+use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::warn;
+
+pub(crate) fn run(args: &ConvertArgs) -> Result<Outcome, Failure> {
+    super::refuse_unwritable_table(&args.table.output)?;
+    let profiles = converted(args).or_refuse()?;
+    let provenance = Provenance::new("convert")
+        .with_input(&args.profiles)
+        .or_stop()?;
+    let provenance = match &args.metadata {
+        Some(path) => provenance.with_input(path).or_stop()?,
+        None => provenance,
+    };
+    super::write_table(&args.table, profiles.with_provenance(provenance))?;
+    Ok(Outcome::Done)
+}
+
+fn converted(args: &ConvertArgs) -> Result<Profiles> {
+    let options = ReadOptions {
+        metadata_patterns: args.metadata_columns.clone(),
+        feature_patterns: (!args.feature_columns.is_empty()).then(|| args.feature_columns.clone()),
+        ..ReadOptions::default()
+    };
+    let (mut profiles, roles) = read_profiles_with(&args.profiles, &options)?;
+    eprintln!("{roles}");
+    if let (Some(path), Some(on)) = (&args.metadata, &args.on) {
+        let (column, other) = on.split_once('=').unwrap_or((on, on));
+        let metadata = read_metadata(path)?;
+        let (joined, counts) = profiles
+            .join(&metadata, column, other)
+            .with_context(|| format!("adding the columns of '{}'", path.display()))?;
+        if counts.num_missing > 0 {
+            warn(format!(
+                "rows that '{}' does not know, left without its values: {} of {}",
+                path.display(),
+                counts.num_missing,
+                counts.num_missing + counts.num_found
+            ));
+        }
+        profiles = joined;
+    }
+    let profiles = super::without_rows(profiles, &args.exclude)?;
+    Ok(match &args.rename_features {
+        None => profiles,
+        Some(text) => {
+            let (from, to) = text.split_once('=').with_context(|| {
+                format!(
+                    "--rename-features '{text}' is not of the form FROM=TO, e.g. feature_=Cells_"
+                )
+            })?;
+            profiles.rename_features(from, to)?
+        }
+    })
+}
