@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::affine::{Affine, BatchRows, Scaling};
-use super::fitted::{LastStep, Shaped, Tensors};
+use super::fitted::{GetTensor, LastStep, Tensors};
 use super::input::gather_rows;
 use super::{
     Align, AlignError, AlignInput, AlignMethod, Aligned, FitReport, FittedAligner, Reference,
@@ -615,7 +615,7 @@ impl LevelMeans {
     }
 
     pub(crate) fn from_tensors(
-        get: &dyn Fn(&str, usize) -> Result<Option<Shaped>, String>,
+        get: &GetTensor<'_>,
         names: Vec<String>,
         num_features: usize,
     ) -> Result<Self, String> {

@@ -160,7 +160,7 @@ pub enum AlignError {
     },
     /// Features are needed to tell how batch effects spread over them.
     #[error(
-        "{found} features vary within every batch, but combat needs at least 2 to tell how batch effects spread over features\nhint: take center_scale"
+        "{found} features vary within every batch (beside the covariate, if there is one), but combat needs at least 2 to tell how batch effects spread over features\nhint: set mean_only = true, or take center_scale"
     )]
     TooFewFeatures {
         /// Features that vary in every batch.

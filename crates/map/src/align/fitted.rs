@@ -422,6 +422,9 @@ impl Aligner for FittedAligner {
 /// A tensor's shape and values.
 pub(crate) type Shaped = (Vec<usize>, Vec<f64>);
 
+/// A tensor by its name and number of axes, if it is there.
+pub(crate) type GetTensor<'a> = dyn Fn(&str, usize) -> Result<Option<Shaped>, String> + 'a;
+
 /// Tensors by name.
 pub(crate) type Tensors = BTreeMap<&'static str, Shaped>;
 
@@ -525,10 +528,7 @@ impl Affine {
 
     /// # Errors
     /// What is missing or does not fit together.
-    fn from_tensors(
-        get: &dyn Fn(&str, usize) -> Result<Option<Shaped>, String>,
-        batches: Option<Vec<String>>,
-    ) -> Result<Self, String> {
+    fn from_tensors(get: &GetTensor<'_>, batches: Option<Vec<String>>) -> Result<Self, String> {
         let scalings = |center: &str, scale: &str| -> Result<Vec<Scaling>, String> {
             match (get(center, 2)?, get(scale, 2)?) {
                 (None, None) => Ok(Vec::new()),

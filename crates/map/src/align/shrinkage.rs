@@ -103,6 +103,10 @@ impl Shrinkage {
 /// # Shapes
 /// - `centred`: `[num_rows, num_features]`, each column with mean 0
 pub fn ledoit_wolf_amount(centred: MatRef<'_, f64>) -> f64 {
+    if centred.ncols() == 1 {
+        // One variance is a multiple of the identity.
+        return 0.0;
+    }
     let (n, d) = (centred.nrows() as f64, centred.ncols() as f64);
     // The squared Frobenius norm of X'X is that of the smaller XX', too.
     let squares: Vec<f64> = (0..centred.nrows())

@@ -2,7 +2,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::fitted::{Shaped, Tensors};
+use super::fitted::{GetTensor, Shaped, Tensors};
 use super::input::copy_row;
 use super::{Aligned, Harmony};
 
@@ -247,7 +247,7 @@ impl SoftClusters {
     }
 
     pub(crate) fn from_tensors(
-        get: &dyn Fn(&str, usize) -> Result<Option<Shaped>, String>,
+        get: &GetTensor<'_>,
         method: &Harmony,
         num_batches: usize,
         num_features: usize,

@@ -105,8 +105,15 @@ impl Align for Spherize {
             .shrinkage
             .amount(MatRef::from_row_major_slice(&values, n, d));
         let (axes, sd) = axes_of_centred(&values, d)?;
-        // numpy's `matrix_rank`.
-        let noise = sd[0] * n.max(d) as f64 * f64::EPSILON;
+        // numpy's `matrix_rank`, and what is left of large means that were
+        // subtracted.
+        let largest = before
+            .center
+            .iter()
+            .zip(&before.scale)
+            .map(|(center, scale)| (center / scale).abs())
+            .fold(0.0, f64::max);
+        let noise = (sd[0] * n.max(d) as f64).max(largest * (d as f64).sqrt()) * f64::EPSILON;
         let spread = Spread {
             before,
             axes,
