@@ -21,7 +21,7 @@ pub enum Metric {
 #[derive(Clone, Debug)]
 pub struct Distances {
     values: Vec<f64>,
-    num_rows: usize,
+    pub(crate) num_rows: usize,
 }
 
 impl Distances {
@@ -58,11 +58,11 @@ impl Distances {
         Ok(Self { values, num_rows })
     }
 
-    fn of_row(&self, row: usize) -> &[f64] {
+    pub(crate) fn of_row(&self, row: usize) -> &[f64] {
         &self.values[row * self.num_rows..][..self.num_rows]
     }
 
-    fn check_labels(&self, labels: &[String]) -> Result<(), BenchmarkError> {
+    pub(crate) fn check_labels(&self, labels: &[String]) -> Result<(), BenchmarkError> {
         if labels.len() == self.num_rows {
             return Ok(());
         }
@@ -75,7 +75,12 @@ impl Distances {
     }
 
     /// The `count` nearest of some rows, the first of equal ones.
-    fn nearest(&self, row: usize, among: impl Iterator<Item = usize>, count: usize) -> Vec<usize> {
+    pub(crate) fn nearest(
+        &self,
+        row: usize,
+        among: impl Iterator<Item = usize>,
+        count: usize,
+    ) -> Vec<usize> {
         let distances = self.of_row(row);
         let mut others: Vec<usize> = among.filter(|&other| other != row).collect();
         others.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]));
@@ -205,11 +210,36 @@ impl Distances {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<String> {
+    pub(crate) fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// 60 rows of 3 features whose batches and labels overlap in part, by
+    /// formulas that a reference can repeat.
+    pub(crate) fn mixed_rows() -> (Vec<f64>, Vec<String>, Vec<String>) {
+        let of_row = |i: u32| {
+            let x = f64::from(i);
+            [
+                3.0 * (1.3 * x).sin() + f64::from(i % 3),
+                2.0 * (2.7 * x).cos() + f64::from(i % 2),
+                (0.37 * x).sin() + 0.5 * (5.1 * x).cos(),
+            ]
+        };
+        let label = |i: u32| {
+            if (1.3 * f64::from(i)).sin() > 0.0 {
+                "x"
+            } else {
+                "y"
+            }
+        };
+        (
+            (0..60).flat_map(of_row).collect(),
+            (0..60).map(|i| format!("b{}", i % 3)).collect(),
+            (0..60).map(|i| label(i).to_owned()).collect(),
+        )
     }
 
     #[test]

@@ -19,6 +19,8 @@
 //! | do batches change cosines? | [`cosine_study`] | [`CosineStudy`] |
 //! | which of two embeddings is better? | [`paired_difference`], [`compare_recall`] | [`PairedDifference`] |
 //! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity |
+//! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity, LISI, [`Kbet`] |
+//! | how much of the variance do batches explain? | [`principal_component_regression`] | a share |
 //! | which channels matter? | [`shapley_values`] | a share for each |
 //! | can the functional group of a gene be told linearly? | [`probe_gene_groups`] | [`GeneGroupProbe`] |
 //! | can the perturbation be told linearly? | [`LinearProbe`] | [`balanced_accuracy`] |
@@ -42,8 +44,10 @@ mod error;
 mod false_discovery;
 mod gene_groups;
 mod hits;
+mod kbet;
 mod kolmogorov;
 mod label_prediction;
+mod lisi;
 mod logistic_regression;
 mod mean_average_precision;
 mod nearest_neighbours;
@@ -52,6 +56,7 @@ mod perturbation_consistency;
 mod perturbation_magnitude;
 mod phenoprints;
 mod prediction_accuracy;
+mod principal_component_regression;
 mod probe;
 mod rank_correlation;
 mod recall;
@@ -81,6 +86,8 @@ pub use false_discovery::benjamini_hochberg;
 pub use gene_groups::{GeneGroupProbe, GeneGroups, probe_gene_groups};
 pub use hits::{Hit, HitSettings, find_hits};
 pub use label_prediction::{LabelClassifier, LabelPrediction, predict_column, predict_labels};
+pub use kbet::Kbet;
+pub use lisi::{scaled_clisi, scaled_ilisi};
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
 pub use mean_average_precision::{
     GroupPrecision, LabelColumn, PairRules, PrecisionNull, RowPrecision, mean_average_precisions,
@@ -95,6 +102,7 @@ pub use phenoprints::{
     phenoprints,
 };
 pub use prediction_accuracy::{PredictionAccuracy, Within, prediction_accuracy};
+pub use principal_component_regression::{pcr_comparison, principal_component_regression};
 pub use probe::{LinearProbe, balanced_accuracy};
 pub use rank_correlation::rank_correlation;
 pub use recall::{

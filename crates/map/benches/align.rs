@@ -37,7 +37,14 @@ fn align(criterion: &mut Criterion) {
     let mut group =
         criterion.benchmark_group(format!("align {rows} x {features}, {batches} batches"));
     group.sample_size(10);
-    for name in ["tvn", "pca_center_scale", "center_scale"] {
+    for name in [
+        "tvn",
+        "pca_center_scale",
+        "center_scale",
+        "coral",
+        "combat",
+        "harmony",
+    ] {
         let method: AlignMethod = name.parse().unwrap();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

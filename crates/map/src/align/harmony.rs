@@ -50,13 +50,13 @@ use super::{
 /// # Source
 /// Korsunsky et al. 2019, <https://doi.org/10.1038/s41592-019-0619-0>. Agrees
 /// with harmonypy 0.0.10 to 1e-9, given its centroids and the order of rows
-/// (`tests/scripts/make_batch_cases.py`). That is the last release with the
-/// published algorithm: later ones hold a rewrite with other defaults and an
-/// estimate of `lambda`. Defaults are harmonypy's; R's `harmony` has a `theta`
-/// of 2. Differences: rows are put on the sphere by their length, where the
-/// reference divides by their largest value first, so that a row without a
-/// positive value starts on the far side; and the first centroids are one run
-/// of k-means++ and k-means, not the best of ten.
+/// (`tests/scripts/make_batch_cases.py`): the published algorithm in double
+/// precision, where 0.2.0 computes in single precision. Defaults are those of
+/// 0.2.0 and of R's `harmony`; 0.0.10 has a `theta` of 1. Differences: rows are
+/// put on the sphere by their length, where 0.0.10 divides by their largest
+/// value first, so that a row without a positive value starts on the far side;
+/// and the first centroids are one run of k-means++ and k-means, not the best
+/// of ten.
 ///
 /// # Example
 /// ```
@@ -110,7 +110,7 @@ impl Default for Harmony {
     fn default() -> Self {
         Self {
             num_components: 0,
-            theta: 1.0,
+            theta: 2.0,
             lambda: 1.0,
             sigma: 0.1,
             tau: 0.0,

@@ -201,7 +201,7 @@ def harmony(folder):
         }
 
     variants = [
-        ({}, {}, 0),
+        ({"theta": 1.0}, {}, 0),
         ({"seed": 5, "theta": 2.0, "lambda": 0.5, "sigma": 0.2, "tau": 5.0, "block_size": 0.2,
           "max_iter_harmony": 3, "max_iter_kmeans": 6},
          {"theta": 2.0, "lamb": 0.5, "sigma": 0.2, "tau": 5, "block_size": 0.2,
