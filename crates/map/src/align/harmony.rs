@@ -53,10 +53,10 @@ use super::{
 /// (`tests/scripts/make_batch_cases.py`): the published algorithm in double
 /// precision, where 0.2.0 computes in single precision. Defaults are those of
 /// 0.2.0 and of R's `harmony`; 0.0.10 has a `theta` of 1. Differences: rows are
-/// put on the sphere by their length, where 0.0.10 divides by their largest
-/// value first, so that a row without a positive value starts on the far side;
-/// and the first centroids are one run of k-means++ and k-means, not the best
-/// of ten.
+/// put on the sphere by their length, where 0.0.10 (no longer 0.1.0) divides by
+/// their largest value first, so that a row without a positive value starts on
+/// the far side; and the first centroids are one run of k-means++ and k-means,
+/// not the best of ten.
 ///
 /// # Example
 /// ```
@@ -339,6 +339,8 @@ struct Clustering<'a> {
     cosines: Vec<f64>,
     /// Of each row in each cluster, adding up to 1.
     shares: Vec<f64>,
+    /// Of each row the sum of `share * ln(share)`.
+    entropies: Vec<f64>,
     /// Sum of the shares of each cluster.
     total: Vec<f64>,
     /// Of them those of each batch, `[num_batches, num_clusters]`.
@@ -380,6 +382,7 @@ impl<'a> Clustering<'a> {
             centroids: vec![],
             cosines: vec![0.0; num_rows * num_clusters],
             shares: vec![0.0; num_rows * num_clusters],
+            entropies: vec![],
             total: vec![0.0; num_clusters],
             observed: vec![0.0; num_batches * num_clusters],
             start,
@@ -393,9 +396,17 @@ impl<'a> Clustering<'a> {
         self.set_centroids(centroids);
         self.shares.copy_from_slice(&self.cosines);
         let no_penalty = vec![0.0; self.num_clusters];
-        self.shares
-            .par_chunks_exact_mut(self.num_clusters)
-            .for_each(|shares| shares_from_products(shares, &no_penalty, settings.sigma));
+        let k = self.num_clusters;
+        self.entropies = self
+            .shares
+            .par_chunks_mut(256 * k)
+            .flat_map_iter(|shares| {
+                let mut entropies = Vec::with_capacity(256);
+                let penalty_of = |_| &no_penalty[..];
+                shares_from_products(shares, k, settings.sigma, penalty_of, &mut entropies);
+                entropies
+            })
+            .collect();
         let all: Vec<usize> = (0..self.batch_of.len()).collect();
         self.count(&all, 1.0);
 
@@ -497,22 +508,24 @@ impl<'a> Clustering<'a> {
                 }
             }
             let penalties = &log_penalties[first..];
-            let shares: Vec<Vec<f64>> = rows
+            let chosen: Vec<(Vec<f64>, Vec<f64>)> = rows
                 .par_chunks(256)
                 .map(|rows| {
-                    let mut all = Vec::with_capacity(rows.len() * k);
-                    for &row in rows {
-                        let first = all.len();
-                        all.extend_from_slice(&self.cosines[row * k..][..k]);
-                        let penalty = &penalties[self.batch_of[row] * k..][..k];
-                        shares_from_products(&mut all[first..], penalty, self.settings.sigma);
-                    }
-                    all
+                    let of_row = |&row: &usize| &self.cosines[row * k..][..k];
+                    let mut shares: Vec<f64> = rows.iter().flat_map(of_row).copied().collect();
+                    let mut entropies = Vec::with_capacity(rows.len());
+                    let penalty_of =
+                        |place: usize| &penalties[self.batch_of[rows[place]] * k..][..k];
+                    let sigma = self.settings.sigma;
+                    shares_from_products(&mut shares, k, sigma, penalty_of, &mut entropies);
+                    (shares, entropies)
                 })
                 .collect();
-            let shares = shares.iter().flat_map(|shares| shares.chunks_exact(k));
-            for (&row, shares) in rows.iter().zip(shares) {
+            let shares = chosen.iter().flat_map(|(shares, _)| shares.chunks_exact(k));
+            let entropies = chosen.iter().flat_map(|(_, entropies)| entropies);
+            for ((&row, shares), &entropy) in rows.iter().zip(shares).zip(entropies) {
                 self.shares[row * k..][..k].copy_from_slice(shares);
+                self.entropies[row] = entropy;
             }
             self.count(rows, 1.0);
         }
@@ -554,20 +567,16 @@ impl<'a> Clustering<'a> {
     fn objective(&self) -> f64 {
         let k = self.num_clusters;
         let sigma = self.settings.sigma;
-        let chunk = rows_per_sum(self.batch_of.len()) * k;
+        let chunk_rows = rows_per_sum(self.batch_of.len());
         let of_rows: Vec<f64> = self
             .shares
-            .par_chunks(chunk)
-            .zip(self.cosines.par_chunks(chunk))
-            .map(|(shares, cosines)| {
-                let each = shares.iter().zip(cosines).map(|(&share, cosine)| {
-                    let entropy = match share > 0.0 {
-                        true => share * share.ln(),
-                        false => 0.0,
-                    };
-                    2.0 * share * (1.0 - cosine) + sigma * entropy
-                });
-                each.sum()
+            .par_chunks(chunk_rows * k)
+            .zip(self.cosines.par_chunks(chunk_rows * k))
+            .zip(self.entropies.par_chunks(chunk_rows))
+            .map(|((shares, cosines), entropies)| {
+                let each = shares.iter().zip(cosines);
+                let distances = each.map(|(share, cosine)| 2.0 * share * (1.0 - cosine));
+                distances.sum::<f64>() + sigma * entropies.iter().sum::<f64>()
             })
             .collect();
         let of_batches = (0..self.num_batches).flat_map(|batch| {

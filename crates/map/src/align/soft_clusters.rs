@@ -1,5 +1,6 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::fitted::{GetTensor, Shaped, Tensors};
@@ -99,24 +100,85 @@ pub(crate) fn inner_products(lhs: &[f64], rhs: &[f64], num_columns: usize, to: &
     );
 }
 
-/// Turns inner products of a row with the centroids into its shares in the
-/// clusters.
+/// Turns inner products of rows with the centroids into the rows' shares in
+/// the clusters. `penalty_of` gives a row's penalties; each row's sum of
+/// `share * ln(share)` is added to `entropies`.
 ///
 /// The penalties join before the largest is taken away, so that one share at
 /// least is above 0 however far the centroids are.
-pub(crate) fn shares_from_products(products: &mut [f64], log_penalty: &[f64], sigma: f64) {
+pub(crate) fn shares_from_products<'a>(
+    products: &mut [f64],
+    num_clusters: usize,
+    sigma: f64,
+    penalty_of: impl Fn(usize) -> &'a [f64],
+    entropies: &mut Vec<f64>,
+) {
+    let rows = products.chunks_exact_mut(num_clusters).enumerate();
+    // In one dispatch, so that several exponentials are computed at a time.
+    Arch::new().dispatch(|| {
+        for (row, products) in rows {
+            entropies.push(shares_of_row(products, penalty_of(row), sigma));
+        }
+    });
+}
+
+#[inline(always)]
+fn shares_of_row(products: &mut [f64], log_penalty: &[f64], sigma: f64) -> f64 {
     let mut largest = f64::NEG_INFINITY;
     for (value, penalty) in products.iter_mut().zip(log_penalty) {
         *value = -2.0 * (1.0 - *value) / sigma + penalty;
         largest = largest.max(*value);
     }
-    let mut sum = 0.0;
+    let (mut sum, mut weighted) = (0.0, 0.0);
     for value in products.iter_mut() {
-        *value = (*value - largest).exp();
+        let below = *value - largest;
+        *value = exp_below_0(below);
         sum += *value;
+        weighted += *value * below.max(-MAX_EXPONENT);
     }
     products.iter_mut().for_each(|value| *value /= sum);
+    // ln(share) is `below - ln(sum)`.
+    weighted / sum - f64::ln(sum)
 }
+
+/// Below its negative the exponential is 0 here.
+const MAX_EXPONENT: f64 = 700.0;
+
+/// The exponential of a number of at most 0, to two units in the last place,
+/// without a branch or a call, so that several are computed at a time; 0 below
+/// -700. The same on every instruction set.
+#[inline(always)]
+fn exp_below_0(x: f64) -> f64 {
+    // Adding it rounds to a whole number, which is in the lowest bits then.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    // ln 2 in two parts: products of the first with small whole numbers are
+    // exact.
+    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    let clamped = x.max(-MAX_EXPONENT);
+    let rounded = clamped * std::f64::consts::LOG2_E + ROUND;
+    let power = rounded - ROUND;
+    let rest = clamped - power * LN_2_HIGH - power * LN_2_LOW;
+    // Taylor's series: |rest| is at most ln(2) / 2.
+    let mut series = INVERSE_FACTORIALS[0];
+    for coefficient in &INVERSE_FACTORIALS[1..] {
+        series = series * rest + coefficient;
+    }
+    let scale = f64::from_bits((rounded.to_bits() << 52).wrapping_add(1023 << 52));
+    let is_above = f64::from(u8::from(x >= -MAX_EXPONENT));
+    series * scale * is_above
+}
+
+/// 1 / 13!, ..., 1 / 1!, 1.
+const INVERSE_FACTORIALS: [f64; 14] = {
+    let mut found = [1.0; 14];
+    let mut index = 13;
+    while index > 0 {
+        found[index - 1] = found[index] / (14 - index) as f64;
+        index -= 1;
+    }
+    found
+};
 
 /// Rows of one batch less their clusters' corrections.
 pub(crate) fn corrected(
@@ -188,11 +250,11 @@ impl SoftClusters {
             now.chunks_exact_mut(d).for_each(normalise);
             let mut shares = vec![0.0; hashes.len() * k];
             inner_products(&now, &stage.centroids, d, &mut shares);
-            for (shares, &hash) in shares.chunks_exact_mut(k).zip(hashes) {
-                let block = stage.block(stage.round.key(hash));
-                let penalty = &stage.log_penalties[(block * self.num_batches + batch) * k..][..k];
-                shares_from_products(shares, penalty, self.sigma);
-            }
+            let penalty_of = |row: usize| {
+                let block = stage.block(stage.round.key(hashes[row]));
+                &stage.log_penalties[(block * self.num_batches + batch) * k..][..k]
+            };
+            shares_from_products(&mut shares, k, self.sigma, penalty_of, &mut vec![]);
             let corrections = &stage.corrections[batch * k * d..][..k * d];
             now = corrected(start, &shares, corrections, d);
         }
@@ -292,5 +354,57 @@ impl SoftClusters {
             num_features: d,
             sigma: method.sigma,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_right_to_the_last_places() {
+        for i in 0..200_000 {
+            let x = -f64::from(i) * 0.003_501;
+            let (found, expect) = (exp_below_0(x), x.exp());
+            if x < -MAX_EXPONENT {
+                assert_eq!(found, 0.0);
+            } else {
+                assert!(
+                    (found / expect - 1.0).abs() < 5e-16,
+                    "{x}: {found} {expect}"
+                );
+            }
+        }
+        assert_eq!(exp_below_0(0.0), 1.0);
+        assert_eq!(exp_below_0(f64::NEG_INFINITY), 0.0);
+    }
+
+    #[test]
+    fn shares_by_hand() {
+        // Distances 0 and ln 2 in units of sigma, and a penalty that makes up
+        // for it; then none.
+        let sigma = 0.5;
+        let cosine = 1.0 - f64::ln(2.0) * sigma / 2.0;
+        let mut products = [1.0, cosine, 1.0, cosine];
+        let penalties = [[0.0, f64::ln(2.0)], [0.0, 0.0]];
+        let mut entropies = vec![];
+        shares_from_products(
+            &mut products,
+            2,
+            sigma,
+            |row| &penalties[row],
+            &mut entropies,
+        );
+        for (found, expect) in products.iter().zip([0.5, 0.5, 2.0 / 3.0, 1.0 / 3.0]) {
+            assert!((found - expect).abs() < 1e-15);
+        }
+        let (third, two_thirds) = (1.0 / 3.0f64, 2.0 / 3.0f64);
+        let expect = [
+            -f64::ln(2.0),
+            third * third.ln() + two_thirds * two_thirds.ln(),
+        ];
+        for (found, expect) in entropies.iter().zip(expect) {
+            assert!((found - expect).abs() < 1e-15);
+        }
     }
 }
