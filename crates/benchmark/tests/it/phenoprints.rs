@@ -5,8 +5,8 @@ use morphospace_benchmark::{
     random_embeddings,
 };
 use morphospace_core::Seed;
-use morphospace_map::PhenoprintTable;
-use morphospace_profiles::{Column, Features, Profiles};
+use morphospace_map::{ConditionColumns, ControlRule, PhenoprintTable, align_profiles};
+use morphospace_profiles::{Column, Features, Profiles, read_profiles};
 use proptest::prelude::*;
 
 /// A well: experiment, role, condition.
@@ -422,4 +422,56 @@ fn screens_that_cannot_be_tested_are_refused_by_name() {
             .unwrap_err()
             .contains("celik_angle")
     );
+}
+
+/// 302 compounds of secreted proteins, four wells each; what numpy finds of them.
+#[test]
+fn compounds_of_a_published_table_are_told_from_shuffled_ones() {
+    let Ok(data) = std::env::var("MORPHOSPACE_DATA") else {
+        eprintln!("SKIPPED: phenoprints of nELISA; set MORPHOSPACE_DATA to the data folder");
+        return;
+    };
+    let path = std::path::PathBuf::from(data).join("profiles/nelisa/nelisa_profiles.parquet");
+    let wells = read_profiles(&path).unwrap();
+    let rule = ControlRule::new("Metadata_control_type", ["negcon"]);
+    let method = "center_scale".parse().unwrap();
+    let aligned = align_profiles(&wells, "Metadata_Plate", &rule, &method).unwrap();
+    let settings = PhenoprintSettings {
+        columns: ConditionColumns {
+            experiment: "Metadata_nelisa_experiment_id".to_owned(),
+            condition: "Metadata_pert_iname".to_owned(),
+            negative_controls: Some(rule),
+            ..ConditionColumns::default()
+        },
+        ..PhenoprintSettings::default()
+    };
+    let found = phenoprints(&aligned, &settings).unwrap();
+    let names = aligned.text("Metadata_pert_iname").unwrap();
+    let is_control = |name: &Option<String>| name.as_deref() == Some("DMSO");
+    let mut treated: Vec<usize> = (0..names.len())
+        .filter(|&row| !is_control(&names[row]))
+        .collect();
+    let places = treated.clone();
+    treated.sort_by_key(|&row| Seed::new(1).split_index(row as u64).value());
+    let mut shuffled = names.clone();
+    for (place, row) in places.into_iter().zip(treated) {
+        shuffled[place] = names[row].clone();
+    }
+    let shuffled = aligned
+        .with_column("Metadata_pert_iname", Column::Text(shuffled))
+        .unwrap();
+    let by_chance = phenoprints(&shuffled, &settings).unwrap();
+    eprintln!(
+        "nELISA: {} of {} compounds have a phenoprint, {} of shuffled ones",
+        found.num_with_phenoprint(),
+        found.num_tested(),
+        by_chance.num_with_phenoprint()
+    );
+    assert_eq!(found.num_tested(), 301);
+    let colchicine = of(&found, "colchicine");
+    assert!((colchicine.statistic - 0.710_900_895_447_414_7).abs() < 1e-12);
+    // numpy with 40,000 draws finds 88; a few lie at the threshold.
+    assert!((80..=96).contains(&found.num_with_phenoprint()));
+    // Of 301 at 0.01, more than 12 in one run of 10,000.
+    assert!(by_chance.num_with_phenoprint() <= 12);
 }

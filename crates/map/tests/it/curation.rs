@@ -10,7 +10,7 @@ use morphospace_map::{
     Bound, CurateError, CurateSettings, CurateStep, Curated, CurationRow, CurationTable, Draw,
     PhenoprintTable, QualityRules, UnderSampling, curate, curate_profiles,
 };
-use morphospace_profiles::{Column, Features, Profiles};
+use morphospace_profiles::{Column, Features, Profiles, read_metadata};
 use proptest::prelude::*;
 
 fn row(experiment: &str, well: usize, role: ControlRole, conditions: &[&str]) -> CurationRow {
@@ -664,4 +664,31 @@ proptest! {
             Err(error) => return Err(TestCaseError::fail(error.to_string())),
         }
     }
+}
+
+/// RxRx1, whose table hides the siRNAs of test wells: counts by pandas.
+#[test]
+fn a_published_screen_is_curated_as_it_is() {
+    let Ok(data) = std::env::var("MORPHOSPACE_DATA") else {
+        eprintln!("SKIPPED: curation of RxRx1; set MORPHOSPACE_DATA to the data folder");
+        return;
+    };
+    let path = std::path::PathBuf::from(data).join("metadata/rxrx1/metadata.csv.gz");
+    let table = read_metadata(&path).unwrap();
+    let mut settings = CurateSettings::default();
+    settings.columns.condition = "sirna".to_owned();
+    let (curated, summary) = curate_profiles(&table, &[], &settings).unwrap();
+    eprint!("{summary}");
+    let Column::Boolean(keep) = curated.column("keep").unwrap() else {
+        panic!("verdicts");
+    };
+    // Two sites of 36,515 treatments, 612 positive and 70 negative controls.
+    let num_kept = keep.iter().filter(|keep| **keep == Some(true)).count();
+    assert_eq!(num_kept, 2 * (36_515 + 612 + 70));
+    let dropped: Vec<usize> = summary.rows.iter().map(|row| row.num_dropped).collect();
+    assert_eq!(
+        dropped,
+        [0, 39_794, 0, 2 * (6_097 - 612), 2 * (246 - 70), 0]
+    );
+    assert_eq!(summary.rows.last().unwrap().conditions_left, 1138);
 }
