@@ -1,5 +1,5 @@
 use morphospace_core::suggestion;
-use morphospace_profiles::Profiles;
+use morphospace_profiles::{Column, Features, Profiles};
 
 use super::error::RelateError;
 
@@ -158,6 +158,38 @@ impl RelationMap {
                 cosine,
             })
             .collect())
+    }
+
+    /// [`RelationMap::nearest_neighbours`] of several entities as a table with the
+    /// columns `entity`, `neighbour`, `rank` and `cosine`.
+    ///
+    /// # Errors
+    /// [`RelateError::UnknownEntity`] suggests the nearest name.
+    pub fn neighbour_table(
+        &self,
+        entities: &[String],
+        count: usize,
+    ) -> Result<Profiles, RelateError> {
+        let mut rows: Vec<(&String, Neighbour)> = Vec::new();
+        for entity in entities {
+            let found = self.nearest_neighbours(entity, count)?;
+            rows.extend(found.into_iter().map(|neighbour| (entity, neighbour)));
+        }
+        let ranks: Vec<i64> = rows.iter().map(|(_, row)| row.rank as i64).collect();
+        let cosines: Vec<f64> = rows.iter().map(|(_, row)| row.cosine).collect();
+        let (entities, neighbours): (Vec<String>, Vec<String>) = rows
+            .into_iter()
+            .map(|(entity, row)| (entity.clone(), row.entity))
+            .unzip();
+        let columns = [
+            ("entity", Column::from(entities)),
+            ("neighbour", Column::from(neighbours)),
+            ("rank", Column::from(ranks)),
+            ("cosine", Column::from(cosines)),
+        ];
+        let columns = columns.map(|(name, column)| (name.to_owned(), column));
+        let none = Features::F64(Vec::new());
+        Ok(Profiles::new(columns.into(), Vec::new(), none)?)
     }
 
     pub(super) fn row_of(&self, entity: &str) -> Option<usize> {

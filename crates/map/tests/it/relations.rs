@@ -99,6 +99,12 @@ fn neighbours_by_hand_and_equal_ones_by_name() {
     let found = map.nearest_neighbours("x", 5).unwrap();
     let found: Vec<(&str, usize)> = found.iter().map(|n| (n.entity.as_str(), n.rank)).collect();
     assert_eq!(found, [("a", 1), ("b", 2), ("far", 3)]);
+    let table = map
+        .neighbour_table(&["a".to_owned(), "x".to_owned()], 2)
+        .unwrap();
+    assert_eq!(table.keys("entity").unwrap(), ["a", "a", "x", "x"]);
+    assert_eq!(table.keys("neighbour").unwrap(), ["x", "b", "a", "b"]);
+    assert_eq!(table.keys("rank").unwrap(), ["1", "2", "1", "2"]);
     let message = map.nearest_neighbours("fart", 5).unwrap_err().to_string();
     assert!(message.contains("did you mean 'far'"), "{message}");
 }
