@@ -18,6 +18,7 @@
 //! | how far do perturbations lie from controls? | [`perturbation_magnitudes`] | [`Magnitude`] |
 //! | do batches change cosines? | [`cosine_study`] | [`CosineStudy`] |
 //! | which of two embeddings is better? | [`paired_difference`], [`compare_recall`] | [`PairedDifference`] |
+//! | is a map true to its table? | [`trustworthiness`] | 1 at best, 0.5 by chance |
 //! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity |
 //! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity, LISI, [`Kbet`] |
 //! | how much of the variance do batches explain? | [`principal_component_regression`] | a share |
@@ -66,6 +67,7 @@ mod replicate_consistency;
 mod score;
 mod shapley;
 mod standard_scaler;
+mod trustworthiness;
 mod two_sample;
 
 pub use average_precision::{Ties, area_under_roc, average_precision, expected_average_precision};
@@ -122,6 +124,7 @@ pub use replicate_consistency::{
 pub use score::{Score, Scores};
 pub use shapley::shapley_values;
 pub use standard_scaler::StandardScaler;
+pub use trustworthiness::trustworthiness;
 pub use two_sample::{
     CramerVonMises, KolmogorovSmirnov, cramer_von_mises, kolmogorov_smirnov,
     kolmogorov_smirnov_asymptotic_p, kolmogorov_smirnov_statistic, wasserstein_distance,

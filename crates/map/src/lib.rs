@@ -29,6 +29,7 @@ pub mod curate;
 mod decompose;
 mod moments;
 pub mod relate;
+pub mod umap;
 
 pub use aggregate::{Aggregate, AggregateError, Average, COUNT_COLUMN, aggregate};
 pub use align::{
@@ -50,3 +51,4 @@ pub use relate::{
     KnownPairs, Neighbour, RelateError, RelateSettings, Relation, RelationLimit, RelationMap,
     Relations, SourceOverlap, Tails,
 };
+pub use umap::{NeighbourSearch, Umap, UmapError, UmapMetric, UmapStart};

@@ -13,3 +13,4 @@ mod refusals;
 mod shrinkage;
 mod stream;
 mod tables;
+mod umap;
