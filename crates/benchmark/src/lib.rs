@@ -19,7 +19,6 @@
 //! | do batches change cosines? | [`cosine_study`] | [`CosineStudy`] |
 //! | which of two embeddings is better? | [`paired_difference`], [`compare_recall`] | [`PairedDifference`] |
 //! | is a map true to its table? | [`trustworthiness`] | 1 at best, 0.5 by chance |
-//! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity |
 //! | are batches mixed? | [`Distances`] | silhouettes, transferred labels, connectivity, LISI, [`Kbet`] |
 //! | how much of the variance do batches explain? | [`principal_component_regression`] | a share |
 //! | which channels matter? | [`shapley_values`] | a share for each |
@@ -87,8 +86,8 @@ pub use error::BenchmarkError;
 pub use false_discovery::benjamini_hochberg;
 pub use gene_groups::{GeneGroupProbe, GeneGroups, probe_gene_groups};
 pub use hits::{Hit, HitSettings, find_hits};
-pub use label_prediction::{LabelClassifier, LabelPrediction, predict_column, predict_labels};
 pub use kbet::Kbet;
+pub use label_prediction::{LabelClassifier, LabelPrediction, predict_column, predict_labels};
 pub use lisi::{scaled_clisi, scaled_ilisi};
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
 pub use mean_average_precision::{

@@ -151,6 +151,9 @@ pub(crate) struct ScreenArgs {
     /// The time point to use, by index
     #[arg(long, value_name = "INDEX")]
     pub(crate) timepoint: Option<u32>,
+    /// A table of `curate`: use only the sites that it keeps
+    #[arg(long, value_name = "PARQUET")]
+    pub(crate) curated: Option<PathBuf>,
     /// A table of `split`: use only the sites of one of its parts
     #[arg(long, value_name = "PARQUET")]
     pub(crate) split: Option<PathBuf>,

@@ -28,6 +28,7 @@ mod split;
 mod train;
 mod trim;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -37,8 +38,8 @@ use morphospace_profiles::{Profiles, read_profiles, write_profiles};
 use morphospace_screen::split::{Part, read_split};
 use morphospace_screen::{
     CorrectedScreen, Screen, ScreenFormat, SelectedScreen, Selection, choose_channels, open_screen,
+    read_curation,
 };
-
 use serde::de::DeserializeOwned;
 
 use crate::cli::{Cli, Command, ControlArgs, ScreenArgs, SettingsArgs, TableArgs};
@@ -79,15 +80,15 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
 
 fn open(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
     match (&args.split, args.part) {
-        (Some(split), Some(part)) => part_of(open_whole(args)?, split, part),
+        (Some(split), Some(part)) => part_of(args, split, part),
         (Some(_), None) => anyhow::bail!(
             "--split needs --part\nhint: give --part train, --part validation or --part test"
         ),
-        _ => open_whole(args),
+        _ => select(open_whole(args)?, args, None),
     }
 }
 
-/// Whatever part of a split is asked for.
+/// Whatever part of a split is asked for, and whatever was curated away.
 fn open_whole(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
     let screen = open_screen(&args.screen, args.format.as_ref())?;
     let screen = match &args.illumination {
@@ -112,8 +113,60 @@ fn open_whole(args: &ScreenArgs) -> Result<Box<dyn Screen>> {
     Ok(screen)
 }
 
-/// The sites of one part of a split.
-fn part_of(screen: Box<dyn Screen>, path: &Path, part: Part) -> Result<Box<dyn Screen>> {
+/// The sites of one part of a split, without those that were curated away.
+fn part_of(args: &ScreenArgs, split: &Path, part: Part) -> Result<Box<dyn Screen>> {
+    let screen = open_whole(args)?;
+    let sites = sites_of_part(&*screen, split, part)?;
+    select(screen, args, Some((sites, split, part)))
+}
+
+/// Some sites, of those that curation keeps.
+fn select(
+    screen: Box<dyn Screen>,
+    args: &ScreenArgs,
+    of_part: Option<(Vec<usize>, &Path, Part)>,
+) -> Result<Box<dyn Screen>> {
+    // Not by its path: a pack that goes on compares what is said of its screen.
+    let mut sites_by = Vec::new();
+    let mut sites: Option<Vec<usize>> = None;
+    if let Some((of_part, split, part)) = of_part {
+        let sha256 = sha256_of_file(split)?;
+        sites_by.push(format!("part {part} of the split of SHA-256 {sha256}"));
+        sites = Some(of_part);
+    }
+    if let Some(path) = &args.curated {
+        let kept: HashSet<usize> = read_curation(path)?
+            .kept(screen.sites())?
+            .into_iter()
+            .collect();
+        let sha256 = sha256_of_file(path)?;
+        sites_by.push(format!("kept by the curation of SHA-256 {sha256}"));
+        let mut of_both = sites.unwrap_or_else(|| (0..screen.sites().len()).collect());
+        of_both.retain(|site| kept.contains(site));
+        if of_both.is_empty() {
+            bail!(
+                "'{}' keeps no site{}",
+                path.display(),
+                match args.split {
+                    Some(_) => " of this part of the split",
+                    None => "",
+                }
+            );
+        }
+        sites = Some(of_both);
+    }
+    if sites.is_none() {
+        return Ok(screen);
+    }
+    let selection = Selection {
+        sites,
+        sites_by: Some(sites_by.join(", ")),
+        ..Selection::default()
+    };
+    Ok(Box::new(SelectedScreen::new(screen, &selection)?))
+}
+
+fn sites_of_part(screen: &dyn Screen, path: &Path, part: Part) -> Result<Vec<usize>> {
     let split = read_split(path)?;
     let named = |what: &str| format!("split '{}' {what}", path.display());
     let parts = split.parts(screen.sites()).with_context(|| {
@@ -137,24 +190,17 @@ fn part_of(screen: Box<dyn Screen>, path: &Path, part: Part) -> Result<Box<dyn S
             .filter(|part| parts.contains(&Some(*part)))
             .map(Part::as_str)
             .collect();
-        anyhow::bail!(
+        bail!(
             "{}\nhint: it has {}",
             named(&format!("has no site in part '{part}'")),
             there.join(" and ")
         );
     }
-    // Not by its path: a pack that goes on compares what is said of its screen.
-    let sha256 = sha256_of_file(path)?;
-    let selection = Selection {
-        sites: Some(sites),
-        sites_by: Some(format!("part {part} of the split of SHA-256 {sha256}")),
-        ..Selection::default()
-    };
-    Ok(Box::new(SelectedScreen::new(screen, &selection)?))
+    Ok(sites)
 }
 
-/// Adds where the screen lies, the file that describes it, and the split and
-/// the part of it that are looked at.
+/// Adds where the screen lies, the file that describes it, the split and the part
+/// of it that are looked at, and what was curated away.
 fn with_screen(provenance: Provenance, args: &ScreenArgs) -> Result<Provenance> {
     let provenance = provenance.with_setting("screen", args.screen.display());
     let provenance = match &args.format {
@@ -162,6 +208,10 @@ fn with_screen(provenance: Provenance, args: &ScreenArgs) -> Result<Provenance> 
         _ => provenance,
     };
     let provenance = match &args.split {
+        Some(path) => provenance.with_input(path)?,
+        None => provenance,
+    };
+    let provenance = match &args.curated {
         Some(path) => provenance.with_input(path)?,
         None => provenance,
     };

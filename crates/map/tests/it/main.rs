@@ -3,13 +3,11 @@
 
 mod aggregation;
 mod alignment;
+mod batch_methods;
 mod curation;
 mod golden;
 mod refusals;
 mod relations;
-mod batch_methods;
-mod golden;
-mod refusals;
 mod shrinkage;
 mod stream;
 mod tables;

@@ -88,7 +88,7 @@ fn open_parts(args: &TrainArgs, split: Option<&Path>) -> Result<Parts> {
     let Some(path) = split else {
         return Ok((super::open(&args.screen)?, None));
     };
-    let of_part = |part| super::part_of(super::open_whole(&args.screen)?, path, part);
+    let of_part = |part| super::part_of(&args.screen, path, part);
     let part = args.screen.part.unwrap_or(Part::Train);
     let has_validation = || -> Result<bool> {
         let mut rows = read_split(path)?.rows.into_iter();
