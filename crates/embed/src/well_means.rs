@@ -114,6 +114,27 @@ fn metadata_columns(wells: &[WellSum]) -> Vec<(String, Column)> {
             Some(targets.join(" + "))
         }
     };
+    let compounds = |well: &Well| -> Vec<(String, Option<f64>)> {
+        let perturbations = well.perturbations.iter();
+        perturbations
+            .filter_map(|perturbation| match perturbation {
+                Perturbation::Compound {
+                    name,
+                    concentration_micromolar,
+                } => Some((name.clone(), *concentration_micromolar)),
+                _ => None,
+            })
+            .collect()
+    };
+    let names = |well: &Well| {
+        let names: Vec<String> = compounds(well).into_iter().map(|(name, _)| name).collect();
+        (!names.is_empty()).then(|| names.join(" + "))
+    };
+    // Of several compounds none has a dose that is that of the well.
+    let concentrations = wells.iter().map(|w| match compounds(&w.well)[..] {
+        [(_, concentration)] => concentration,
+        _ => None,
+    });
     let mut columns = vec![
         text("Metadata_Source", &|w| w.key.plate.source.clone()),
         text("Metadata_Batch", &|w| {
@@ -127,6 +148,11 @@ fn metadata_columns(wells: &[WellSum]) -> Vec<(String, Column)> {
         }),
         text("Metadata_treatment", &|w| w.well.label()),
         text("Metadata_gene", &|w| targets(&w.well)),
+        text("Metadata_compound", &|w| names(&w.well)),
+        (
+            "Metadata_concentration".to_owned(),
+            Column::Float(concentrations.collect()),
+        ),
         text("Metadata_background", &|w| w.well.background.clone()),
         count("Metadata_num_sites", |w| w.num_sites),
         count("Metadata_num_tiles", |w| w.num_vectors),
@@ -134,6 +160,7 @@ fn metadata_columns(wells: &[WellSum]) -> Vec<(String, Column)> {
     // A column nobody fills says nothing.
     columns.retain(|(_, column)| match column {
         Column::Text(values) => values.iter().any(Option::is_some),
+        Column::Float(values) => values.iter().any(Option::is_some),
         _ => true,
     });
     columns

@@ -26,6 +26,8 @@ pub(crate) enum BenchmarkCommand {
     CosineSimilarity(CosineSimilarityArgs),
     /// How well a label, such as the perturbation, is told in batches never seen
     LabelPrediction(LabelPredictionArgs),
+    /// How well batches are mixed, and labels kept apart, among nearest rows
+    BatchMixing(BatchMixingArgs),
     /// How well plate, row, column and batch are told: what is left of the layout
     PositionAudit(PositionAuditArgs),
     /// What trained heads told of sites: accuracy of perturbations, of each cell type, of experiments
@@ -96,12 +98,13 @@ pub(crate) struct CompoundGeneArgs {
     /// Known interactions: a CSV with gene_symbol, nM_value and treatment
     #[arg(long, value_name = "CSV")]
     pub(crate) interactions: PathBuf,
-    /// Column of the genes that wells lack, empty where they have a compound
+    /// Column of the genes that wells lack
     #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
     pub(crate) gene_column: String,
-    /// Column of the compounds; it counts where that of the genes is empty
-    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
-    pub(crate) compound_column: String,
+    /// Column of the compounds [default: Metadata_compound, which `embed` writes and which is empty
+    /// where a gene is lacking; of other tables Metadata_treatment, where that of the genes is empty]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) compound_column: Option<String>,
     /// Column of their concentrations
     #[arg(long, default_value = "Metadata_concentration", value_name = "COLUMN")]
     pub(crate) concentration_column: String,
@@ -325,6 +328,30 @@ pub(crate) struct LabelPredictionArgs {
     /// Rows to leave out (repeatable)
     #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
     pub(crate) exclude: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchMixingArgs {
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// The same profiles before alignment, to be scored as well
+    #[arg(long, value_name = "PROFILES")]
+    pub(crate) before: Option<PathBuf>,
+    /// Column of the batch
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) batch_column: String,
+    /// Column of what should stay apart
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
+    pub(crate) label_column: String,
+    /// Rows to leave out (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+    /// Neighbours of a row
+    #[arg(long, default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) neighbours: u16,
+    /// Perplexity of LISI
+    #[arg(long, default_value_t = 30.0, value_name = "NUMBER")]
+    pub(crate) perplexity: f64,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,5 @@
 mod anax;
+mod batch_mixing;
 mod batch_prediction;
 mod compound_gene;
 mod cosine_similarity;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
         BenchmarkCommand::PerturbationMagnitude(args) => args.score.clone(),
         BenchmarkCommand::CosineSimilarity(args) => args.score.clone(),
         BenchmarkCommand::LabelPrediction(args) => args.score.clone(),
+        BenchmarkCommand::BatchMixing(args) => args.score.clone(),
         BenchmarkCommand::PositionAudit(args) => args.score.clone(),
         BenchmarkCommand::Predictions(args) => args.score(),
     };
@@ -66,6 +68,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
         }
         BenchmarkCommand::CosineSimilarity(args) => (&[], cosine_similarity::scores(args)),
         BenchmarkCommand::LabelPrediction(args) => (&[], label_prediction::scores(args)),
+        BenchmarkCommand::BatchMixing(args) => (args.before.as_slice(), batch_mixing::scores(args)),
         BenchmarkCommand::PositionAudit(args) => {
             (args.before.as_slice(), position_audit::scores(args))
         }

@@ -44,7 +44,7 @@ pub(super) fn scores(args: &CompoundGeneArgs) -> Result<Vec<Score>> {
             "no compound can be scored: {}\nhint: compounds are looked for in column '{}' and \
              genes in '{}', under the names of '{}'",
             left_out.join(", "),
-            args.compound_column,
+            compound_column(&profiles, args).0,
             args.gene_column,
             args.interactions.display()
         );
@@ -100,6 +100,15 @@ pub(super) fn scores(args: &CompoundGeneArgs) -> Result<Vec<Score>> {
     Ok(scores)
 }
 
+/// The column that names compounds, and whether it names nothing else.
+fn compound_column<'a>(profiles: &Profiles, args: &'a CompoundGeneArgs) -> (&'a str, bool) {
+    match &args.compound_column {
+        Some(column) => (column, false),
+        None if profiles.has_column("Metadata_compound") => ("Metadata_compound", true),
+        None => ("Metadata_treatment", false),
+    }
+}
+
 /// Genes, and compounds at each of their concentrations: means of their rows.
 fn map_of(profiles: &Profiles, args: &CompoundGeneArgs) -> Result<CompoundGeneMap> {
     let is_given = |column: &str| -> Result<Vec<bool>> {
@@ -108,35 +117,45 @@ fn map_of(profiles: &Profiles, args: &CompoundGeneArgs) -> Result<CompoundGeneMa
             .map(|value| value.is_some_and(|value| !value.is_empty()))
             .collect())
     };
+    let (compound_column, names_nothing_else) = compound_column(profiles, args);
     let has_gene = is_given(&args.gene_column)?;
-    let part = |column: &str, by: &[&str], of_genes: bool| -> Result<Profiles> {
-        let is_given = is_given(column)?;
-        let rows: Vec<usize> = (0..is_given.len())
-            .filter(|&row| is_given[row] && has_gene[row] == of_genes)
-            .collect();
-        if rows.is_empty() {
-            bail!(
-                "column '{column}' is empty{}",
-                if of_genes {
-                    ""
-                } else {
-                    " where no gene is given"
-                }
-            );
-        }
+    let has_compound = is_given(compound_column)?;
+    let rows_with = |is_taken: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        (0..profiles.num_rows())
+            .filter(|&row| is_taken(row))
+            .collect()
+    };
+    // A column of compounds decides; where it also holds other names, that of genes.
+    let gene_rows = rows_with(&|row| has_gene[row] && !(names_nothing_else && has_compound[row]));
+    let compound_rows =
+        rows_with(&|row| has_compound[row] && (names_nothing_else || !has_gene[row]));
+    let mean_of = |rows: &[usize], by: &[&str]| -> Result<Profiles> {
         let settings = Aggregate {
             average: Average::Mean,
             ..Aggregate::by(by.iter().copied())
         };
-        Ok(aggregate(&profiles.select_rows(&rows), &settings)?)
+        Ok(aggregate(&profiles.select_rows(rows), &settings)?)
     };
-    let genes = part(&args.gene_column, &[&args.gene_column], true)?;
-    let by = [args.compound_column.as_str(), &args.concentration_column];
-    let compounds = part(&args.compound_column, &by, false)?;
+    if gene_rows.is_empty() {
+        bail!(
+            "no row has a gene in column '{}'{}",
+            args.gene_column,
+            match names_nothing_else {
+                true => " and no compound",
+                false => "",
+            }
+        );
+    }
+    if compound_rows.is_empty() {
+        bail!("column '{compound_column}' is empty where no gene is given");
+    }
+    let genes = mean_of(&gene_rows, &[&args.gene_column])?;
+    let by = [compound_column, &args.concentration_column];
+    let compounds = mean_of(&compound_rows, &by)?;
     Ok(CompoundGeneMap {
         genes: EntityMap::from_profiles(&genes, &args.gene_column)?,
         concentrations: compounds.keys(&args.concentration_column)?,
-        compounds: EntityMap::from_profiles(&compounds, &args.compound_column)?,
+        compounds: EntityMap::from_profiles(&compounds, compound_column)?,
     })
 }
 
