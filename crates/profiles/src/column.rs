@@ -85,6 +85,16 @@ impl Column {
         }
     }
 
+    /// The kind without the values.
+    pub(crate) fn column_kind(&self) -> ColumnKind {
+        match self {
+            Self::Text(_) => ColumnKind::Text,
+            Self::Integer(_) => ColumnKind::Integer,
+            Self::Float(_) => ColumnKind::Float,
+            Self::Boolean(_) => ColumnKind::Boolean,
+        }
+    }
+
     /// Some rows that follow each other.
     pub(crate) fn slice(&self, rows: Range<usize>) -> Self {
         match self {

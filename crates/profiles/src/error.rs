@@ -55,6 +55,16 @@ pub enum ProfilesError {
         /// What is absent.
         what: &'static str,
     },
+    /// The table does not fit into memory.
+    #[error(
+        "its {num_rows} rows take {num_bytes} bytes in memory, more than the system gives\nhint: read it in chunks, or aggregate it where it was made"
+    )]
+    TooLarge {
+        /// The table's rows.
+        num_rows: usize,
+        /// What they take.
+        num_bytes: usize,
+    },
     /// A row of a CSV file has more or fewer cells than the header.
     #[error(
         "data row {row} has {found} cells, the header has {expected}\nhint: quote cells that contain the separator or a line break"

@@ -7,13 +7,13 @@ use flate2::write::GzEncoder;
 /// Where text goes: a file, gzipped or not.
 pub(crate) enum Output {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Output {
     pub(crate) fn new(file: BufWriter<File>, gzip: bool) -> Self {
         if gzip {
-            Self::Gzip(GzEncoder::new(file, Compression::default()))
+            Self::Gzip(Box::new(GzEncoder::new(file, Compression::default())))
         } else {
             Self::Plain(file)
         }

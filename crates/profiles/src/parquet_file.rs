@@ -134,15 +134,17 @@ pub(crate) fn open(file: File, options: &ReadOptions) -> Result<ParquetTable, Pr
 }
 
 /// About the most that a reader holds of a file beside the rows it gives: a page
-/// of each column of a row group, packed and unpacked.
+/// of each column of a row group, packed, unpacked and as values, and the
+/// column's reader itself.
 fn page_bytes(metadata: &ParquetMetaData) -> usize {
     /// The largest page that the usual writers make.
     const PAGE_BYTES: i64 = 1 << 20;
+    const COLUMN_BYTES: i64 = 16 << 10;
     let of_group = |group: &RowGroupMetaData| -> usize {
         let of_column = |column: &ColumnChunkMetaData| {
             let packed = column.compressed_size().clamp(0, PAGE_BYTES);
             let unpacked = column.uncompressed_size().clamp(0, PAGE_BYTES);
-            usize::try_from(packed + unpacked).expect("two pages fit")
+            usize::try_from(packed + 2 * unpacked + COLUMN_BYTES).expect("three pages fit")
         };
         group.columns().iter().map(of_column).sum()
     };

@@ -80,6 +80,7 @@ impl ProfileStream {
         /// Rows read at a time at most, and the share of the budget they may take.
         const BATCH_ROWS: usize = 4096;
         const BATCH_SHARE: usize = 16;
+        const ALLOCATOR_SHARE: usize = 16;
         let table = open_table(path, format, options)?;
         let layout = table.layout();
         let row_bytes = measured_row_bytes(&*table)?.max(layout.row_bytes()).max(1);
@@ -88,6 +89,8 @@ impl ProfileStream {
         let beside = layout
             .reader_bytes
             .saturating_add(2 * batch_rows * row_bytes);
+        // What is freed does not all go back to the system.
+        let beside = beside.saturating_add(memory_bytes / ALLOCATOR_SHARE);
         let chunk_bytes = memory_bytes.saturating_sub(beside).max(memory_bytes / 4);
         let rows = table.rows(batch_rows)?;
         Ok(Self {

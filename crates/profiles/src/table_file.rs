@@ -86,10 +86,22 @@ const BATCH_ROWS: usize = 4096;
 /// Reads all rows of a file.
 pub(crate) fn read_whole(file: &dyn TableFile) -> Result<Profiles, ProfilesError> {
     let layout = file.layout();
+    check_room(layout)?;
     let mut rows = file.rows(BATCH_ROWS)?;
     // What a file says of its length is believed as its rows arrive.
     let room = layout.num_rows.min(BATCH_ROWS);
     let mut table = PartialTable::new(layout, room);
     while rows.read_batch(&mut table)? > 0 {}
     table.finish(layout)
+}
+
+/// Refuses a table that no memory holds before it is asked for, which would end
+/// the program.
+fn check_room(layout: &TableLayout) -> Result<(), ProfilesError> {
+    let num_bytes = layout.num_rows.saturating_mul(layout.row_bytes());
+    let room = Vec::<u8>::new().try_reserve_exact(num_bytes);
+    room.map_err(|_| ProfilesError::TooLarge {
+        num_rows: layout.num_rows,
+        num_bytes,
+    })
 }

@@ -78,8 +78,9 @@ pub(super) trait ElementStore: Send + Sync {
 
     fn array(&self, path: &str) -> Result<ArrayInfo, ProfilesError>;
 
-    /// All of an array of text.
-    fn strings(&self, path: &str) -> Result<Vec<String>, ProfilesError>;
+    /// Some rows of an array of text; of one without dimensions its one value,
+    /// as row 0.
+    fn strings(&self, path: &str, rows: Range<u64>) -> Result<Vec<String>, ProfilesError>;
 
     /// Some rows of an array of numbers, one after the other.
     fn numbers(&self, path: &str, rows: Range<u64>) -> Result<Numbers, ProfilesError>;

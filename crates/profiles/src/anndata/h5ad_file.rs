@@ -144,14 +144,20 @@ impl ElementStore for H5adFile {
         })
     }
 
-    fn strings(&self, path: &str) -> Result<Vec<String>, ProfilesError> {
+    fn strings(&self, path: &str, rows: Range<u64>) -> Result<Vec<String>, ProfilesError> {
         let dataset = self.dataset(path)?;
+        let num_rows = self.array(path)?.shape.first().copied().unwrap_or(1);
+        if rows.start > rows.end || rows.end > num_rows {
+            return Err(unreadable(path, "it has fewer rows than it should"));
+        }
+        let count = rows.end - rows.start;
         caught(path, || {
-            check_len(&dataset)?;
-            match kind_of(&dataset)? {
-                ValueKind::Text => dataset.read_string().map_err(|error| error.to_string()),
-                _ => Err("it does not hold text".to_owned()),
+            check_room(count, size_of::<String>() as u64)?;
+            if kind_of(&dataset)? != ValueKind::Text {
+                return Err("it does not hold text".to_owned());
             }
+            let texts = dataset.read_string_rows(rows.start, count);
+            texts.map_err(|error| error.to_string())
         })
     }
 
@@ -176,12 +182,6 @@ impl ElementStore for H5adFile {
             }
         })
     }
-}
-
-fn check_len(dataset: &Dataset) -> Result<(), String> {
-    let shape = dataset.shape().map_err(|error| error.to_string())?;
-    let num_values = shape.into_iter().fold(1u64, u64::saturating_mul);
-    check_room(num_values, size_of::<String>() as u64)
 }
 
 fn read_numbers(dataset: &Dataset, start: u64, count: u64) -> Result<Numbers, String> {

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::element::{ArrayInfo, ElementStore, Numbers, ValueKind, encoding, unreadable};
+use super::obs_column::one_dimension;
 use crate::ProfilesError;
 
 /// `X`, dense or sparse, from which rows are read.
@@ -103,11 +104,12 @@ impl Matrix {
             true => (num_rows, num_columns),
             false => (num_columns, num_rows),
         };
-        let num_values = one_dimension(store, "X/data")?;
-        if one_dimension(store, "X/indices")? != num_values {
+        let num_values = one_dimension(store, "X/data")?.shape[0];
+        if one_dimension(store, "X/indices")?.shape[0] != num_values {
             return Err(unreadable("X/indices", "it is not as long as 'X/data'"));
         }
-        let starts = whole_numbers(store, "X/indptr", 0..one_dimension(store, "X/indptr")?)?;
+        let num_starts = one_dimension(store, "X/indptr")?.shape[0];
+        let starts = whole_numbers(store, "X/indptr", 0..num_starts)?;
         let is_ascending = starts.windows(2).all(|pair| pair[0] <= pair[1]);
         let ends_there = starts.first() == Some(&0) && starts.last() == Some(&num_values);
         if starts.len() as u64 != num_major + 1 || !is_ascending || !ends_there {
@@ -201,13 +203,6 @@ impl Matrix {
 
 fn index(place: u64) -> usize {
     usize::try_from(place).expect("what is in memory can be counted")
-}
-
-fn one_dimension(store: &dyn ElementStore, path: &str) -> Result<u64, ProfilesError> {
-    match store.array(path)?.shape[..] {
-        [len] => Ok(len),
-        _ => Err(unreadable(path, "it has not one dimension")),
-    }
 }
 
 fn whole_numbers(

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::element::{ElementStore, Numbers, ValueKind, encoding, unreadable};
+use super::element::{ArrayInfo, ElementStore, Numbers, ValueKind, encoding, unreadable};
+use crate::column::ColumnKind;
 use crate::{Column, ProfilesError};
 
 /// A metadata column as AnnData encodes it. Each is an encoding-type.
@@ -73,62 +75,153 @@ impl<'a> EncodedColumn<'a> {
     }
 }
 
-/// Reads a column of `obs`, whichever way it is encoded.
-///
-/// # Errors
-/// Why it is not read, in words, which is no fault of the file; or what is
-/// wrong with it.
-pub(super) fn read(
-    store: &dyn ElementStore,
-    path: &str,
-    num_rows: usize,
-) -> Result<Result<Column, String>, ProfilesError> {
-    const KNOWN: [(&str, &str); 7] = [
-        ("array", "0.2.0"),
-        ("string-array", "0.2.0"),
-        ("categorical", "0.2.0"),
-        ("nullable-integer", "0.1.0"),
-        ("nullable-boolean", "0.1.0"),
-        ("nullable-float", "0.1.0"),
-        ("nullable-string-array", "0.1.0"),
-    ];
-    let attributes = store.attributes(path)?;
-    let name = match encoding(&attributes, &KNOWN) {
-        Ok(name) => name,
-        Err(reason) => return Ok(Err(reason)),
-    };
-    let column = match name {
-        "array" | "string-array" => plain(store, path)?,
-        "categorical" => categorical(store, path)?,
-        _ => {
-            let mask = flags(store, &format!("{path}/mask"))?;
-            masked(path, plain(store, &format!("{path}/values"))?, &mask)?
-        }
-    };
-    if column.len() != num_rows {
-        return Err(ProfilesError::WrongLength {
-            column: path.to_owned(),
-            found: column.len(),
-            expected: num_rows,
-        });
-    }
-    Ok(Ok(column))
+/// A column of `obs` where it lies, whichever way it is encoded.
+pub(super) struct ObsColumn {
+    path: String,
+    pub(super) kind: ColumnKind,
+    /// Rows that are packed together.
+    pub(super) chunk_rows: u64,
+    storage: Storage,
 }
 
-/// An array of one dimension.
-fn plain(store: &dyn ElementStore, path: &str) -> Result<Column, ProfilesError> {
+enum Storage {
+    /// One array.
+    Plain,
+    /// Codes into categories, which are in memory.
+    Categorical(Column),
+    /// Values, and which of them are missing.
+    Masked,
+}
+
+impl ObsColumn {
+    /// Settles what a column is.
+    ///
+    /// # Errors
+    /// Why it is not read, in words, which is no fault of the file; or what is
+    /// wrong with it.
+    pub(super) fn open(
+        store: &dyn ElementStore,
+        path: &str,
+        num_rows: usize,
+    ) -> Result<Result<Self, String>, ProfilesError> {
+        const KNOWN: [(&str, &str); 7] = [
+            ("array", "0.2.0"),
+            ("string-array", "0.2.0"),
+            ("categorical", "0.2.0"),
+            ("nullable-integer", "0.1.0"),
+            ("nullable-boolean", "0.1.0"),
+            ("nullable-float", "0.1.0"),
+            ("nullable-string-array", "0.1.0"),
+        ];
+        let attributes = store.attributes(path)?;
+        let name = match encoding(&attributes, &KNOWN) {
+            Ok(name) => name,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let (values, storage) = match name {
+            "array" | "string-array" => (path.to_owned(), Storage::Plain),
+            "categorical" => {
+                let categories = format!("{path}/categories");
+                let len = one_dimension(store, &categories)?.shape[0];
+                let categories = plain(store, &categories, 0..len)?;
+                (format!("{path}/codes"), Storage::Categorical(categories))
+            }
+            _ => {
+                let mask = format!("{path}/mask");
+                let info = one_dimension(store, &mask)?;
+                check_len(&mask, &info, num_rows)?;
+                if info.kind != ValueKind::Boolean {
+                    return Err(unreadable(&mask, "it does not hold flags"));
+                }
+                (format!("{path}/values"), Storage::Masked)
+            }
+        };
+        let info = one_dimension(store, &values)?;
+        // The column is named, where it is no array of its own.
+        check_len(
+            if name == "categorical" { &values } else { path },
+            &info,
+            num_rows,
+        )?;
+        let kind = match (&storage, info.kind) {
+            (Storage::Categorical(categories), ValueKind::Integer) => categories.column_kind(),
+            (Storage::Categorical(_), _) => {
+                return Err(unreadable(&values, "its values are no whole numbers"));
+            }
+            (_, ValueKind::Text) => ColumnKind::Text,
+            (_, ValueKind::Integer) => ColumnKind::Integer,
+            (_, ValueKind::Single | ValueKind::Double) => ColumnKind::Float,
+            (_, ValueKind::Boolean) => ColumnKind::Boolean,
+        };
+        Ok(Ok(Self {
+            path: path.to_owned(),
+            kind,
+            chunk_rows: info.chunk_rows,
+            storage,
+        }))
+    }
+
+    /// Some rows.
+    pub(super) fn rows(
+        &self,
+        store: &dyn ElementStore,
+        rows: Range<u64>,
+    ) -> Result<Column, ProfilesError> {
+        let path = &self.path;
+        match &self.storage {
+            Storage::Plain => plain(store, path, rows),
+            Storage::Categorical(categories) => categorical(store, path, categories, rows),
+            Storage::Masked => {
+                let mask = store.numbers(&format!("{path}/mask"), rows.clone())?;
+                let mut column = plain(store, &format!("{path}/values"), rows)?;
+                clear(&mut column, &mask);
+                Ok(column)
+            }
+        }
+    }
+
+    /// What is held of it in memory between reads.
+    pub(super) fn num_bytes(&self) -> usize {
+        match &self.storage {
+            Storage::Categorical(categories) => categories.num_bytes(0..categories.len()),
+            Storage::Plain | Storage::Masked => 0,
+        }
+    }
+}
+
+fn check_len(path: &str, info: &ArrayInfo, num_rows: usize) -> Result<(), ProfilesError> {
+    match info.shape[0] == num_rows as u64 {
+        true => Ok(()),
+        false => Err(ProfilesError::WrongLength {
+            column: path.to_owned(),
+            found: usize::try_from(info.shape[0]).unwrap_or(usize::MAX),
+            expected: num_rows,
+        }),
+    }
+}
+
+/// An array that has one dimension.
+pub(super) fn one_dimension(
+    store: &dyn ElementStore,
+    path: &str,
+) -> Result<ArrayInfo, ProfilesError> {
     let info = store.array(path)?;
-    let [len] = info.shape[..] else {
-        return Err(unreadable(
-            path,
-            format!("it has the shape {:?} and not one dimension", info.shape),
-        ));
-    };
-    if info.kind == ValueKind::Text {
-        return Ok(Column::from(store.strings(path)?));
+    match info.shape.len() {
+        1 => Ok(info),
+        _ => {
+            let message = format!("it has the shape {:?} and not one dimension", info.shape);
+            Err(unreadable(path, message))
+        }
+    }
+}
+
+/// Rows of an array of one dimension.
+fn plain(store: &dyn ElementStore, path: &str, rows: Range<u64>) -> Result<Column, ProfilesError> {
+    if store.array(path)?.kind == ValueKind::Text {
+        return Ok(Column::from(store.strings(path, rows)?));
     }
     let some = |value: f64| (!value.is_nan()).then_some(value);
-    Ok(match store.numbers(path, 0..len)? {
+    Ok(match store.numbers(path, rows)? {
         Numbers::Integer(values) => Column::from(values),
         Numbers::Single(values) => {
             Column::Float(values.into_iter().map(|v| some(f64::from(v))).collect())
@@ -139,39 +232,37 @@ fn plain(store: &dyn ElementStore, path: &str) -> Result<Column, ProfilesError> 
 }
 
 /// Codes into categories: the kind of the column is that of the categories.
-fn categorical(store: &dyn ElementStore, path: &str) -> Result<Column, ProfilesError> {
-    let codes_path = format!("{path}/codes");
-    let info = store.array(&codes_path)?;
-    let [len] = info.shape[..] else {
-        return Err(unreadable(&codes_path, "it has not one dimension"));
-    };
-    let codes = store.numbers(&codes_path, 0..len)?;
-    let categories = plain(store, &format!("{path}/categories"))?;
-    let place = |row: usize| -> Result<Option<usize>, ProfilesError> {
-        match codes.integer_at(row) {
-            Some(-1) => Ok(None),
-            Some(code) => match usize::try_from(code) {
-                Ok(code) if code < categories.len() => Ok(Some(code)),
-                _ => Err(unreadable(
-                    &codes_path,
-                    format!(
-                        "code {code} of row {} is beyond the {} categories",
-                        row + 1,
-                        categories.len()
-                    ),
-                )),
-            },
-            None => Err(unreadable(&codes_path, "its values are no whole numbers")),
-        }
-    };
-    let places: Vec<Option<usize>> = (0..codes.len()).map(place).collect::<Result<_, _>>()?;
+fn categorical(
+    store: &dyn ElementStore,
+    path: &str,
+    categories: &Column,
+    rows: Range<u64>,
+) -> Result<Column, ProfilesError> {
     fn pick<T: Clone>(values: &[Option<T>], places: &[Option<usize>]) -> Vec<Option<T>> {
         let places = places.iter();
         places
             .map(|place| place.and_then(|place| values[place].clone()))
             .collect()
     }
-    Ok(match &categories {
+    let codes_path = format!("{path}/codes");
+    let codes = store.numbers(&codes_path, rows.clone())?;
+    let place = |index: usize| -> Result<Option<usize>, ProfilesError> {
+        let code = codes.integer_at(index).expect("codes are whole numbers");
+        match usize::try_from(code) {
+            Err(_) if code == -1 => Ok(None),
+            Ok(code) if code < categories.len() => Ok(Some(code)),
+            _ => Err(unreadable(
+                &codes_path,
+                format!(
+                    "code {code} of row {} is beyond the {} categories",
+                    rows.start + index as u64 + 1,
+                    categories.len()
+                ),
+            )),
+        }
+    };
+    let places: Vec<Option<usize>> = (0..codes.len()).map(place).collect::<Result<_, _>>()?;
+    Ok(match categories {
         Column::Text(values) => Column::Text(pick(values, &places)),
         Column::Integer(values) => Column::Integer(pick(values, &places)),
         Column::Float(values) => Column::Float(pick(values, &places)),
@@ -179,39 +270,19 @@ fn categorical(store: &dyn ElementStore, path: &str) -> Result<Column, ProfilesE
     })
 }
 
-fn flags(store: &dyn ElementStore, path: &str) -> Result<Vec<bool>, ProfilesError> {
-    match plain(store, path)? {
-        Column::Boolean(values) => Ok(values.into_iter().flatten().collect()),
-        other => Err(unreadable(
-            path,
-            format!("it is {} and not flags", other.kind()),
-        )),
-    }
-}
-
-/// Takes away the values whose mask is true.
-fn masked(path: &str, mut column: Column, mask: &[bool]) -> Result<Column, ProfilesError> {
-    fn clear<T>(values: &mut [Option<T>], mask: &[bool]) {
-        for (value, _) in values
-            .iter_mut()
-            .zip(mask)
-            .filter(|(_, is_missing)| **is_missing)
-        {
-            *value = None;
+/// Takes away the values whose flag in the mask is set.
+fn clear(column: &mut Column, mask: &Numbers) {
+    fn clear<T>(values: &mut [Option<T>], mask: &Numbers) {
+        for (index, value) in values.iter_mut().enumerate() {
+            if mask.integer_at(index) == Some(1) {
+                *value = None;
+            }
         }
     }
-    if mask.len() != column.len() {
-        return Err(ProfilesError::WrongLength {
-            column: format!("{path}/mask"),
-            found: mask.len(),
-            expected: column.len(),
-        });
-    }
-    match &mut column {
+    match column {
         Column::Text(values) => clear(values, mask),
         Column::Integer(values) => clear(values, mask),
         Column::Float(values) => clear(values, mask),
         Column::Boolean(values) => clear(values, mask),
     }
-    Ok(column)
 }

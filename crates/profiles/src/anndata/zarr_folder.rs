@@ -115,8 +115,10 @@ fn values<T: ElementOwned>(
 ) -> Result<Vec<T>, String> {
     let size = size_of::<T>().max(1) as u64;
     check_room(subset.num_elements(), size)?;
+    // One chunk after the other: each that is unpacked takes memory.
+    let options = CodecOptions::default().with_concurrent_target(1);
     array
-        .retrieve_array_subset_opt(subset, &CodecOptions::default())
+        .retrieve_array_subset_opt(subset, &options)
         .map_err(|error| error.to_string())
 }
 
@@ -175,24 +177,31 @@ impl ElementStore for ZarrFolder {
         })
     }
 
-    fn strings(&self, path: &str) -> Result<Vec<String>, ProfilesError> {
+    fn strings(&self, path: &str, rows: Range<u64>) -> Result<Vec<String>, ProfilesError> {
         let array = self.open_array(path)?;
+        let subset = rows_of(&array, rows).map_err(|message| unreadable(path, message))?;
         caught(path, || match kind_of(&array)? {
-            ValueKind::Text => values(&array, &array.subset_all()),
+            ValueKind::Text => values(&array, &subset),
             _ => Err("it does not hold text".to_owned()),
         })
     }
 
     fn numbers(&self, path: &str, rows: Range<u64>) -> Result<Numbers, ProfilesError> {
         let array = self.open_array(path)?;
-        let mut ranges: Vec<Range<u64>> = array.shape().iter().map(|side| 0..*side).collect();
-        match ranges.first_mut() {
-            Some(first) if rows.start <= rows.end && rows.end <= first.end => *first = rows,
-            _ => return Err(unreadable(path, "it has fewer rows than it should")),
-        }
-        let subset = ArraySubset::new_with_ranges(&ranges);
+        let subset = rows_of(&array, rows).map_err(|message| unreadable(path, message))?;
         caught(path, || read_numbers(&array, &subset))
     }
+}
+
+/// Some rows of an array, whole.
+fn rows_of(array: &Array<FilesystemStore>, rows: Range<u64>) -> Result<ArraySubset, String> {
+    let mut ranges: Vec<Range<u64>> = array.shape().iter().map(|side| 0..*side).collect();
+    match ranges.first_mut() {
+        None if rows == (0..1) => {}
+        Some(first) if rows.start <= rows.end && rows.end <= first.end => *first = rows,
+        _ => return Err("it has fewer rows than it should".to_owned()),
+    }
+    Ok(ArraySubset::new_with_ranges(&ranges))
 }
 
 fn read_numbers(array: &Array<FilesystemStore>, subset: &ArraySubset) -> Result<Numbers, String> {

@@ -6,6 +6,7 @@ mod anndata;
 mod foreign_files;
 mod gct;
 mod hostile_files;
+mod memory;
 mod python_packages;
 mod round_trip;
 mod streaming;

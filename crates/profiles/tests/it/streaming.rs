@@ -45,7 +45,7 @@ fn formats() -> impl Iterator<Item = &'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn chunks_are_the_whole_table(written in tables(), memory_bytes in 1usize..6000) {
