@@ -19,11 +19,12 @@ use crate::{ColumnRoles, Profiles, ProfilesError, ReadOptions};
 /// `memory_bytes` is what a chunk takes together with what is held to read it:
 /// of Parquet a page of each column (up to 1 MiB each as most tools write them;
 /// those of [`ProfilesWriter`](crate::ProfilesWriter) are 64 KiB of single precision), of
-/// AnnData its metadata and a chunk of `X`. A chunk takes at least a quarter of
-/// it, and holds at least one row, so that too small a budget is exceeded and
-/// never an error. What is done with a chunk comes on top:
-/// [`Profiles::values`] of single precision makes a copy of twice the size, and
-/// a chunk that is kept while the next is read counts twice.
+/// AnnData a chunk of `X`, 65,536 rows of `obs` and the categories. A chunk
+/// takes about a quarter of it at least, and holds at least one row, so that too
+/// small a budget is exceeded and never an error. What is done with a chunk
+/// comes on top: [`Profiles::values`] of single precision makes a copy of twice
+/// the size, and a chunk that is kept while the next is read counts twice.
+/// (`tests/it/memory.rs` measures it.)
 ///
 /// ```
 /// use morphospace_profiles::{ProfileStream, ReadOptions};
