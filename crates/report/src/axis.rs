@@ -1,8 +1,12 @@
-/// A linear axis with round ticks that covers some values.
+use crate::escape::shortened;
+
+/// An axis with round ticks that covers some values.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Axis {
     pub(crate) low: f64,
     pub(crate) high: f64,
+    /// Whether equal steps are equal ratios.
+    is_log: bool,
     /// Tick values and their labels.
     pub(crate) ticks: Vec<(f64, String)>,
 }
@@ -33,12 +37,81 @@ impl Axis {
                 (tick, tick_label(tick, step))
             })
             .collect();
-        Self { low, high, ticks }
+        Self {
+            low,
+            high,
+            is_log: false,
+            ticks,
+        }
+    }
+
+    /// A logarithmic axis over the values that are above 0, a little wider
+    /// than they are; from 1 to 10 where there are none.
+    pub(crate) fn log_covering(values: impl IntoIterator<Item = f64>, max_ticks: usize) -> Self {
+        let above = values.into_iter().filter(|value| *value > 0.0);
+        let (low, high) = extent(above).unwrap_or((1.0, 10.0));
+        let (low, high) = (low.log10(), high.log10());
+        let margin = if high > low { 0.05 * (high - low) } else { 0.5 };
+        let (low, high) = (low - margin, high + margin);
+        let (first, last) = (low.ceil() as i32, high.floor() as i32);
+        let num_powers = (last - first + 1).max(0) as usize;
+        let multiples: &[f64] = match num_powers {
+            0..=1 => &[1.0, 2.0, 3.0, 5.0, 7.0],
+            2 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
+        };
+        let every = num_powers.div_ceil(max_ticks.max(1)).max(1);
+        let ticks = (first - 1..=last)
+            .filter(|power| power.rem_euclid(every as i32) == 0 || num_powers < 3)
+            .flat_map(|power| {
+                multiples
+                    .iter()
+                    .map(move |multiple| multiple * 10f64.powi(power))
+            })
+            .filter(|tick| (low..=high).contains(&tick.log10()))
+            .map(|tick| (tick, log_label(tick)))
+            .collect();
+        Self {
+            low,
+            high,
+            is_log: true,
+            ticks,
+        }
+    }
+
+    /// An axis of names at 0, 1, 2 and so on.
+    pub(crate) fn of_names<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) -> Self {
+        let ticks: Vec<(f64, String)> = names
+            .into_iter()
+            .enumerate()
+            .map(|(index, name)| (index as f64, shortened(name, max_chars)))
+            .collect();
+        Self {
+            low: -0.5,
+            high: ticks.len().max(1) as f64 - 0.5,
+            is_log: false,
+            ticks,
+        }
+    }
+
+    /// The axis, made longer where some values lie beyond its ends.
+    pub(crate) fn including(mut self, values: impl IntoIterator<Item = f64>) -> Self {
+        if let Some((low, high)) = extent(values) {
+            self.low = self.low.min(low - 0.5);
+            self.high = self.high.max(high + 0.5);
+        }
+        self
     }
 
     /// Where a value lies, 0 at the low end and 1 at the high end.
     pub(crate) fn fraction(&self, value: f64) -> f64 {
+        let value = if self.is_log { value.log10() } else { value };
         (value.clamp(-LARGEST, LARGEST) - self.low) / (self.high - self.low)
+    }
+
+    /// Whether the axis has a place for a value.
+    pub(crate) fn takes(&self, value: f64) -> bool {
+        value.is_finite() && (!self.is_log || value > 0.0)
     }
 
     /// Length of the longest tick label in characters.
@@ -83,6 +156,13 @@ fn round_step(rough: f64) -> f64 {
     multiple.unwrap_or(10.0) * power
 }
 
+fn log_label(tick: f64) -> String {
+    match tick {
+        0.001..10_000.0 => format!("{}", (tick * 1e6).round() / 1e6),
+        _ => format!("{tick:.0e}"),
+    }
+}
+
 fn tick_label(tick: f64, step: f64) -> String {
     if tick == 0.0 {
         return "0".to_owned();
@@ -122,6 +202,41 @@ mod tests {
             labels(&Axis::between(2e-6, 4e-6, 2)),
             ["2e-6", "3e-6", "4e-6"]
         );
+    }
+
+    #[test]
+    fn logarithmic_ticks_are_powers_or_round() {
+        let of = |values: &[f64]| Axis::log_covering(values.iter().copied(), 6);
+        assert_eq!(labels(&of(&[1.0, 1000.0])), ["1", "10", "100", "1000"]);
+        assert_eq!(
+            labels(&of(&[2e9, 3e10])),
+            ["2e9", "3e9", "5e9", "7e9", "1e10", "2e10", "3e10"]
+        );
+        assert_eq!(
+            labels(&of(&[0.02, 0.9])),
+            ["0.02", "0.05", "0.1", "0.2", "0.5"]
+        );
+        let axis = of(&[10.0, 1000.0]);
+        assert!((axis.fraction(100.0) - 0.5).abs() < 1e-12);
+        for values in [
+            &[][..],
+            &[0.0, -3.0, f64::NAN],
+            &[5.0],
+            &[f64::MIN_POSITIVE, f64::MAX],
+        ] {
+            let axis = of(values);
+            assert!(axis.low < axis.high, "{values:?} gave {axis:?}");
+            assert!(axis.ticks.len() <= 10, "{values:?} gave {axis:?}");
+            assert!(!axis.takes(0.0) && !axis.takes(-1.0) && axis.takes(3.0));
+        }
+    }
+
+    #[test]
+    fn names_stand_at_whole_numbers() {
+        let axis = Axis::of_names(["a", "a very long name"], 8);
+        assert_eq!(labels(&axis), ["a", "a very …"]);
+        assert_eq!(axis.fraction(0.5), 0.5);
+        assert!(Axis::of_names([], 8).low < Axis::of_names([], 8).high);
     }
 
     #[test]

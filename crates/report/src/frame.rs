@@ -48,6 +48,26 @@ impl Frame {
         self.bottom() - self.y.fraction(value) * (self.bottom() - TOP)
     }
 
+    /// The horizontal axis.
+    pub(crate) fn x_axis(&self) -> &Axis {
+        &self.x
+    }
+
+    /// The vertical axis.
+    pub(crate) fn y_axis(&self) -> &Axis {
+        &self.y
+    }
+
+    /// Left, right, top and bottom of the box in pixels.
+    pub(crate) fn edges(&self) -> (f64, f64, f64, f64) {
+        (self.left, self.right, TOP, self.bottom())
+    }
+
+    /// Width and height of the whole drawing in pixels.
+    pub(crate) fn size(&self) -> (f64, f64) {
+        (self.width, self.height)
+    }
+
     fn bottom(&self) -> f64 {
         self.height - BOTTOM
     }
@@ -99,17 +119,19 @@ impl Frame {
         for (tick, label) in self.x.ticks.iter().step_by(every) {
             writeln!(
                 html,
-                "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
+                "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                 px(self.x_px(*tick)),
-                px(bottom + 15.0)
+                px(bottom + 15.0),
+                Escaped(label)
             )?;
         }
         for (tick, label) in &self.y.ticks {
             writeln!(
                 html,
-                "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>",
+                "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
                 px(left - 6.0),
-                px(self.y_px(*tick) + 3.5)
+                px(self.y_px(*tick) + 3.5),
+                Escaped(label)
             )?;
         }
         let room = |length: f64| (length / LABEL_CHAR_WIDTH) as usize;

@@ -348,7 +348,12 @@ fn display_range(pixels: &[u16]) -> (u16, u16) {
     )
 }
 
-fn png_base64(width: usize, height: usize, colour: png::ColorType, bytes: &[u8]) -> String {
+pub(crate) fn png_base64(
+    width: usize,
+    height: usize,
+    colour: png::ColorType,
+    bytes: &[u8],
+) -> String {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
     encoder.set_color(colour);

@@ -15,10 +15,15 @@
 //! | [`PlateGrid`] | one value per well of many plates, small and side by side |
 //! | [`CountTable`] | counts by group |
 //! | [`ImagePanel`] | the channels of a site and their colour composite |
-//! | [`LineFigure`] | curves, e.g. the training loss |
+//! | [`LineFigure`] | curves, e.g. the training loss; recall over thresholds, a score over compute or over blocks, with intervals and chance |
+//! | [`DistributionFigure`] | distributions upon each other, e.g. similarities |
+//! | [`SpreadFigure`] | how values spread in groups, e.g. energy distances by model |
+//! | [`BarFigure`] | values with intervals, e.g. Shapley values of channels |
+//! | [`NamedScatterFigure`] | named things by two numbers, e.g. a probe's score and a benchmark's |
 //! | [`FailureTable`] | sites that are incomplete or unreadable, by name |
 //! | [`Notes`] | warnings and notes |
 //!
+//! [`write_figure`] writes one of the figures alone.
 //! [`InspectionPage`] is the page about the quality of a screen's images.
 //!
 //! The same input gives the same bytes. Any text may be hostile: it is
@@ -38,14 +43,22 @@
 //! ```
 
 mod axis;
+mod bar_figure;
 mod count_table;
+mod distribution_figure;
+mod drawing;
 mod escape;
 mod failure_table;
+mod figure_file;
+#[cfg(feature = "png")]
+mod figure_image;
 mod frame;
 mod image_panel;
 mod inspection_page;
 mod key_value_table;
 mod line_figure;
+mod name_places;
+mod named_scatter_figure;
 mod natural_order;
 mod notes;
 mod number;
@@ -53,18 +66,25 @@ mod page;
 mod palette;
 mod plate_grid;
 mod plate_heat_map;
+mod point_raster;
 mod scatter_figure;
 mod score_table;
 mod section;
+mod sheet;
+mod spread_figure;
 
+pub use bar_figure::{Bar, BarFigure};
 pub use count_table::CountTable;
+pub use distribution_figure::{Density, DistributionFigure, Population};
 pub use failure_table::{Failure, FailureTable};
+pub use figure_file::{figure_svg, write_figure};
 pub use image_panel::{ImageChannel, ImagePanel};
 pub use inspection_page::{
     InspectedPlate, InspectedWell, InspectionPage, PanelSection, PlatePanel,
 };
 pub use key_value_table::KeyValueTable;
-pub use line_figure::{LineFigure, LineSeries};
+pub use line_figure::{HorizontalAxis, LineFigure, LineSeries};
+pub use named_scatter_figure::{NamedPoint, NamedScatterFigure};
 pub use notes::Notes;
 pub use number::{counted, format_number};
 pub use page::{Page, ReportError, write_page};
@@ -75,3 +95,4 @@ pub use scatter_figure::{
 };
 pub use score_table::{Better, ScoreRow, ScoreTable};
 pub use section::{Block, Section};
+pub use spread_figure::{SpreadFigure, SpreadGroup};

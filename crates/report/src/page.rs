@@ -7,7 +7,7 @@ use morphospace_core::write_atomically;
 use crate::Section;
 use crate::escape::Escaped;
 
-/// Why a page was not written.
+/// Why a page or a figure was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The file system refused.
@@ -18,7 +18,26 @@ pub enum ReportError {
         /// What the system said.
         source: io::Error,
     },
+    /// Only figures are written alone.
+    #[error("'{}' would hold no figure\nhint: tables, texts and images are written in pages", path.display())]
+    NotAFigure {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file's name does not say how to write it.
+    #[error("cannot tell from its name how to write figure '{}'\nhint: end it in {FORMATS}", path.display())]
+    UnknownFigureFormat {
+        /// The file.
+        path: PathBuf,
+    },
 }
+
+/// Endings of files that hold a figure.
+const FORMATS: &str = if cfg!(feature = "png") {
+    ".svg or .png"
+} else {
+    ".svg; .png needs the feature `png`"
+};
 
 /// A self-contained HTML page.
 ///

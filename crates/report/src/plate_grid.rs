@@ -3,10 +3,12 @@ use std::fmt::Write;
 use morphospace_core::WellAddress;
 
 use crate::axis::{Axis, extent};
+use crate::drawing::{Drawing, LegendEntry, Swatch};
 use crate::escape::Escaped;
 use crate::number::{counted, format_number, px};
 use crate::palette::viridis;
 use crate::plate_heat_map::ShownWells;
+use crate::sheet::Sheet;
 
 /// A value of a well of a [`PlateGrid`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +90,63 @@ impl PlateGrid {
         self
     }
 
+    /// The colour scale, if any well has a value.
+    fn axis(&self) -> Option<Axis> {
+        let given = self
+            .range
+            .filter(|(low, high)| low.is_finite() && high.is_finite());
+        let wells = self.plates.iter().flat_map(|plate| &plate.wells);
+        let range = given
+            .map(|(a, b)| (a.min(b), a.max(b)))
+            .or_else(|| extent(wells.filter_map(|well| well.value)));
+        range.map(|(low, high)| Axis::between(low, high, 4))
+    }
+
+    /// The plates, what the colours mean, and the colour scale.
+    pub(crate) fn sheet(&self) -> Result<Sheet, std::fmt::Error> {
+        let wells = self.plates.iter().flat_map(|plate| &plate.wells);
+        let shown = ShownWells::of(wells.map(|well| well.address));
+        let Some(shown) = shown else {
+            let mut sheet = Sheet::for_drawings([]);
+            sheet.caption(&self.title);
+            sheet.remark("No wells to draw.");
+            return Ok(sheet);
+        };
+        let axis = self.axis();
+        let mut drawings = Vec::new();
+        for plate in &self.plates {
+            drawings.push(self.plate_drawing(plate, &shown, axis.as_ref())?);
+        }
+        // As wide as a page of plates.
+        let mut sheet = Sheet::for_drawings([760.0, drawings[0].width]);
+        sheet.caption(&self.title);
+        sheet.remark(&self.value_label);
+        let mut legend = Vec::new();
+        if let Some(axis) = &axis {
+            let (markup, width) = colour_scale(axis)?;
+            legend.push(LegendEntry {
+                swatch: Swatch { markup, width },
+                label: String::new(),
+            });
+        }
+        if self
+            .plates
+            .iter()
+            .flat_map(|plate| &plate.wells)
+            .any(|well| well.is_marked)
+        {
+            let content = "<path class=\"marked\" d=\"M2 2h10v10h-10z\"/>";
+            legend.push(LegendEntry {
+                swatch: Swatch::new(14.0, content),
+                label: self.mark_label.clone(),
+            });
+        }
+        sheet.legend(&legend);
+        let titles = self.plates.iter().map(|plate| plate.title.as_str());
+        sheet.drawings(&titles.zip(&drawings).collect::<Vec<_>>());
+        Ok(sheet)
+    }
+
     pub(crate) fn write_html(&self, html: &mut String) -> std::fmt::Result {
         writeln!(
             html,
@@ -102,13 +161,7 @@ impl PlateGrid {
             html.push_str("<p class=\"empty\">No wells to draw.</p>\n</figure>\n");
             return Ok(());
         };
-        let given = self
-            .range
-            .filter(|(low, high)| low.is_finite() && high.is_finite());
-        let range = given
-            .map(|(a, b)| (a.min(b), a.max(b)))
-            .or_else(|| extent(wells().filter_map(|well| well.value)));
-        let axis = range.map(|(low, high)| Axis::between(low, high, 4));
+        let axis = self.axis();
         self.write_legend(html, axis.as_ref())?;
         html.push_str("<div class=\"plates\">\n");
         for plate in &self.plates {
@@ -125,6 +178,22 @@ impl PlateGrid {
         shown: &ShownWells,
         axis: Option<&Axis>,
     ) -> std::fmt::Result {
+        let drawing = self.plate_drawing(plate, shown, axis)?;
+        writeln!(
+            html,
+            "<div><p class=\"panel-title\">{}</p>\n{}</div>",
+            Escaped(&plate.title),
+            drawing.markup
+        )
+    }
+
+    fn plate_drawing(
+        &self,
+        plate: &GridPlate,
+        shown: &ShownWells,
+        axis: Option<&Axis>,
+    ) -> Result<Drawing, std::fmt::Error> {
+        let mut html = String::new();
         let layout = Layout::of(shown);
         let values = plate.wells.iter().filter_map(|well| well.value);
         let description = match extent(values) {
@@ -141,14 +210,13 @@ impl PlateGrid {
         };
         writeln!(
             html,
-            "<div><p class=\"panel-title\">{}</p>\n<svg role=\"img\" aria-label=\"{}\" \
-             viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\">",
-            Escaped(&plate.title),
+            "<svg role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" \
+             height=\"{h}\">",
             Escaped(&description),
             w = px(layout.width),
             h = px(layout.height)
         )?;
-        layout.write_names(html, shown)?;
+        layout.write_names(&mut html, shown)?;
         let mut by_colour = vec![String::new(); NUM_COLOURS];
         let (mut missing, mut marked) = (String::new(), String::new());
         let side = layout.pitch - 1.0;
@@ -183,15 +251,19 @@ impl PlateGrid {
                 writeln!(html, "<path class=\"{class}\" d=\"{squares}\"/>")?;
             }
         }
-        html.push_str("</svg></div>\n");
-        Ok(())
+        html.push_str("</svg>");
+        Ok(Drawing {
+            markup: html,
+            width: layout.width,
+            height: layout.height,
+        })
     }
 
     /// The colour scale, lying, and what frames and grey wells mean.
     fn write_legend(&self, html: &mut String, axis: Option<&Axis>) -> std::fmt::Result {
         html.push_str("<ul class=\"legend\">\n");
         if let Some(axis) = axis {
-            write_colour_scale(html, axis)?;
+            writeln!(html, "<li>{}</li>", colour_scale(axis)?.0)?;
         }
         let wells = || self.plates.iter().flat_map(|plate| &plate.wells);
         let mut entry = |class: &str, text: &str| {
@@ -229,15 +301,17 @@ fn colour_of(step: usize) -> String {
     viridis((step as f64 + 0.5) / NUM_COLOURS as f64)
 }
 
-fn write_colour_scale(html: &mut String, axis: &Axis) -> std::fmt::Result {
+/// The colour scale, lying, and its width in pixels.
+fn colour_scale(axis: &Axis) -> Result<(String, f64), std::fmt::Error> {
     const STEP: f64 = 6.0;
     /// Room for half a label at either end.
     const MARGIN: f64 = 24.0;
     let length = STEP * NUM_COLOURS as f64;
     let width = px(length + 2.0 * MARGIN);
+    let mut html = String::new();
     write!(
         html,
-        "<li><svg class=\"scale\" role=\"img\" aria-label=\"Colour scale from {} to {}\" \
+        "<svg class=\"scale\" role=\"img\" aria-label=\"Colour scale from {} to {}\" \
          viewBox=\"0 0 {width} 28\" width=\"{width}\" height=\"28\">",
         format_number(axis.low),
         format_number(axis.high)
@@ -261,8 +335,8 @@ fn write_colour_scale(html: &mut String, axis: &Axis) -> std::fmt::Result {
             x = px(x)
         )?;
     }
-    html.push_str("</svg></li>\n");
-    Ok(())
+    html.push_str("</svg>");
+    Ok((html, length + 2.0 * MARGIN))
 }
 
 /// Room for the row letters.

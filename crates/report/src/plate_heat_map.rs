@@ -4,9 +4,11 @@ use std::fmt::Write;
 use morphospace_core::{ControlRole, WellAddress};
 
 use crate::axis::{Axis, extent};
+use crate::drawing::{Drawing, LegendEntry, Swatch};
 use crate::escape::Escaped;
 use crate::number::{counted, format_number, px};
 use crate::palette::viridis;
+use crate::sheet::Sheet;
 
 /// A well of a [`PlateHeatMap`].
 #[derive(Clone, Debug, PartialEq)]
@@ -87,17 +89,59 @@ impl PlateHeatMap {
         self
     }
 
-    pub(crate) fn write_html(&self, html: &mut String) -> std::fmt::Result {
-        let wells: BTreeMap<WellAddress, &HeatMapWell> =
-            self.wells.iter().map(|well| (well.address, well)).collect();
-        let values = || wells.values().filter_map(|well| well.value);
+    /// The wells by their places, of those named twice the last.
+    fn wells_by_address(&self) -> BTreeMap<WellAddress, &HeatMapWell> {
+        self.wells.iter().map(|well| (well.address, well)).collect()
+    }
+
+    /// The colour scale, if any well has a value.
+    fn axis(&self, wells: &BTreeMap<WellAddress, &HeatMapWell>) -> Option<Axis> {
+        let values = wells.values().filter_map(|well| well.value);
         let given = self
             .range
             .filter(|(low, high)| low.is_finite() && high.is_finite());
         let range = given
             .map(|(a, b)| (a.min(b), a.max(b)))
-            .or_else(|| extent(values()));
-        let axis = range.map(|(low, high)| Axis::between(low, high, 4));
+            .or_else(|| extent(values));
+        range.map(|(low, high)| Axis::between(low, high, 4))
+    }
+
+    /// The plate, its title, what the colours mean and a key.
+    pub(crate) fn sheet(&self) -> Result<Sheet, std::fmt::Error> {
+        let wells = self.wells_by_address();
+        let axis = self.axis(&wells);
+        let Some(shown) = ShownWells::of(wells.keys().copied()) else {
+            let mut sheet = Sheet::for_drawings([]);
+            sheet.caption(&self.title);
+            sheet.remark("No wells to draw.");
+            return Ok(sheet);
+        };
+        let layout = Layout::of(&shown, axis.as_ref());
+        let mut markup = String::new();
+        self.write_plate(&mut markup, &wells, &shown, &layout, axis.as_ref())?;
+        let mut sheet = Sheet::for_drawings([layout.width]);
+        sheet.caption(&self.title);
+        sheet.remark(&self.value_label);
+        sheet.drawings(&[(
+            "",
+            &Drawing {
+                markup,
+                width: layout.width,
+                height: layout.height,
+            },
+        )]);
+        let key = key(&wells, &shown, axis.as_ref());
+        let entries = key.into_iter().map(|(content, label)| LegendEntry {
+            swatch: Swatch::new(14.0, &content),
+            label: label.to_owned(),
+        });
+        sheet.legend(&entries.collect::<Vec<_>>());
+        Ok(sheet)
+    }
+
+    pub(crate) fn write_html(&self, html: &mut String) -> std::fmt::Result {
+        let wells = self.wells_by_address();
+        let axis = self.axis(&wells);
         let shown = ShownWells::of(wells.keys().copied());
         let layout = shown.as_ref().map(|shown| Layout::of(shown, axis.as_ref()));
         let width = layout.as_ref().map_or(0.0, |layout| layout.width);
@@ -377,32 +421,23 @@ fn write_colour_bar(html: &mut String, axis: &Axis, layout: &Layout) -> std::fmt
     Ok(())
 }
 
-/// What the frames and hatching mean, those that occur, and which rows and
-/// columns are drawn.
-fn write_legend(
-    html: &mut String,
+/// What the frames and hatching mean, those that occur.
+fn key(
     wells: &BTreeMap<WellAddress, &HeatMapWell>,
     shown: &ShownWells,
     axis: Option<&Axis>,
-) -> std::fmt::Result {
-    html.push_str("<ul class=\"legend\">\n");
-    let mut entry = |class: &str, text: &str| {
-        writeln!(
-            html,
-            "<li><svg class=\"swatch\" width=\"14\" height=\"14\" viewBox=\"0 0 14 14\" \
-             aria-hidden=\"true\">{class}</svg>{text}</li>"
-        )
-    };
+) -> Vec<(String, &'static str)> {
     let roles: BTreeSet<&str> = wells
         .values()
         .map(|well| well.control_role.as_str())
         .collect();
+    let mut key = Vec::new();
     for (role, class, name) in ROLES {
         if roles.contains(role.as_str()) {
             let drawing = format!(
                 "<rect class=\"frame {class}\" x=\"1\" y=\"1\" width=\"12\" height=\"12\"/>"
             );
-            entry(&drawing, name)?;
+            key.push((drawing, name));
         }
     }
     let has_value = |well: &HeatMapWell| well.value.is_some_and(f64::is_finite);
@@ -410,7 +445,22 @@ fn write_legend(
     if axis.is_none() || !all_drawn || !wells.values().all(|well| has_value(well)) {
         let drawing = "<rect class=\"missing\" x=\"1\" y=\"1\" width=\"12\" height=\"12\"/>\
                        <path class=\"hatch\" d=\"M1 7L7 1M1 13L13 1M7 13L13 7\"/>";
-        entry(drawing, "no value")?;
+        key.push((drawing.to_owned(), "no value"));
+    }
+    key
+}
+
+/// The key, and which rows and columns are drawn.
+fn write_legend(
+    html: &mut String,
+    wells: &BTreeMap<WellAddress, &HeatMapWell>,
+    shown: &ShownWells,
+    axis: Option<&Axis>,
+) -> std::fmt::Result {
+    html.push_str("<ul class=\"legend\">\n");
+    for (content, label) in key(wells, shown, axis) {
+        let swatch = Swatch::new(14.0, &content).markup;
+        writeln!(html, "<li>{swatch}{label}</li>")?;
     }
     let beyond = |well: &&&HeatMapWell| match (well.value, axis) {
         (Some(value), Some(axis)) => value < axis.low || value > axis.high,

@@ -2,11 +2,14 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::axis::Axis;
+use crate::drawing::{Drawing, LegendEntry, Swatch};
 use crate::escape::{Escaped, shortened};
 use crate::frame::Frame;
 use crate::natural_order::by_nature;
 use crate::number::{counted, format_count};
 use crate::palette::{MAX_GROUPS, Marker};
+use crate::point_raster::PointRaster;
+use crate::sheet::Sheet;
 
 /// A point of a projection and the group that colours it.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +68,9 @@ pub struct Colouring {
 }
 
 /// Points in two dimensions, coloured by group, panels side by side.
+///
+/// Panels of more than 20,000 points hold an image of them, as so many
+/// shapes would make a page that no browser scrolls.
 ///
 /// Groups differ in colour and marker shape. The 24 most populous groups
 /// have their own; the rest is small and grey. Points are drawn in layers
@@ -164,6 +170,38 @@ impl ScatterFigure {
     }
 }
 
+impl ScatterFigure {
+    /// The rows of panels below each other, each with its legend.
+    pub(crate) fn sheet(&self) -> Result<Sheet, std::fmt::Error> {
+        let num_across = self.rows.iter().map(|row| row.panels.len()).max();
+        // Two panels, and what stands between them, at most.
+        let width = if num_across > Some(1) { 824.0 } else { 400.0 };
+        let mut sheet = Sheet::for_drawings([width]);
+        sheet.caption(&self.caption);
+        for row in &self.rows {
+            let groups = Groups::of(&row.panels);
+            let mut drawings = Vec::new();
+            for panel in &row.panels {
+                if let Some(drawing) = panel.drawing(&row.coloured_by, &groups)? {
+                    drawings.push((panel.title.as_str(), drawing));
+                }
+            }
+            sheet.subtitle(&format!("Coloured by {}", row.coloured_by));
+            if drawings.is_empty() {
+                sheet.remark("No points to draw.");
+                continue;
+            }
+            let drawings: Vec<(&str, &Drawing)> = drawings
+                .iter()
+                .map(|(title, drawing)| (*title, drawing))
+                .collect();
+            sheet.drawings(&drawings);
+            sheet.legend(&groups.entries());
+        }
+        Ok(sheet)
+    }
+}
+
 impl ScatterRow {
     fn write_html(&self, html: &mut String) -> std::fmt::Result {
         let groups = Groups::of(&self.panels);
@@ -198,17 +236,43 @@ impl ScatterPanel {
             "<div class=\"panel\">\n<p class=\"panel-title\">{}</p>",
             Escaped(&self.title)
         )?;
-        let is_finite = |point: &&ScatterPoint| point.x.is_finite() && point.y.is_finite();
-        let num_finite = self.points.iter().filter(is_finite).count();
-        if num_finite == 0 {
+        let Some(drawing) = self.drawing(coloured_by, groups)? else {
             html.push_str("<p class=\"empty\">No points to draw.</p>\n</div>\n");
             return Ok(());
+        };
+        html.push_str(&drawing.markup);
+        let num_omitted = self.points.len() - self.num_finite();
+        if num_omitted > 0 {
+            let omitted = counted(num_omitted, "point");
+            writeln!(
+                html,
+                "<p class=\"remark\">{omitted} without finite coordinates not drawn.</p>"
+            )?;
         }
+        html.push_str("</div>\n");
+        Ok(())
+    }
+
+    fn num_finite(&self) -> usize {
+        self.points.iter().filter(|point| point.is_finite()).count()
+    }
+
+    /// The panel without its title; nothing without points.
+    fn drawing(
+        &self,
+        coloured_by: &str,
+        groups: &Groups,
+    ) -> Result<Option<Drawing>, std::fmt::Error> {
+        let num_finite = self.num_finite();
+        if num_finite == 0 {
+            return Ok(None);
+        }
+        let points = || self.points.iter().filter(|point| point.is_finite());
         let frame = Frame::new(
             400.0,
             330.0,
-            Axis::covering(self.points.iter().filter(is_finite).map(|point| point.x), 6),
-            Axis::covering(self.points.iter().filter(is_finite).map(|point| point.y), 6),
+            Axis::covering(points().map(|point| point.x), 6),
+            Axis::covering(points().map(|point| point.y), 6),
         );
         let description = format!(
             "Scatter plot, {}: {}, {} against {}, coloured by {coloured_by}.",
@@ -217,7 +281,29 @@ impl ScatterPanel {
             self.y_label,
             self.x_label
         );
-        frame.open(html, &description, &self.x_label, &self.y_label)?;
+        let mut markup = String::new();
+        frame.open(&mut markup, &description, &self.x_label, &self.y_label)?;
+        if groups.is_raster {
+            self.raster_points(&mut markup, groups, &frame, num_finite);
+        } else {
+            self.write_points(&mut markup, groups, &frame, num_finite)?;
+        }
+        markup.push_str("</svg>\n");
+        let (width, height) = frame.size();
+        Ok(Some(Drawing {
+            markup,
+            width,
+            height,
+        }))
+    }
+
+    fn write_points(
+        &self,
+        markup: &mut String,
+        groups: &Groups,
+        frame: &Frame,
+        num_finite: usize,
+    ) -> std::fmt::Result {
         let radius = match num_finite {
             0..150 => 4.0,
             150..600 => 3.2,
@@ -226,12 +312,8 @@ impl ScatterPanel {
         };
         // Paths by layer, then group: groups in grey come first, below all.
         let mut paths = vec![String::new(); NUM_LAYERS * (groups.labels.len() + 1)];
-        for (index, point) in self
-            .points
-            .iter()
-            .enumerate()
-            .filter(|(_, point)| is_finite(point))
-        {
+        let points = self.points.iter().enumerate();
+        for (index, point) in points.filter(|(_, point)| point.is_finite()) {
             let slot = groups.slot(&point.group);
             let (marker, radius, layer) = match slot {
                 0 => (Marker::Other, 0.7 * radius, 0),
@@ -250,24 +332,50 @@ impl ScatterPanel {
                 slot => (Marker::Group(slot - 1).class(), groups.labels[slot - 1].0),
             };
             writeln!(
-                html,
+                markup,
                 "<path class=\"mark {class}\" d=\"{path}\"><title>{}</title></path>",
                 Escaped(label)
             )?;
         }
-        html.push_str("</svg>\n");
-        let num_omitted = self.points.len() - num_finite;
-        if num_omitted > 0 {
-            let omitted = counted(num_omitted, "point");
-            writeln!(
-                html,
-                "<p class=\"remark\">{omitted} without finite coordinates not drawn.</p>"
-            )?;
-        }
-        html.push_str("</div>\n");
         Ok(())
     }
+
+    /// Draws the points into an image: grey ones first, then every eighth
+    /// row of the others and so on.
+    fn raster_points(
+        &self,
+        markup: &mut String,
+        groups: &Groups,
+        frame: &Frame,
+        num_finite: usize,
+    ) {
+        let radius = if num_finite > 60_000 { 0.8 } else { 1.1 };
+        let (width, height) = frame.size();
+        let mut raster = PointRaster::new(width, height);
+        for layer in 0..=NUM_LAYERS {
+            let points = self.points.iter().enumerate();
+            for (index, point) in points.filter(|(_, point)| point.is_finite()) {
+                let (marker, of_point) = match groups.slot(&point.group) {
+                    0 => (Marker::Other, 0),
+                    slot => (Marker::Group(slot - 1), 1 + index % NUM_LAYERS),
+                };
+                if of_point == layer {
+                    raster.add(marker, frame.x_px(point.x), frame.y_px(point.y), radius);
+                }
+            }
+        }
+        markup.push_str(&raster.into_markup(width, height));
+    }
 }
+
+impl ScatterPoint {
+    fn is_finite(&self) -> bool {
+        self.x.is_finite() && self.y.is_finite()
+    }
+}
+
+/// Panels of a row with more points than this hold an image.
+const MAX_SHAPES: usize = 20_000;
 
 /// The groups of a row of panels: which have a marker of their own.
 struct Groups<'a> {
@@ -277,6 +385,8 @@ struct Groups<'a> {
     slots: HashMap<&'a str, usize>,
     num_others: usize,
     num_other_points: usize,
+    /// Whether the panels hold images of their points.
+    is_raster: bool,
 }
 
 impl<'a> Groups<'a> {
@@ -307,12 +417,60 @@ impl<'a> Groups<'a> {
             labels,
             num_others: others.len(),
             num_other_points: others.iter().map(|(_, count)| count).sum(),
+            is_raster: panels.iter().any(|panel| panel.points.len() > MAX_SHAPES),
         }
     }
 
     /// 0 for the grey rest, else one more than the index of the label.
     fn slot(&self, label: &str) -> usize {
         self.slots.get(label).copied().unwrap_or(0)
+    }
+
+    /// A marker; of points in an image a round one in its colours.
+    fn swatch(&self, marker: Marker) -> String {
+        match (self.is_raster, marker) {
+            (false, _) | (true, Marker::Other) => marker.swatch(),
+            // Every fifth shape is round.
+            (true, Marker::Group(_)) => {
+                let class = marker.class();
+                let round = Marker::Group(0).swatch();
+                round.replace("mark c0", &format!("mark raster {class}"))
+            }
+        }
+    }
+
+    /// The legend of a figure that stands alone.
+    fn entries(&self) -> Vec<LegendEntry> {
+        let entry = |marker: Marker, label: String| LegendEntry {
+            swatch: Swatch {
+                markup: self.swatch(marker),
+                width: 14.0,
+            },
+            label,
+        };
+        let groups = self
+            .labels
+            .iter()
+            .enumerate()
+            .map(|(index, (label, count))| {
+                let shown = if label.is_empty() {
+                    "(no label)"
+                } else {
+                    label
+                };
+                let shown = shortened(shown, 28);
+                entry(
+                    Marker::Group(index),
+                    format!("{shown} {}", format_count(*count)),
+                )
+            });
+        let mut entries: Vec<LegendEntry> = groups.collect();
+        if self.num_others > 0 {
+            let others = counted(self.num_others, "group");
+            let points = format_count(self.num_other_points);
+            entries.push(entry(Marker::Other, format!("other: {others} {points}")));
+        }
+        entries
     }
 
     fn write_legend(&self, html: &mut String) -> std::fmt::Result {
@@ -332,7 +490,7 @@ impl<'a> Groups<'a> {
                 html,
                 "<li title=\"{}\">{}{} <span class=\"count\">{}</span></li>",
                 Escaped(shown),
-                Marker::Group(index).swatch(),
+                self.swatch(Marker::Group(index)),
                 Escaped(&shortened(shown, 28)),
                 format_count(*count)
             )?;

@@ -2,8 +2,8 @@ use std::fmt::Write;
 
 use crate::escape::Escaped;
 use crate::{
-    CountTable, FailureTable, ImagePanel, KeyValueTable, LineFigure, Notes, PlateGrid,
-    PlateHeatMap, ScatterFigure, ScoreTable,
+    BarFigure, CountTable, DistributionFigure, FailureTable, ImagePanel, KeyValueTable, LineFigure,
+    NamedScatterFigure, Notes, PlateGrid, PlateHeatMap, ScatterFigure, ScoreTable, SpreadFigure,
 };
 
 /// Anything a section can hold; every figure and table converts into it.
@@ -26,6 +26,14 @@ pub enum Block {
     Images(ImagePanel),
     /// Curves.
     Lines(LineFigure),
+    /// Distributions upon each other.
+    Distributions(DistributionFigure),
+    /// How values spread in groups.
+    Spreads(SpreadFigure),
+    /// Values as bars.
+    Bars(BarFigure),
+    /// Named things by two numbers.
+    NamedScatter(NamedScatterFigure),
     /// Counts by group.
     Counts(CountTable),
     /// Sites with problems.
@@ -53,6 +61,10 @@ block_from!(
     Plates(PlateGrid),
     Images(ImagePanel),
     Lines(LineFigure),
+    Distributions(DistributionFigure),
+    Spreads(SpreadFigure),
+    Bars(BarFigure),
+    NamedScatter(NamedScatterFigure),
     Counts(CountTable),
     Failures(FailureTable),
     Notes(Notes),
@@ -74,7 +86,11 @@ impl Block {
             Self::HeatMap(figure) => figure.write_html(html),
             Self::Plates(figure) => figure.write_html(html),
             Self::Images(panel) => panel.write_html(html),
-            Self::Lines(figure) => figure.write_html(html),
+            Self::Lines(figure) => figure.one_drawing()?.write_html(html),
+            Self::Distributions(figure) => figure.one_drawing()?.write_html(html),
+            Self::Spreads(figure) => figure.one_drawing()?.write_html(html),
+            Self::Bars(figure) => figure.one_drawing()?.write_html(html),
+            Self::NamedScatter(figure) => figure.one_drawing()?.write_html(html),
             Self::Counts(table) => table.write_html(html),
             Self::Failures(table) => table.write_html(html),
             Self::Notes(notes) => notes.write_html(html),

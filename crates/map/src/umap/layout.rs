@@ -279,7 +279,9 @@ impl<const D: usize> Round<'_, D> {
                         pushed[lane] += pushed[lane + width];
                     }
                 }
-                place[c] += self.step * pushed[0];
+                // Each sample is worked out where the point was before the
+                // others pushed it: upon many others it would fly away.
+                place[c] += self.step * pushed[0].clamp(-LARGEST_PULL, LARGEST_PULL);
             }
             start += LANES;
         }
@@ -403,5 +405,36 @@ mod tests {
         };
         let times: Vec<usize> = rates.into_iter().map(times).collect();
         assert_eq!(times, [999, 499, 124]);
+    }
+
+    #[test]
+    fn points_upon_each_other_do_not_fly_apart() {
+        // A ring of 2,000, all but on one spot at first.
+        let num_rows = 2000u32;
+        let ends = (0..num_rows).flat_map(|row| {
+            let mut ends: Vec<u32> = (1..=7)
+                .flat_map(|step| [row + step, row + num_rows - step])
+                .map(|end| end % num_rows)
+                .collect();
+            ends.sort_unstable();
+            ends
+        });
+        let graph = FuzzyGraph {
+            starts: (0..=num_rows as usize).map(|row| row * 14).collect(),
+            ends: ends.collect(),
+            weights: vec![1.0; num_rows as usize * 14],
+        };
+        let start = Mat::from_fn(num_rows as usize, 2, |row, component| {
+            ((row * 2 + component) as f64).sin() * 1e-4
+        });
+        let layout = Layout {
+            curve: Curve { a: 1.577, b: 0.895 },
+            num_epochs: 200,
+            learning_rate: 1.0,
+            negative_sample_rate: 5,
+            repulsion_strength: 1.0,
+        };
+        let found = layout.run(&graph, &start, Seed::new(1));
+        assert!(found.norm_max() < 40.0, "{}", found.norm_max());
     }
 }
