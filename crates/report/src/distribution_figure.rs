@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use crate::axis::Axis;
+use crate::axis::{Axis, extent};
 use crate::drawing::{Drawing, LegendEntry, OneDrawing, Swatch};
 use crate::escape::{Escaped, shortened};
 use crate::frame::Frame;
@@ -155,8 +155,8 @@ impl DistributionFigure {
         if points().next().is_none() {
             return Ok(None);
         }
-        let highest = points().map(|(_, y)| y).fold(0.0, f64::max);
-        let lowest = points().map(|(_, y)| y).fold(0.0, f64::min);
+        let heights = points().map(|(_, y)| y).chain([0.0]);
+        let (lowest, highest) = extent(heights).unwrap_or((0.0, 1.0));
         let frame = Frame::new(
             760.0,
             280.0,

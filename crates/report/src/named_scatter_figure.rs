@@ -175,8 +175,8 @@ impl NamedScatterFigure {
             return Ok((None, 0));
         }
         let frame = Frame::new(
-            560.0,
-            400.0,
+            760.0,
+            420.0,
             Axis::covering(points().map(|point| point.x), 7),
             Axis::covering(points().map(|point| point.y), 7),
         );

@@ -340,8 +340,9 @@ impl ScatterPanel {
         Ok(())
     }
 
-    /// Draws the points into an image: grey ones first, then every eighth
-    /// row of the others and so on.
+    /// Draws the points into an image: grey ones first, the others in an
+    /// order that has nothing to do with that of the table, so that no group
+    /// covers all others.
     fn raster_points(
         &self,
         markup: &mut String,
@@ -352,17 +353,21 @@ impl ScatterPanel {
         let radius = if num_finite > 60_000 { 0.8 } else { 1.1 };
         let (width, height) = frame.size();
         let mut raster = PointRaster::new(width, height);
-        for layer in 0..=NUM_LAYERS {
-            let points = self.points.iter().enumerate();
-            for (index, point) in points.filter(|(_, point)| point.is_finite()) {
-                let (marker, of_point) = match groups.slot(&point.group) {
-                    0 => (Marker::Other, 0),
-                    slot => (Marker::Group(slot - 1), 1 + index % NUM_LAYERS),
-                };
-                if of_point == layer {
-                    raster.add(marker, frame.x_px(point.x), frame.y_px(point.y), radius);
-                }
-            }
+        let mut order: Vec<(u32, usize)> = (0..self.points.len())
+            .filter(|index| self.points[*index].is_finite())
+            .map(|index| match groups.slot(&self.points[index].group) {
+                0 => (0, index),
+                _ => (1 + (index as u32).wrapping_mul(0x9e37_79b9) / 2, index),
+            })
+            .collect();
+        order.sort_unstable();
+        for (_, index) in order {
+            let point = &self.points[index];
+            let marker = match groups.slot(&point.group) {
+                0 => Marker::Other,
+                slot => Marker::Group(slot - 1),
+            };
+            raster.add(marker, frame.x_px(point.x), frame.y_px(point.y), radius);
         }
         markup.push_str(&raster.into_markup(width, height));
     }

@@ -91,7 +91,9 @@ impl Sheet {
             .expect("a string takes any text");
             x += width + 18.0;
         }
-        self.y += LINE + 6.0;
+        // A colour scale is higher than a marker.
+        let is_high = entries.iter().any(|entry| entry.swatch.width > 100.0);
+        self.y += LINE + if is_high { 16.0 } else { 6.0 };
     }
 
     /// Drawings with their titles, side by side where they fit.

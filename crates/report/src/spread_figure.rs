@@ -225,7 +225,7 @@ impl SpreadGroup {
         writeln!(
             markup,
             "<path class=\"whisker-line l0\" d=\"M{} {y}H{}M{} {y}H{}\"/>\
-             <path class=\"spread c0\" d=\"M{left} {top}H{right}V{bottom}H{left}z\"><title>{label}: {}</title></path>\
+             <path class=\"spread c0 l0\" d=\"M{left} {top}H{right}V{bottom}H{left}z\"><title>{label}: {}</title></path>\
              <path class=\"median\" d=\"M{} {top}V{bottom}\"/>",
             px(lowest),
             px(lower),

@@ -1,8 +1,10 @@
 use morphospace_core::{ControlRole, Provenance, WellAddress};
 use morphospace_report::{
-    Better, Colouring, CountTable, Failure, FailureTable, GridPlate, GridWell, HeatMapWell,
-    ImageChannel, ImagePanel, KeyValueTable, LineFigure, LineSeries, Notes, Page, PlateGrid,
-    PlateHeatMap, Projection, ScatterFigure, ScoreRow, ScoreTable, Section,
+    Bar, BarFigure, Better, Block, Colouring, CountTable, Density, DistributionFigure, Failure,
+    FailureTable, GridPlate, GridWell, HeatMapWell, HorizontalAxis, ImageChannel, ImagePanel,
+    KeyValueTable, LineFigure, LineSeries, NamedPoint, NamedScatterFigure, Notes, Page, PlateGrid,
+    PlateHeatMap, Population, Projection, ScatterFigure, ScoreRow, ScoreTable, Section,
+    SpreadFigure, SpreadGroup, figure_svg,
 };
 use proptest::prelude::*;
 
@@ -92,12 +94,166 @@ fn page_of(text: &str, numbers: &[f64]) -> Page {
         .with(FailureTable {
             num_checked: 3,
             failures: vec![Failure::new(text, text, text)],
-        })
+        });
+    let section = figures_of(text, numbers)
+        .into_iter()
+        .fold(section, Section::with)
         .with(Notes::default().with_warning(text).with_note(text));
     Page::new(text)
         .with_lead(text)
         .with_section(section.clone())
         .with_section(section)
+}
+
+/// The figures of papers, likewise.
+fn figures_of(text: &str, numbers: &[f64]) -> Vec<Block> {
+    let at = |index: usize| numbers[index % numbers.len()];
+    let pairs: Vec<(f64, f64)> = (0..numbers.len()).map(|i| (at(i), at(i + 1))).collect();
+    let intervals: Vec<(f64, f64, f64)> = (0..numbers.len())
+        .map(|i| (at(i), at(i + 1), at(i + 2)))
+        .collect();
+    let series = || {
+        LineSeries::new(text, pairs.clone())
+            .with_intervals(intervals.clone())
+            .with_ring(0)
+    };
+    let line = |axis: HorizontalAxis| {
+        LineFigure::new(text, text, text)
+            .with_horizontal_axis(axis)
+            .with_reference(text, pairs.clone())
+            .with_series(series())
+            .with_series(series().with_names([text, text]))
+            .with_remark(text)
+    };
+    let bins = Density::Bins {
+        edges: numbers.to_vec(),
+        densities: numbers.to_vec(),
+    };
+    let spread = SpreadGroup::new(text)
+        .with_quantiles([at(0), at(1), at(2), at(3), at(4)])
+        .with_values(numbers.to_vec());
+    let bar = Bar::new(text, at(0)).with_interval(at(1), at(2));
+    let points = pairs
+        .iter()
+        .map(|(x, y)| NamedPoint::new(text, text, *x, *y));
+    let named = points.fold(
+        NamedScatterFigure::new(text, text, text).with_line(at(0), at(1)),
+        NamedScatterFigure::with_point,
+    );
+    vec![
+        line(HorizontalAxis::Linear).into(),
+        line(HorizontalAxis::Logarithmic).into(),
+        line(HorizontalAxis::Names(vec![text.to_owned(); 3])).into(),
+        line(HorizontalAxis::Names(Vec::new())).into(),
+        DistributionFigure::new(text, text)
+            .with_population(Population::new(text, bins))
+            .with_population(Population::new(text, Density::Curve(pairs.clone())))
+            .with_remark(text)
+            .into(),
+        SpreadFigure::new(text, text)
+            .with_group(spread)
+            .with_reference(text, at(0))
+            .with_remark(text)
+            .into(),
+        BarFigure::new(text, text)
+            .with_bar(bar)
+            .with_remark(text)
+            .into(),
+        named.with_remark(text).into(),
+    ]
+}
+
+/// Fails unless a document of a figure alone is well-formed and draws
+/// nothing that is no number.
+fn check_alone(figure: &Block) {
+    let svg = figure_svg(figure).expect("a figure");
+    let namespace = " xmlns=\"http://www.w3.org/2000/svg\"";
+    check_well_formed(&format!("<!DOCTYPE html>{}", svg.replace(namespace, "")));
+    assert!(!svg.contains("var("));
+}
+
+#[test]
+fn figures_of_hostile_text_stand_alone() {
+    for text in [
+        "<script>alert(1)</script>",
+        "]]></style></svg>",
+        "\"",
+        "",
+        "线粒体 🧫",
+    ] {
+        for figure in figures_of(text, &[0.1, 0.5, 0.2]) {
+            check_alone(&figure);
+        }
+    }
+    for numbers in [&[f64::NAN][..], &[5.0], &[f64::MAX, f64::MIN, 0.0]] {
+        for figure in figures_of("label", numbers) {
+            check_alone(&figure);
+        }
+    }
+    assert_eq!(figure_svg(&Block::from("text")), None);
+}
+
+#[test]
+fn sixty_groups_have_room() {
+    let group = |index: usize| {
+        SpreadGroup::new(format!("group {index}")).with_quantiles([0.0, 1.0, 2.0, 3.0, 4.0])
+    };
+    let figure = (0..60).fold(SpreadFigure::new("c", "v"), |figure, index| {
+        figure.with_group(group(index))
+    });
+    let html = block_html(figure.clone());
+    assert_eq!(html.matches("class=\"spread").count(), 60);
+    // Top to bottom in the order given.
+    let place = |name: &str| html.find(&format!(">{name}</text>")).expect("named");
+    assert!(html.contains("group 59: 2.00"));
+    assert_ne!(place("group 0"), place("group 59"));
+    let many = (0..90).fold(figure, |figure, index| figure.with_group(group(index)));
+    assert!(block_html(many).contains("50 further groups not drawn."));
+    let figure = (0..60).fold(NamedScatterFigure::new("c", "x", "y"), |figure, index| {
+        let x = f64::from(index % 8);
+        figure.with_point(NamedPoint::new(
+            format!("model {index}"),
+            format!("g{index}"),
+            x,
+            1.0,
+        ))
+    });
+    let html = block_html(figure);
+    assert!(html.contains("other: 36 groups"), "{html}");
+    assert!(html.contains("without room not drawn."));
+}
+
+#[test]
+fn many_points_become_an_image() {
+    let figure = |num_points: usize| {
+        let projection = Projection {
+            title: "t".into(),
+            x_label: "x".into(),
+            y_label: "y".into(),
+            coordinates: (0..num_points)
+                .map(|index| ((index as f64).sin(), (index as f64).cos()))
+                .collect(),
+        };
+        let colouring = Colouring {
+            name: "group".into(),
+            labels: (0..num_points)
+                .map(|index| format!("g{}", index % 30))
+                .collect(),
+        };
+        ScatterFigure::grid("c", &[projection], &[colouring])
+    };
+    let few = block_html(figure(20_000));
+    assert!(!few.contains("<image"));
+    let many = block_html(figure(20_001));
+    assert!(many.contains("<image"));
+    assert!(
+        many.len() < few.len() / 2,
+        "{} of {}",
+        many.len(),
+        few.len()
+    );
+    assert!(many.contains("6 groups"));
+    check_alone(&figure(20_001).into());
 }
 
 #[test]
@@ -172,6 +328,19 @@ fn empty_figures_say_so() {
     );
     check(
         block_html(LineFigure::new("l", "x", "y")),
+        "No points to draw.",
+    );
+    check(
+        block_html(DistributionFigure::new("d", "x")),
+        "No points to draw.",
+    );
+    check(
+        block_html(SpreadFigure::new("s", "v")),
+        "No points to draw.",
+    );
+    check(block_html(BarFigure::new("b", "v")), "No points to draw.");
+    check(
+        block_html(NamedScatterFigure::new("n", "x", "y")),
         "No points to draw.",
     );
     check(block_html(ImagePanel::new("i")), "No images to show.");

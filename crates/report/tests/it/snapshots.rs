@@ -4,9 +4,10 @@ use insta::assert_snapshot;
 use morphospace_benchmark::Score;
 use morphospace_core::{ControlRole, InputHash, Provenance};
 use morphospace_report::{
-    Better, Colouring, Failure, FailureTable, HeatMapWell, ImageChannel, ImagePanel, KeyValueTable,
-    LineFigure, LineSeries, Notes, Page, PlateHeatMap, Projection, ScatterFigure, ScoreRow,
-    ScoreTable, Section,
+    Bar, BarFigure, Better, Block, Colouring, Density, DistributionFigure, Failure, FailureTable,
+    HeatMapWell, HorizontalAxis, ImageChannel, ImagePanel, KeyValueTable, LineFigure, LineSeries,
+    NamedPoint, NamedScatterFigure, Notes, Page, PlateHeatMap, Population, Projection,
+    ScatterFigure, ScoreRow, ScoreTable, Section, SpreadFigure, SpreadGroup, figure_svg,
 };
 
 use crate::block_html;
@@ -175,4 +176,97 @@ fn tables_and_notes() {
     let (_, body) = rest.split_once("</style>").expect("styled");
     let shown = format!("{head}<style>...</style>{body}");
     assert_snapshot!(shown.replace(env!("CARGO_PKG_VERSION"), "[version]"));
+}
+
+#[test]
+fn line_figure_of_families() {
+    let figure = LineFigure::new("Recall by compute", "FLOPs", "recall")
+        .with_horizontal_axis(HorizontalAxis::Logarithmic)
+        .with_reference("chance", [(1e9, 0.1), (1e11, 0.1)])
+        .with_series(
+            LineSeries::new("MAE", vec![(1e9, 0.2), (1e10, 0.3), (0.0, 0.4)])
+                .with_names(["S", "B", "no place"])
+                .with_intervals(vec![(1e9, 0.18, 0.22), (1e10, f64::NAN, 0.3)])
+                .with_ring(1),
+        )
+        .with_series(
+            LineSeries::new("WSL", vec![(2e9, 0.15), (5e9, 0.2)])
+                .with_intervals(vec![(2e9, 0.12, 0.2), (5e9, 0.18, 0.22)]),
+        )
+        .with_remark("One seed.");
+    assert_snapshot!(block_html(figure));
+}
+
+#[test]
+fn line_figure_of_names() {
+    let names = ["0.1", "1", "a concentration with a long name"];
+    let series = |label: &str, shift: f64| {
+        let points = vec![(0.0, shift), (1.0, shift + 0.1), (2.0, shift + 0.2)];
+        let intervals = points.iter().map(|(x, y)| (*x, y - 0.1, y + 0.1));
+        LineSeries::new(label, points.clone())
+            .with_intervals(intervals.collect())
+            .with_markers()
+    };
+    let figure = LineFigure::new("Precision", "concentration (µM)", "mean average precision")
+        .with_horizontal_axis(HorizontalAxis::Names(names.map(String::from).to_vec()))
+        .with_series(series("a", 0.2))
+        .with_series(series("b", 0.3));
+    assert_snapshot!(block_html(figure));
+}
+
+#[test]
+fn distribution_figure() {
+    let bins = Density::Bins {
+        edges: vec![-1.0, 0.0, 0.5, 1.0],
+        densities: vec![0.1, 1.2, 0.6],
+    };
+    let curve = Density::Curve(vec![(-1.0, 0.0), (0.0, 0.9), (0.5, f64::NAN), (1.0, 0.1)]);
+    let figure = DistributionFigure::new("Similarity", "cosine similarity")
+        .with_population(Population::new("same", bins))
+        .with_population(Population::new("other", curve))
+        .with_remark("Kolmogorov-Smirnov 0.4.");
+    assert_snapshot!(block_html(figure));
+}
+
+#[test]
+fn spread_figure() {
+    let figure = SpreadFigure::new("Energy distance by model", "energy distance")
+        .with_group(SpreadGroup::new("A").with_quantiles([0.1, 0.2, 0.3, 0.5, 0.9]))
+        .with_group(SpreadGroup::new("B").with_values(vec![0.4, f64::INFINITY, 0.7]))
+        .with_group(SpreadGroup::new("C"))
+        .with_reference("random", 0.25);
+    assert_snapshot!(block_html(figure));
+}
+
+#[test]
+fn bar_figure() {
+    let figure = BarFigure::new("Channels", "Shapley value")
+        .with_bar(Bar::new("nuclei", 0.1).with_interval(0.08, 0.13))
+        .with_bar(Bar::new("RNA", -0.05).with_interval(f64::NAN, 0.0))
+        .with_bar(Bar::new("actin", f64::NAN));
+    assert_snapshot!(block_html(figure));
+}
+
+#[test]
+fn named_scatter_figure() {
+    let figure = NamedScatterFigure::new("Probe and benchmark", "probe", "recall")
+        .with_point(NamedPoint::new("ViT-S/16", "MAE", 0.3, 0.2))
+        .with_point(NamedPoint::new("ViT-B/16", "MAE", 0.4, 0.3))
+        .with_point(NamedPoint::new("DenseNet", "", 0.31, 0.2))
+        .with_point(NamedPoint::new("lost", "MAE", f64::NAN, 0.2))
+        .with_line(1.0, -0.1)
+        .with_remark("Spearman's rho 0.87.");
+    assert_snapshot!(block_html(figure));
+}
+
+#[test]
+fn a_figure_alone() {
+    let figure = BarFigure::new("What each of the channels adds", "Shapley value")
+        .with_bar(Bar::new("nuclei", 0.1))
+        .with_remark("One seed.");
+    let svg = figure_svg(&Block::from(figure)).expect("a figure");
+    // The style is the page's.
+    let (before, after) = svg.split_once("<style>").expect("a style");
+    let (_, after) = after.split_once("</style>").expect("it ends");
+    assert_snapshot!(format!("{before}<style>…</style>{after}"));
 }
