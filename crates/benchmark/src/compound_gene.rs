@@ -366,7 +366,7 @@ fn spread(concentration: Option<String>, values: &[[f64; 2]]) -> RetrievalSpread
 /// `(mean - mean of the baseline) / sqrt(sd² + sd of the baseline²)`.
 ///
 /// # Source
-/// Kraus et al. 2024, table 3, whose numbers it gives; no code of it is published
+/// Kenyon-Dean et al. 2024, table 3, whose numbers it gives; no code of it is published
 ///
 /// # Example
 /// ```

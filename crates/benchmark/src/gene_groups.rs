@@ -20,7 +20,7 @@ pub struct GeneGroups {
 }
 
 impl GeneGroups {
-    /// The groups of Kraus et al. 2025, <https://arxiv.org/abs/2411.02572>,
+    /// The groups of Kenyon-Dean et al. 2024, <https://arxiv.org/abs/2411.02572>,
     /// appendix A.4, as far as their table can be read: 39 of the 40 that the text
     /// counts, of which one (V-ATPase) is unreadable and two names are cut off.
     pub fn anax() -> Self {
@@ -133,7 +133,7 @@ pub struct GeneGroupProbe {
 /// [`BenchmarkError::TooFewGroups`]: fewer than two batches have such genes.
 ///
 /// # Source
-/// Kraus et al. 2025, section 4 and appendix A.4; scikit-learn's
+/// Kenyon-Dean et al. 2024, section 4 and appendix A.4; scikit-learn's
 /// `LogisticRegression(class_weight="balanced")` on standardised features
 pub fn probe_gene_groups(
     values: &[f64],

@@ -43,7 +43,7 @@ impl LabelClassifier {
     /// Five folds of the papers' probe, a balanced logistic regression.
     ///
     /// # Source
-    /// Kraus et al. 2025, appendix A.4
+    /// Kenyon-Dean et al. 2024, appendix A.4
     pub fn probe(seed: Seed) -> Self {
         Self::Linear {
             num_folds: 5,

@@ -13,7 +13,7 @@ use crate::EntityMap;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConsistencyForm {
     /// `eq2`: mean cosine over all pairs of wells, a well with itself too: equation 2
-    /// of Kraus et al. 2024, <https://arxiv.org/abs/2411.02572>.
+    /// of Kenyon-Dean et al. 2024, <https://arxiv.org/abs/2411.02572>.
     #[default]
     #[serde(rename = "eq2")]
     AllPairs,

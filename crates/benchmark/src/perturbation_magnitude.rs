@@ -31,7 +31,7 @@ pub struct Magnitude {
 ///
 /// # Source
 /// EFAAR_benchmarking 1.0 `pert_signal_magnitude_metric` (`min_wells` is 5 there);
-/// Kraus et al. 2025, section 6
+/// Kenyon-Dean et al. 2024, section 6
 ///
 /// # Example
 /// ```
@@ -91,7 +91,7 @@ pub fn perturbation_magnitudes(
 /// deviation from the median, not scaled. `None` where both spreads are 0.
 ///
 /// # Source
-/// Kraus et al. 2025, tables 3 and 6, whose seven values of the energy distance
+/// Kenyon-Dean et al. 2024, tables 3 and 6, whose seven values of the energy distance
 /// this formula gives within the rounding of what is printed.
 ///
 /// # Example

@@ -42,7 +42,7 @@ use crate::{ConsistencyForm, EntityMap, benjamini_hochberg};
 /// wells in an experiment.
 ///
 /// # Source
-/// Kraus et al. 2024, appendix A.3, <https://arxiv.org/abs/2411.02572>; Celik et al.
+/// Kenyon-Dean et al. 2024, appendix A.3, <https://arxiv.org/abs/2411.02572>; Celik et al.
 /// 2024, <https://doi.org/10.1371/journal.pcbi.1012463>; EFAAR_benchmarking 1.0.
 ///
 /// # Example

@@ -47,7 +47,7 @@ pub struct Curated {
 /// to change.
 ///
 /// # Source
-/// Kraus et al. 2024, appendix A.1, <https://arxiv.org/abs/2411.02572>
+/// Kenyon-Dean et al. 2024, appendix A.1, <https://arxiv.org/abs/2411.02572>
 ///
 /// # Example
 /// ```

@@ -17,7 +17,7 @@
 //! row whether to keep it, and why not.
 //!
 //! # Source
-//! Kraus et al. 2024, section 3.1 and appendix A.1,
+//! Kenyon-Dean et al. 2024, section 3.1 and appendix A.1,
 //! <https://arxiv.org/abs/2411.02572>. `docs/curation.md` says what it leaves open.
 
 mod curation;

@@ -6,7 +6,7 @@ use super::step::CurateStep;
 use super::under_sampling::UnderSampling;
 use crate::ConditionColumns;
 
-/// How a screen is curated. The defaults are the numbers of Kraus et al. 2024,
+/// How a screen is curated. The defaults are the numbers of Kenyon-Dean et al. 2024,
 /// appendix A.1.
 ///
 /// ```

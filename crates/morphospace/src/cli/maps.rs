@@ -94,7 +94,7 @@ pub(crate) struct PhenoprintsArgs {
     /// Profiles of wells, aligned
     #[arg(value_name = "PROFILES")]
     pub(crate) profiles: PathBuf,
-    /// What alikeness is measured by: eq2 (Kraus et al. 2025), efaar10 or celik_angle
+    /// What alikeness is measured by: eq2 (Kenyon-Dean et al. 2024), efaar10 or celik_angle
     #[arg(long, default_value = "eq2", value_name = "FORM")]
     pub(crate) form: ConsistencyForm,
     #[command(flatten)]

@@ -8,6 +8,7 @@ mod cli;
 mod fetch;
 mod import;
 mod layers;
+mod maps;
 mod normalisation;
 mod pipeline;
 mod plan;

@@ -6,7 +6,7 @@ use morphospace_core::Seed;
 
 use crate::cli::AnaxArgs;
 
-/// The linear probe of Kraus et al. 2025, appendix A.4.
+/// The linear probe of Kenyon-Dean et al. 2024, appendix A.4.
 pub(super) fn scores(args: &AnaxArgs) -> Result<Vec<Score>> {
     let groups = match &args.groups {
         Some(path) => GeneGroups::read(path)?,
