@@ -1,6 +1,7 @@
 //! Arguments.
 
 mod benchmarks;
+mod figures;
 mod maps;
 mod networks;
 mod screens;
@@ -15,6 +16,7 @@ use morphospace_screen::{
 };
 
 pub(crate) use benchmarks::*;
+pub(crate) use figures::*;
 pub(crate) use maps::*;
 pub(crate) use networks::*;
 pub(crate) use screens::*;
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     Benchmark(BenchmarkCommand),
     /// Score tables of the same wells against each other, with paired intervals
     Compare(CompareArgs),
+    /// Draw one of the papers' figures
+    #[command(subcommand)]
+    Figure(FigureCommand),
     /// Draw a page about a run
     Report(ReportArgs),
     /// Print what this machine and this binary can do

@@ -11,6 +11,7 @@ mod doctor;
 mod embed;
 #[cfg(feature = "buckets")]
 mod fetch;
+mod figure;
 mod hits;
 mod illumination;
 mod import;
@@ -73,6 +74,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Phenoprints(args) => phenoprints::run(&args),
         Command::Curate(args) => curate::run(&args),
         Command::Relate(args) => relate::run(&args),
+        Command::Figure(command) => figure::run(&command),
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }

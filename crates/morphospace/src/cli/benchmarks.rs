@@ -404,13 +404,13 @@ pub(crate) struct CompareArgs {
     pub(crate) json: bool,
 }
 
-fn named_profiles(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn named_profiles(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => {
             Ok((name.to_owned(), PathBuf::from(path)))
         }
         _ => Err(format!(
-            "'{text}' is not of the form NAME=PROFILES, e.g. tvn=aligned.parquet"
+            "'{text}' is not of the form NAME=FILE, e.g. tvn=aligned.parquet"
         )),
     }
 }

@@ -550,7 +550,7 @@ fn embeddings_of_the_same_wells_are_compared_in_pairs() {
         .expect_stderr(&["share no row", "of 'b' Z A01"]);
     morphospace(folder, &["compare", "a=clear.csv", "noisy.csv"])
         .expect_status(2)
-        .expect_stderr(&["NAME=PROFILES"]);
+        .expect_stderr(&["NAME=FILE"]);
 }
 
 #[test]
