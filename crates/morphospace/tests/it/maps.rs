@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use morphospace_core::Seed;
+use morphospace_core::{Provenance, Seed};
 use rand::RngExt;
 
 use crate::support::{TINY_SIMULATOR, morphospace};
@@ -356,4 +356,103 @@ fn mixing_of_batches_is_scored_before_and_after() {
     morphospace(folder, &much)
         .expect_status(2)
         .expect_stderr(&["--perplexity"]);
+}
+
+#[test]
+fn figures_are_drawn_from_profiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_screen(&folder.join("p.csv"));
+    let umap = [
+        "figure",
+        "umap",
+        "wells=p.csv",
+        "--coordinates",
+        "umap.csv",
+        "--output",
+        "umap.svg",
+    ];
+    morphospace(folder, &umap).expect_status(0);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let (coordinates, figure) = (read("umap.csv"), read("umap.svg"));
+    assert_eq!(coordinates.lines().count(), 97);
+    assert!(figure.starts_with("<svg") && figure.contains("Coloured by treatment"));
+    morphospace(folder, &umap).expect_status(0);
+    assert_eq!(read("umap.csv"), coordinates);
+    let plate = [
+        "figure", "plate", "p.csv", "--batch", "B2", "--plate", "1", "--value", "a", "--output",
+    ];
+    morphospace(folder, &[&plate[..], &["plate.html"]].concat()).expect_status(0);
+    assert!(read("plate.html").contains("B2 plate 1"));
+    morphospace(folder, &[&plate[..], &["plate.pdf"]].concat())
+        .expect_status(2)
+        .expect_stderr(&["'plate.pdf' is no figure", ".svg"]);
+    let other = [&plate[..3], &["--batch", "B9"], &plate[5..], &["x.svg"]].concat();
+    morphospace(folder, &other)
+        .expect_status(2)
+        .expect_stderr(&["no row is of batch 'B9'", "there are B1 1"]);
+}
+
+#[test]
+fn figures_are_drawn_from_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let score = |benchmark: &str, model: &str, value: f64, settings: &str| {
+        format!(
+            r#"{{"benchmark": "{benchmark}", "model": "{model}", "block": null, "alignment": "tvn",
+            "value": {value}, "null": 0.1, "n": 10, "seeds": [], "ci_low": null, "ci_high": null,
+            "inputs": [], "settings": {{{settings}}}}}"#
+        )
+    };
+    let mut scores = Vec::new();
+    for (model, value) in [("small", 0.3), ("large", 0.4)] {
+        for (low, name) in [(0.05, "5/95"), (0.1, "10/90")] {
+            let settings = format!(r#""thresholds": "{low}, {}", "source": "CORUM""#, 1.0 - low);
+            let name = format!("relationship recall {name}");
+            scores.push(score(&name, model, value + low, &settings));
+        }
+        let block = score("probe", model, value, "").replace("\"block\": null", "\"block\": 3");
+        scores.push(block);
+        let at = "compound-gene average precision, 0.25";
+        scores.push(score(at, model, value, r#""sd over draws": "0.02""#));
+    }
+    let provenance = serde_json::to_string(&Provenance::new("benchmark")).unwrap();
+    let text = format!(
+        r#"{{"schema_version": 1, "provenance": {provenance}, "scores": [{}]}}"#,
+        scores.join(",")
+    );
+    fs::write(folder.join("scores.json"), text).unwrap();
+    let draw = |kind: &str, more: &[&str]| {
+        let args = ["figure", kind, "scores.json", "--output", "f.svg"];
+        let run = morphospace(folder, &[&args[..], more].concat());
+        (run.status, run.stderr.clone())
+    };
+    let read = || fs::read_to_string(folder.join("f.svg")).unwrap();
+    let drawn = |kind: &str, more: &[&str], expected: &str| {
+        assert_eq!(draw(kind, more), (0, String::new()), "{kind}");
+        assert!(read().contains(expected), "{kind}");
+    };
+    drawn("recall", &[], "chance");
+    let recall = "relationship recall 5/95";
+    let compute = [
+        "--benchmark",
+        recall,
+        "--compute",
+        "small=1,vit",
+        "large=10,vit",
+    ];
+    drawn("compute", &compute, "large");
+    let models = ["--x", recall, "--y", "relationship recall 10/90"];
+    drawn("models", &models, "Spearman");
+    drawn("concentrations", &[], "0.25");
+    drawn("blocks", &["--benchmark", "probe"], "Ringed");
+    let (status, said) = draw("compute", &["--benchmark", recall, "--compute", "tiny=1"]);
+    assert_eq!(status, 2);
+    assert!(said.contains("the models are large, small"), "{said}");
+    let (status, said) = draw("blocks", &["--benchmark", "prob"]);
+    assert_eq!(status, 2);
+    assert!(
+        said.contains("there is no score 'prob' of blocks"),
+        "{said}"
+    );
 }
