@@ -1,6 +1,7 @@
 use faer::Mat;
 use morphospace_core::Seed;
 use pulp::{Arch, Simd, WithSimd};
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::curve::Curve;
@@ -55,13 +56,16 @@ impl Layout {
     ) -> Vec<[f32; D]> {
         let rates = rates(&graph.weights);
         let pulls = Pulls::new(self.curve);
+        let mut samples = Samples::new(points.len(), seed.split("samples"));
         let mut next = points.clone();
         for epoch in 0..self.num_epochs {
             let left = 1.0 - epoch as f64 / self.num_epochs as f64;
+            samples.follow(&points);
             let round = Round {
                 graph,
                 rates: &rates,
                 before: &points,
+                samples: &samples,
                 // The first epoch draws nothing, as no edge is due.
                 epoch: epoch as u32 + 1,
                 key: seed.split_index(epoch as u64).value(),
@@ -149,6 +153,7 @@ struct Round<'a, const D: usize> {
     graph: &'a FuzzyGraph,
     rates: &'a [u32],
     before: &'a [[f32; D]],
+    samples: &'a Samples<D>,
     epoch: u32,
     key: u64,
     step: f32,
@@ -181,7 +186,7 @@ impl<const D: usize> WithSimd for Walk<'_, D> {
             let key = mixed(round.key ^ (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let num_drawn = round.attract(row, key, &mut due, &mut place);
             let num_samples = num_drawn * round.negative_sample_rate;
-            round.repel(row, key, num_samples, &mut place);
+            round.repel(key, num_samples, &mut place);
             *point = place;
         }
     }
@@ -235,27 +240,21 @@ impl<const D: usize> Round<'_, D> {
     }
 
     /// Pushes a point away from `num_samples` others.
+    ///
+    /// All pushes are worked out where the point stands, so that none waits
+    /// for another; together they move it no further than one could, or a
+    /// point upon many others would fly away.
     #[inline(always)]
-    fn repel(&self, row: usize, key: u64, num_samples: usize, place: &mut [f32; D]) {
+    fn repel(&self, key: u64, num_samples: usize, place: &mut [f32; D]) {
         let (key_low, key_high) = (key as u32, (key >> 32) as u32);
         let num_rows = self.before.len() as u64;
+        let mut sums = [[0.0f32; LANES]; D];
         let mut start = 0;
         while start < num_samples {
-            let mut others = [[0.0f32; LANES]; D];
-            let mut counts = [0.0f32; LANES];
-            let mut rows = [0u32; LANES];
-            for (lane, row) in rows.iter_mut().enumerate() {
-                let drawn = mixed_short((start + lane) as u32, key_low, key_high);
-                *row = ((u64::from(drawn) * num_rows) >> 32) as u32;
-            }
-            for lane in 0..LANES {
-                let other = self.before[rows[lane] as usize];
-                for c in 0..D {
-                    others[c][lane] = other[c];
-                }
-                let is_sample = start + lane < num_samples && rows[lane] as usize != row;
-                counts[lane] = f32::from(u8::from(is_sample));
-            }
+            let drawn = mixed_short(start as u32, key_low, key_high);
+            let first = ((u64::from(drawn) * num_rows) >> 32) as usize;
+            let others: [&[f32; LANES]; D] = self.samples.run(first);
+            let remaining = (num_samples - start).min(LANES) as u32;
             let mut pushes = [0.0f32; LANES];
             for lane in 0..LANES {
                 let mut squared = 0.0;
@@ -264,27 +263,79 @@ impl<const D: usize> Round<'_, D> {
                     squared += difference * difference;
                 }
                 let power = exp2(self.b * log2(squared));
-                pushes[lane] = counts[lane] * 2.0 * self.repulsion_strength * self.b
+                let push = 2.0 * self.repulsion_strength * self.b
                     / ((SMALLEST_SQUARED_DISTANCE + squared) * (1.0 + self.a * power));
+                pushes[lane] = if (lane as u32) < remaining { push } else { 0.0 };
             }
             for c in 0..D {
-                let mut pushed = [0.0f32; LANES];
                 for lane in 0..LANES {
                     let push = pushes[lane] * (place[c] - others[c][lane]);
-                    pushed[lane] = push.clamp(-LARGEST_PULL, LARGEST_PULL);
+                    sums[c][lane] += push.clamp(-LARGEST_PULL, LARGEST_PULL);
                 }
-                // Halves upon each other, which takes four steps and not 15.
-                for width in [8, 4, 2, 1] {
-                    for lane in 0..width {
-                        pushed[lane] += pushed[lane + width];
-                    }
-                }
-                // Each sample is worked out where the point was before the
-                // others pushed it: upon many others it would fly away.
-                place[c] += self.step * pushed[0].clamp(-LARGEST_PULL, LARGEST_PULL);
             }
             start += LANES;
         }
+        for c in 0..D {
+            let push = sum(&sums[c]).clamp(-LARGEST_PULL, LARGEST_PULL);
+            place[c] += self.step * push;
+        }
+    }
+}
+
+/// Halves upon each other, which takes four steps and not 15.
+#[inline(always)]
+fn sum(lanes: &[f32; LANES]) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 8]);
+    let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// The points in an order drawn once, component by component: points that
+/// follow one another in it are a sample, and are read in one piece.
+///
+/// A point that draws itself is no further from itself than 0 and not
+/// pushed.
+struct Samples<const D: usize> {
+    order: Vec<u32>,
+    /// After the last of the order the first come again.
+    components: [Vec<f32>; D],
+}
+
+impl<const D: usize> Samples<D> {
+    fn new(num_rows: usize, seed: Seed) -> Self {
+        let mut order: Vec<u32> = (0..num_rows as u32).collect();
+        order.shuffle(&mut seed.rng());
+        let again: Vec<u32> = order.iter().copied().cycle().take(LANES).collect();
+        order.extend(again);
+        Self {
+            components: std::array::from_fn(|_| vec![0.0; order.len()]),
+            order,
+        }
+    }
+
+    /// Takes over where the points are.
+    fn follow(&mut self, points: &[[f32; D]]) {
+        const PLACES_AT_A_TIME: usize = 16_384;
+        for (c, component) in self.components.iter_mut().enumerate() {
+            component
+                .par_chunks_mut(PLACES_AT_A_TIME)
+                .zip(self.order.par_chunks(PLACES_AT_A_TIME))
+                .for_each(|(component, order)| {
+                    for (place, row) in component.iter_mut().zip(order) {
+                        *place = points[*row as usize][c];
+                    }
+                });
+        }
+    }
+
+    /// The sample that begins at a place in the order.
+    #[inline(always)]
+    fn run(&self, first: usize) -> [&[f32; LANES]; D] {
+        std::array::from_fn(|c| {
+            self.components[c][first..first + LANES]
+                .try_into()
+                .expect("a slice of so many")
+        })
     }
 }
 

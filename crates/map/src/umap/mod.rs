@@ -80,7 +80,7 @@ pub const MAX_EXACT_ROWS: usize = 50_000;
 /// the number of threads, whereas umap-learn must choose between a seed and
 /// threads. To that end all points of an epoch move at once, each seeing
 /// the others where they were at its beginning; random numbers are drawn by
-/// seed, epoch and point. Other differences: neighbours are exact up to
+/// seed, epoch and point, and points that repel in runs of a shuffled order. Other differences: neighbours are exact up to
 /// [`MAX_EXACT_ROWS`] rows (4,096 there); a graph in pieces starts from
 /// principal components.
 /// Coordinates can therefore not be compared with umap-learn's, only how
