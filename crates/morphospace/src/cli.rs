@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Tell the classes of a screen's sites with trained heads
     Predict(PredictArgs),
+    /// Tell how much each channel has to do with what trained heads tell (Shapley values)
+    ChannelImportance(ChannelImportanceArgs),
     /// Draw what a masked autoencoder makes of images that it sees parts of
     Reconstruct(ReconstructArgs),
     /// Take in weights of other programs: from files, Hugging Face or web servers

@@ -3,6 +3,7 @@
 mod aggregate;
 mod align;
 mod benchmark;
+mod channel_importance;
 mod compare;
 mod convert;
 mod curate;
@@ -74,6 +75,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Phenoprints(args) => phenoprints::run(&args),
         Command::Curate(args) => curate::run(&args),
         Command::Relate(args) => relate::run(&args),
+        Command::ChannelImportance(args) => channel_importance::run(&args),
         Command::Figure(command) => figure::run(&command),
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),

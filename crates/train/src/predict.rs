@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 use morphospace_core::{Seed, Site, parse_config};
 use morphospace_models::blocks::domain::forward_domain;
 use morphospace_models::blocks::norm_pass::NormPass;
@@ -180,6 +180,28 @@ impl Predictor {
         loader: LoaderOptions,
         observer: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Prediction>, TrainError> {
+        let all = vec![true; screen.channels().len()];
+        let mut found = self.predict_masked(screen, &[all], norm, device, loader, observer)?;
+        Ok(found.swap_remove(0))
+    }
+
+    /// As [`Predictor::predict`], several times: of each list of channels only those
+    /// that it marks are shown, the others are 0, their mean. Images are read once.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    ///
+    /// # Panics
+    /// A list has more or fewer entries than the screen has channels.
+    pub fn predict_masked(
+        &self,
+        screen: &dyn Screen,
+        shown: &[Vec<bool>],
+        norm: PredictionNorm,
+        device: &Device,
+        loader: LoaderOptions,
+        observer: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Vec<Prediction>>, TrainError> {
         let settings = self.config.get();
         check_channels(&settings.network, screen)?;
         let normalisation = settings.normalisation.open()?.check(screen)?;
@@ -207,24 +229,29 @@ impl Predictor {
             _ => settings.batch_size,
         };
         let mut num_done = 0;
-        let mut told: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
+        let mut told: Vec<BTreeMap<(usize, usize), Vec<f64>>> = vec![BTreeMap::new(); shown.len()];
         for group in groups {
             let batches = filled_batches(&group, batch_size);
             let mut images = Vec::with_capacity(batches.len());
-            let mut scores = Vec::with_capacity(batches.len());
+            let mut scores = vec![Vec::with_capacity(batches.len()); shown.len()];
+            let mut num_batches = 0;
             thread::scope(|scope| -> Result<(), TrainError> {
                 for batch in spawn_loader_of_sites(scope, &dataset, &batches, recipe, loader) {
                     let of_batch = batch?.into_images(&labels, device).views.swap_remove(0);
+                    num_batches += 1;
                     match norm {
-                        PredictionNorm::Running => {
-                            scores.push(self.scores(of_batch, &mut NormPass::running()));
-                        }
-                        PredictionNorm::Batch => {
-                            scores.push(self.scores(of_batch, &mut NormPass::batch()));
-                        }
                         PredictionNorm::Domain => images.push(of_batch),
+                        _ => {
+                            for (scores, shown) in scores.iter_mut().zip(shown) {
+                                let mut pass = match norm {
+                                    PredictionNorm::Running => NormPass::running(),
+                                    _ => NormPass::batch(),
+                                };
+                                let of_batch = only_channels(of_batch.clone(), shown);
+                                scores.push(self.scores(of_batch, &mut pass));
+                            }
+                        }
                     }
-                    let num_batches = images.len().max(scores.len());
                     let num = (num_batches * batch_size).min(group.len());
                     observer(num_done + num, site_indices.len());
                 }
@@ -236,21 +263,27 @@ impl Predictor {
                 if let Some(last) = images.pop() {
                     images.push(last.narrow(0, 0, num_last));
                 }
-                scores = forward_domain(images, |images, pass| self.scores(images, pass));
+                for (scores, shown) in scores.iter_mut().zip(shown) {
+                    let images = images.iter().cloned();
+                    let images = images.map(|images| only_channels(images, shown)).collect();
+                    *scores = forward_domain(images, |images, pass| self.scores(images, pass));
+                }
             }
             num_done += group.len();
-            for (batch, of_batch) in batches.iter().zip(scores) {
-                for (head, scores) in of_batch.into_iter().enumerate() {
-                    let num_classes = scores.dims()[1];
-                    let rows: Vec<f64> = scores.into_data().iter::<f64>().collect();
-                    for (site, row) in batch.iter().zip(rows.chunks_exact(num_classes)) {
-                        // The first time is the one that is not filled up with.
-                        told.entry((head, *site)).or_insert_with(|| row.to_vec());
+            for (told, scores) in told.iter_mut().zip(scores) {
+                for (batch, of_batch) in batches.iter().zip(scores) {
+                    for (head, scores) in of_batch.into_iter().enumerate() {
+                        let num_classes = scores.dims()[1];
+                        let rows: Vec<f64> = scores.into_data().iter::<f64>().collect();
+                        for (site, row) in batch.iter().zip(rows.chunks_exact(num_classes)) {
+                            // The first time is the one that is not filled up with.
+                            told.entry((head, *site)).or_insert_with(|| row.to_vec());
+                        }
                     }
                 }
             }
         }
-        let predictions = told.into_iter().map(|((head, site_index), log_probs)| {
+        let prediction = |((head, site_index), log_probs): ((usize, usize), Vec<f64>)| {
             let site = &sites[site_index];
             let class = settings.labels.class;
             let (head, names, label) = match head {
@@ -266,8 +299,11 @@ impl Predictor {
                 label,
                 likeliest: likeliest(names, &log_probs),
             }
-        });
-        Ok(predictions.collect())
+        };
+        let told = told.into_iter();
+        Ok(told
+            .map(|told| told.into_iter().map(prediction).collect())
+            .collect())
     }
 
     /// Logarithms of probabilities, of each head.
@@ -286,6 +322,22 @@ impl Predictor {
             .map(|scores| activation::log_softmax(scores, 1))
             .collect()
     }
+}
+
+/// Images of which the channels that are not shown are 0.
+fn only_channels(images: Tensor<4>, shown: &[bool]) -> Tensor<4> {
+    let num_channels = images.dims()[1];
+    assert_eq!(shown.len(), num_channels, "one entry for each channel");
+    if !shown.contains(&false) {
+        return images;
+    }
+    let factors: Vec<f32> = shown
+        .iter()
+        .map(|&shown| f32::from(u8::from(shown)))
+        .collect();
+    let factors = TensorData::new(factors, [1, num_channels, 1, 1]);
+    let factors = Tensor::<4>::from_data(factors, &images.device());
+    images * factors
 }
 
 /// The sites of each domain, in order.

@@ -177,6 +177,40 @@ impl std::str::FromStr for ValidationPart {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ChannelImportanceArgs {
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+    /// A run folder of `train` with objective supervised or classifier
+    #[arg(long, value_name = "RUN")]
+    pub(crate) network: PathBuf,
+    /// Which of the run's checkpoints
+    #[arg(long, default_value = "last")]
+    pub(crate) checkpoint: CheckpointArg,
+    /// Where batch normalisation takes its statistics from, as for `predict`
+    #[arg(long)]
+    pub(crate) norm: Option<NormArg>,
+    /// Name of the model in the scores
+    #[arg(long, default_value = "unnamed")]
+    pub(crate) model: String,
+    /// Seed of bootstraps
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Add the scores to this scores.json
+    #[arg(long, value_name = "JSON")]
+    pub(crate) output: Option<PathBuf>,
+    /// Also draw the figure: .svg, .png or .html
+    #[arg(long, value_name = "FILE")]
+    pub(crate) figure: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) loader: LoaderArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) screen: ScreenArgs,

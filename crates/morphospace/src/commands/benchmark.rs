@@ -80,8 +80,7 @@ pub(crate) fn run(command: &BenchmarkCommand) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// Prints the scores and adds them to a file, replacing earlier ones of the
-/// same benchmark, model and alignment.
+/// Prints the scores and adds them to a file.
 fn publish(args: &ScoreArgs, inputs: &[PathBuf], mut scores: Vec<Score>) -> Result<()> {
     for score in &mut scores {
         score.inputs.push(args.profiles.display().to_string());
@@ -92,13 +91,24 @@ fn publish(args: &ScoreArgs, inputs: &[PathBuf], mut scores: Vec<Score>) -> Resu
     let provenance = inputs
         .iter()
         .try_fold(provenance, |provenance, path| provenance.with_input(path))?;
+    print_and_add(scores, provenance, args.json, args.output.as_deref())
+}
+
+/// Prints scores, and adds them to a file if one is given, replacing earlier ones of the
+/// same benchmark, model and alignment.
+pub(super) fn print_and_add(
+    scores: Vec<Score>,
+    provenance: Provenance,
+    as_json: bool,
+    path: Option<&Path>,
+) -> Result<()> {
     let fresh = Scores::new(provenance.clone(), scores);
-    if args.json {
+    if as_json {
         crate::print_line!("{}", serde_json::to_string_pretty(&fresh)?);
     } else {
         crate::print_line!("{fresh}");
     }
-    if let Some(path) = &args.output {
+    if let Some(path) = path {
         add_to(path, fresh, provenance)?;
     }
     Ok(())

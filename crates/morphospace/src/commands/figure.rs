@@ -39,7 +39,7 @@ pub(crate) fn run(command: &FigureCommand) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-fn refuse_unknown_ending(path: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_unknown_ending(path: &Path) -> Result<(), Failure> {
     let known = ["svg", "png", "html"];
     let ending = path.extension().map(|ending| ending.to_string_lossy());
     if !ending.is_some_and(|ending| known.contains(&ending.as_ref())) {
@@ -51,7 +51,7 @@ fn refuse_unknown_ending(path: &Path) -> Result<(), Failure> {
     super::refuse_unwritable(path)
 }
 
-fn write(path: &Path, figure: Block) -> Result<()> {
+pub(super) fn write(path: &Path, figure: Block) -> Result<()> {
     if path.extension().is_some_and(|ending| ending == "html") {
         let page = Page::new("Figure").with_section(Section::new("Figure").with(figure));
         write_page(path, &page)?;

@@ -23,12 +23,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
     let checkpoint = checkpoint_of(&args.network, args.checkpoint).or_refuse()?;
     let predictor = Predictor::open(&args.network, &checkpoint, &device).or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
-    let norm = match args.norm {
-        None => predictor.usual_norm(),
-        Some(NormArg::Running) => PredictionNorm::Running,
-        Some(NormArg::Batch) => PredictionNorm::Batch,
-        Some(NormArg::Domain) => PredictionNorm::Domain,
-    };
+    let norm = norm_of(args.norm, &predictor);
     let num_sites = screen.sites().len();
     let progress = Progress::new("predict", "sites", num_sites);
     let mut observer = |done: usize, _all: usize| progress.update(done, "");
@@ -109,6 +104,15 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::with_failures(num_told < num_sites))
 }
 
+pub(super) fn norm_of(norm: Option<NormArg>, predictor: &Predictor) -> PredictionNorm {
+    match norm {
+        None => predictor.usual_norm(),
+        Some(NormArg::Running) => PredictionNorm::Running,
+        Some(NormArg::Batch) => PredictionNorm::Batch,
+        Some(NormArg::Domain) => PredictionNorm::Domain,
+    }
+}
+
 /// What a head tells of the sites whose label is one of its classes.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Told {
@@ -135,7 +139,7 @@ impl Told {
 }
 
 /// The checkpoint of a run that is asked for.
-fn checkpoint_of(run: &Path, which: CheckpointArg) -> Result<Checkpoint> {
+pub(super) fn checkpoint_of(run: &Path, which: CheckpointArg) -> Result<Checkpoint> {
     let (found, what) = match which {
         CheckpointArg::Last => (latest_checkpoint(run)?, "checkpoint"),
         CheckpointArg::Best => (best_checkpoint(run)?, "best checkpoint"),

@@ -483,6 +483,41 @@ fn heads_are_trained_validated_and_predict() {
     let part = read_predictions(&folder.join("part.parquet")).unwrap();
     // Both heads, of one of two experiments.
     assert_eq!(part.rows.len(), num_sites);
+
+    // What channels are worth adds up to what all of them tell.
+    let args = ["channel-importance", "screen", "--network", "run", "--json"];
+    let run = morphospace(folder, &[&args[..], &["--figure", "channels.svg"]].concat());
+    let scores: serde_json::Value = serde_json::from_str(&run.expect_status(0).stdout).unwrap();
+    let scores = scores["scores"].as_array().unwrap();
+    let worth: f64 = scores
+        .iter()
+        .map(|score| score["value"].as_f64().unwrap())
+        .sum();
+    let setting = |name: &str| -> f64 {
+        scores[0]["settings"][name]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let (all, none) = (
+        setting("accuracy with all channels"),
+        setting("accuracy with none"),
+    );
+    assert!((worth - (all - none)).abs() < 1e-3, "{worth} {all} {none}");
+    let right = predictions
+        .rows
+        .iter()
+        .filter(|row| row.head == "perturbation");
+    let right = right
+        .filter(|row| row.label.as_ref() == Some(&row.predicted))
+        .count();
+    assert!(
+        (all - right as f64 / num_sites as f64).abs() < 1e-3,
+        "{all} {right}"
+    );
+    let figure = fs::read_to_string(folder.join("channels.svg")).unwrap();
+    assert!(figure.contains("DNA") && figure.contains("Shapley value"));
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn refuse_strangers(
 ) -> Result<()> {
     let known: BTreeSet<&str> = relationships
         .iter()
-        .flat_map(|source| source.pairs())
+        .flat_map(Relationships::pairs)
         .flat_map(|(first, second)| [first.as_str(), second])
         .collect();
     if entities

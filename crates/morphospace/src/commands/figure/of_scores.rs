@@ -192,8 +192,10 @@ pub(super) fn compute(args: &ComputeFigureArgs) -> Result<Block> {
 
 /// Kenyon-Dean et al. 2024, figure 4.
 pub(super) fn models(args: &ModelsFigureArgs) -> Result<Block> {
+    // A model, or a block of one.
+    type Network = (String, Option<u32>);
     let scores = read(&args.scores.scores)?;
-    let of = |benchmark: &str| -> Result<BTreeMap<(String, Option<u32>), f64>> {
+    let of = |benchmark: &str| -> Result<BTreeMap<Network, f64>> {
         let found = those(scores.clone(), &format!("score '{benchmark}'"), |score| {
             score.benchmark == benchmark
         })?;
@@ -214,7 +216,7 @@ pub(super) fn models(args: &ModelsFigureArgs) -> Result<Block> {
         Ok(values)
     };
     let (x, y) = (of(&args.x)?, of(&args.y)?);
-    let both: Vec<(&(String, Option<u32>), f64, f64)> = x
+    let both: Vec<(&Network, f64, f64)> = x
         .iter()
         .filter_map(|(key, x)| Some((key, *x, *y.get(key)?)))
         .collect();
@@ -261,7 +263,9 @@ fn least_squares(x: &[f64], y: &[f64]) -> Option<(f64, f64)> {
         .map(|(x, y)| (x - mean_x) * (y - mean_y))
         .sum();
     let slope = products / squares;
-    slope.is_finite().then(|| (slope, mean_y - slope * mean_x))
+    slope
+        .is_finite()
+        .then_some((slope, mean_y - slope * mean_x))
 }
 
 const COMPOUND_GENE: &str = "compound-gene average precision, ";
