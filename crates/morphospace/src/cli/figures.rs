@@ -91,7 +91,7 @@ pub(crate) struct ComputeFigureArgs {
     /// Its source, if the scores are of several
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
-    /// The compute of each model, in GFLOPs, as `plan` tells it (repeatable); models of one family
+    /// The compute of each model, in GFLOPs: for an image, as `plan` tells it, or for training (repeatable); models of one family
     /// are joined: MODEL=GFLOPS[,FAMILY]
     #[arg(long, required = true, num_args = 1.., value_name = "MODEL=GFLOPS[,FAMILY]")]
     pub(crate) compute: Vec<String>,

@@ -143,7 +143,7 @@ pub(super) fn recall(args: &RecallFigureArgs) -> Result<Block> {
     Ok(figure.into())
 }
 
-/// Kraus et al. 2023, figure 5; Kenyon-Dean et al. 2024, figure 9.
+/// Kraus et al. 2023, figure 2; Kenyon-Dean et al. 2024, figure 9.
 pub(super) fn compute(args: &ComputeFigureArgs) -> Result<Block> {
     let scores = those(
         read(&args.scores.scores)?,
@@ -175,7 +175,7 @@ pub(super) fn compute(args: &ComputeFigureArgs) -> Result<Block> {
     }
     let mut figure = LineFigure::new(
         format!("{} over compute", args.benchmark),
-        "compute (GFLOPs for an image)",
+        "compute (GFLOPs)",
         &args.benchmark,
     )
     .with_horizontal_axis(HorizontalAxis::Logarithmic);
