@@ -83,7 +83,14 @@ impl Interval {
 }
 
 /// Linearly interpolated quantile of sorted values, as `numpy.quantile`.
-pub(crate) fn quantile_of_sorted(sorted: &[f64], quantile: f64) -> f64 {
+///
+/// # Panics
+/// There is no value.
+///
+/// ```
+/// assert_eq!(morphospace_benchmark::quantile_of_sorted(&[0.0, 1.0, 3.0], 0.75), 2.0);
+/// ```
+pub fn quantile_of_sorted(sorted: &[f64], quantile: f64) -> f64 {
     let at = quantile.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let below = at.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

@@ -47,6 +47,7 @@ mod hits;
 mod kbet;
 mod kolmogorov;
 mod label_prediction;
+mod least_squares;
 mod lisi;
 mod logistic_regression;
 mod mean_average_precision;
@@ -73,7 +74,7 @@ pub use average_precision::{Ties, area_under_roc, average_precision, expected_av
 pub use baselines::random_embeddings;
 pub use batch_mixing::{Distances, Metric};
 pub use binomial_interval::binomial_interval;
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Interval, quantile_of_sorted};
 pub use cluster::{Cluster, ClusterScore, cluster_benchmark, read_clusters};
 pub use compound_gene::{
     CompoundGeneMap, CompoundGeneReport, CompoundGeneSettings, CompoundItems, CompoundPrecision,
@@ -88,6 +89,7 @@ pub use gene_groups::{GeneGroupProbe, GeneGroups, probe_gene_groups};
 pub use hits::{Hit, HitSettings, find_hits};
 pub use kbet::Kbet;
 pub use label_prediction::{LabelClassifier, LabelPrediction, predict_column, predict_labels};
+pub use least_squares::least_squares_line;
 pub use lisi::{scaled_clisi, scaled_ilisi};
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
 pub use mean_average_precision::{

@@ -31,10 +31,13 @@ mod train;
 mod trim;
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use morphospace_core::{Provenance, check_writable, parse_config, read_config, sha256_of_file};
+use morphospace_core::{
+    Provenance, check_writable, parse_config, read_config, sha256_of_file, write_atomically,
+};
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles, write_profiles};
 use morphospace_screen::split::{Part, read_split};
@@ -291,6 +294,13 @@ fn write_table(args: &TableArgs, profiles: Profiles) -> Result<(), Failure> {
     write_profiles(&args.output, &profiles.to_schema(args.schema.into())).or_stop()?;
     crate::print_line!("{}", args.output.display());
     Ok(())
+}
+
+/// Writes a table of text whole or not at all.
+fn write_csv(path: &Path, table: csv::Writer<Vec<u8>>) -> Result<()> {
+    let bytes = table.into_inner().context("a table of text")?;
+    write_atomically(path, |file| file.write_all(&bytes))
+        .with_context(|| format!("cannot write '{}'", path.display()))
 }
 
 /// A file nobody can write is refused before the work that it is to hold.

@@ -1,12 +1,11 @@
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use morphospace::comparison::{Difference, Named, compare, shared_rows};
 use morphospace::evaluation::Evaluation;
 use morphospace_benchmark::read_relationships;
-use morphospace_core::{Seed, write_atomically};
+use morphospace_core::Seed;
 use serde::Serialize;
 
 use crate::cli::CompareArgs;
@@ -172,7 +171,5 @@ fn write(path: &Path, rows: &[Row]) -> Result<()> {
     for row in rows {
         table.serialize(row)?;
     }
-    let bytes = table.into_inner().context("a table of differences")?;
-    write_atomically(path, |file| file.write_all(&bytes))?;
-    Ok(())
+    super::write_csv(path, table)
 }

@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use morphospace_benchmark::{Hit, HitSettings, find_hits, rank_correlation};
-use morphospace_core::{Seed, write_atomically};
+use morphospace_core::Seed;
 use morphospace_profiles::Profiles;
 use morphospace_report::{
     Colouring, KeyValueTable, LineFigure, LineSeries, Page, Projection, ScatterFigure, Section,
@@ -220,9 +219,7 @@ fn write_hits(
         record.extend(dose.map(|_| number(doses.get(name).copied().unwrap_or(f64::NAN))));
         table.write_record(&record)?;
     }
-    let bytes = table.into_inner().context("a table of hits")?;
-    write_atomically(&args.output, |file| file.write_all(&bytes))?;
-    Ok(())
+    super::write_csv(&args.output, table)
 }
 
 fn page(args: &HitsArgs, screened: &Screened, hits: &[Hit]) -> Page {

@@ -2,7 +2,7 @@ use anyhow::{Context, Result};
 use morphospace_benchmark::read_relationships;
 use morphospace_core::Provenance;
 use morphospace_map::{KnownPairs, RelateSettings, RelationLimit, RelationMap};
-use morphospace_profiles::{Column, Features, Profiles, write_profiles};
+use morphospace_profiles::{Profiles, write_profiles};
 
 use crate::cli::RelateArgs;
 use crate::failure::{Failure, Outcome, Phase};
@@ -77,28 +77,6 @@ fn relations(args: &RelateArgs) -> Result<Profiles> {
 const NUM_NEIGHBOURS: usize = 20;
 
 fn neighbours(args: &RelateArgs) -> Result<Profiles> {
-    let map = map(args)?;
     let count = args.top.map_or(NUM_NEIGHBOURS, |top| top as usize);
-    let (mut entities, mut others) = (Vec::new(), Vec::new());
-    let (mut ranks, mut cosines) = (Vec::new(), Vec::new());
-    for entity in &args.neighbours {
-        for neighbour in map.nearest_neighbours(entity, count)? {
-            entities.push(entity.clone());
-            others.push(neighbour.entity);
-            ranks.push(neighbour.rank as i64);
-            cosines.push(Some(neighbour.cosine));
-        }
-    }
-    let columns = [
-        ("entity", Column::from(entities)),
-        ("neighbour", Column::from(others)),
-        ("rank", Column::from(ranks)),
-        ("cosine", Column::Float(cosines)),
-    ];
-    let columns = columns.map(|(name, column)| (name.to_owned(), column));
-    Ok(Profiles::new(
-        columns.into(),
-        Vec::new(),
-        Features::F64(Vec::new()),
-    )?)
+    Ok(map(args)?.neighbour_table(&args.neighbours, count)?)
 }

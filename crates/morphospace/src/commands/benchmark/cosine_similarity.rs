@@ -1,11 +1,10 @@
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use morphospace_benchmark::{
     CosineStudy, CosinesOfPairs, EntityMap, Score, StudyRow, cosine_study,
 };
-use morphospace_core::{Seed, write_atomically};
+use morphospace_core::Seed;
 
 use crate::cli::CosineSimilarityArgs;
 
@@ -105,7 +104,5 @@ fn write_histograms(path: &Path, study: &CosineStudy) -> Result<()> {
             ])?;
         }
     }
-    let bytes = table.into_inner().context("a table of bins")?;
-    write_atomically(path, |file| file.write_all(&bytes))?;
-    Ok(())
+    crate::commands::write_csv(path, table)
 }

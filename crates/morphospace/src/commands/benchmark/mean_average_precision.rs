@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use morphospace_benchmark::{
     Bootstrap, EntityMap, GroupPrecision, LabelColumn, PairRules, PrecisionNull, RowPrecision,
     Score, mean_average_precisions, row_precisions,
 };
-use morphospace_core::{Seed, write_atomically};
+use morphospace_core::Seed;
 use morphospace_profiles::Profiles;
 
 use crate::cli::MeanAveragePrecisionArgs;
@@ -199,7 +198,5 @@ fn write_groups(path: &Path, groups: &[GroupPrecision]) -> Result<()> {
             group.corrected_p_value.to_string(),
         ])?;
     }
-    let bytes = table.into_inner().context("a table of groups")?;
-    write_atomically(path, |file| file.write_all(&bytes))?;
-    Ok(())
+    crate::commands::write_csv(path, table)
 }

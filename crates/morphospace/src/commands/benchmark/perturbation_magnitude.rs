@@ -1,4 +1,3 @@
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -6,7 +5,7 @@ use morphospace_benchmark::{
     Bootstrap, EnergyForm, Magnitude, Score, magnitude_z_score, perturbation_magnitudes,
     random_embeddings,
 };
-use morphospace_core::{Seed, write_atomically};
+use morphospace_core::Seed;
 
 use crate::cli::MagnitudeArgs;
 
@@ -105,7 +104,5 @@ fn write_perturbations(path: &Path, found: &[Magnitude]) -> Result<()> {
             &found.energy_distance.to_string(),
         ])?;
     }
-    let bytes = table.into_inner().context("a table of perturbations")?;
-    write_atomically(path, |file| file.write_all(&bytes))?;
-    Ok(())
+    crate::commands::write_csv(path, table)
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use morphospace::evaluation::RECALL;
-use morphospace_benchmark::{Score, Scores, rank_correlation};
+use morphospace_benchmark::{Score, Scores, least_squares_line, rank_correlation};
 use morphospace_report::{
     Block, HorizontalAxis, LineFigure, LineSeries, NamedPoint, NamedScatterFigure,
 };
@@ -241,7 +241,7 @@ pub(super) fn models(args: &ModelsFigureArgs) -> Result<Block> {
         };
         figure = figure.with_point(NamedPoint::new(name, model, *x, *y));
     }
-    if let Some((slope, intercept)) = least_squares(&xs, &ys) {
+    if let Some((slope, intercept)) = least_squares_line(&xs, &ys) {
         figure = figure.with_line(slope, intercept);
     }
     let rho = match rho.is_nan() {
@@ -249,23 +249,6 @@ pub(super) fn models(args: &ModelsFigureArgs) -> Result<Block> {
         false => format!("Spearman's correlation: {rho:.2}"),
     };
     Ok(figure.with_remark(rho).into())
-}
-
-/// Slope and intercept of the line that is nearest upwards; `None` where all lie above
-/// each other.
-fn least_squares(x: &[f64], y: &[f64]) -> Option<(f64, f64)> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (mean_x, mean_y) = (mean(x), mean(y));
-    let squares: f64 = x.iter().map(|x| (x - mean_x).powi(2)).sum();
-    let products: f64 = x
-        .iter()
-        .zip(y)
-        .map(|(x, y)| (x - mean_x) * (y - mean_y))
-        .sum();
-    let slope = products / squares;
-    slope
-        .is_finite()
-        .then_some((slope, mean_y - slope * mean_x))
 }
 
 const COMPOUND_GENE: &str = "compound-gene average precision, ";

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use morphospace_benchmark::quantile_of_sorted;
 use morphospace_report::{
     Block, Density, DistributionFigure, Population, SpreadFigure, SpreadGroup,
 };
@@ -55,12 +56,8 @@ pub(super) fn magnitudes(args: &MagnitudesFigureArgs) -> Result<Block> {
             .collect::<Result<Vec<f64>>>()?;
         let mut sorted = values.clone();
         sorted.sort_by(f64::total_cmp);
-        let quantile = |share: f64| {
-            let at = share * (sorted.len() - 1) as f64;
-            let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-            below + (above - below) * (at - at.floor())
-        };
-        let quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map(quantile);
+        let quantiles =
+            [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| quantile_of_sorted(&sorted, share));
         let group = SpreadGroup::new(format!("{name} (n = {})", values.len()));
         figure = figure.with_group(group.with_quantiles(quantiles).with_values(values));
     }
