@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::EntityMap;
@@ -19,6 +20,16 @@ const BLOCK: usize = 512;
 /// cosines, and a worker's histogram (1 MiB) stays in the cache.
 const BINS_PER_UNIT: f64 = 65_536.0;
 const NUM_BINS: usize = 2 * 65_536 + 1;
+
+/// Blocks that tell where a share of the values lies before all are computed, and
+/// populations of fewer blocks than so many times as many are simply passed twice.
+const NUM_SAMPLED_BLOCKS: usize = 16;
+const WORTH_SAMPLING: usize = 8;
+
+/// Shares of the population, on either side of one asked for and of all together,
+/// that are collected where the sample says.
+const MARGIN: f64 = 0.004;
+const MAX_MARGINS: f64 = 0.04;
 
 /// Bins with more values than this (ties) are split further, not collected.
 const MAX_COLLECTED: u64 = 1 << 22;
@@ -53,6 +64,10 @@ pub(crate) struct Scan {
     histogram: Vec<u64>,
     /// Cosines of the pairs asked for, in their order.
     pub(crate) gathered: Vec<f64>,
+    /// Bins around the shares asked for; empty if there are none.
+    is_collected: Vec<bool>,
+    /// Keys of all values in them.
+    collected: Vec<u64>,
 }
 
 /// The value at a rank (from 0) of the sorted population, after `without`
@@ -113,19 +128,27 @@ impl<'a> CosinePopulation<'a> {
     }
 
     /// One pass: size, extremes, mean and histogram of the population, and
-    /// the cosines of `asked` (row `<` column, upper triangle only).
-    pub(crate) fn scan(&self, asked: &[(usize, usize)]) -> Scan {
+    /// the cosines of `asked` (row `<` column, upper triangle only). Where large
+    /// populations have `shares` of their values (0.05: of their lowest twentieth)
+    /// is likely to be told by [`order_statistics`](Self::order_statistics) without
+    /// another pass.
+    pub(crate) fn scan(&self, asked: &[(usize, usize)], shares: &[f64]) -> Scan {
         let asked_by_block = self.by_block(asked);
+        let is_collected = self.bins_around(shares);
         struct Found {
             histograms: [Vec<u64>; 2],
+            collected: Vec<u64>,
             sums: Vec<(usize, u64, f64)>,
             min: f64,
             max: f64,
             gathered: Vec<(usize, f64)>,
         }
+        let all_blocks: Vec<usize> = (0..self.blocks.len()).collect();
         let found = self.fold_blocks(
+            &all_blocks,
             || Found {
                 histograms: [vec![0; NUM_BINS], vec![0; NUM_BINS]],
+                collected: Vec::new(),
                 sums: Vec::new(),
                 min: f64::INFINITY,
                 max: f64::NEG_INFINITY,
@@ -144,6 +167,12 @@ impl<'a> CosinePopulation<'a> {
                     let (row, column) = asked[index];
                     found.gathered.push((index, block.at(row, column)));
                 }
+                if !is_collected.is_empty() {
+                    let is_wanted = |value| is_collected[bin_of(value)];
+                    self.for_each_row(block, |row| {
+                        collect_keys(row, is_wanted, &mut found.collected);
+                    });
+                }
             },
         );
         let mut scan = Scan {
@@ -153,12 +182,15 @@ impl<'a> CosinePopulation<'a> {
             mean: f64::NAN,
             histogram: vec![0; NUM_BINS],
             gathered: vec![f64::NAN; asked.len()],
+            is_collected,
+            collected: Vec::new(),
         };
         let mut sums = Vec::with_capacity(self.blocks.len());
         for part in found {
             scan.min = scan.min.min(part.min);
             scan.max = scan.max.max(part.max);
             sums.extend(part.sums);
+            scan.collected.extend(part.collected);
             for histogram in &part.histograms {
                 scan.histogram
                     .iter_mut()
@@ -175,8 +207,43 @@ impl<'a> CosinePopulation<'a> {
         scan
     }
 
-    /// Exact order statistics in one further pass (more only where millions
-    /// of values are tied).
+    /// Bins in which shares of a large population are likely to lie.
+    fn bins_around(&self, shares: &[f64]) -> Vec<bool> {
+        if shares.is_empty() || self.blocks.len() < WORTH_SAMPLING * NUM_SAMPLED_BLOCKS {
+            return Vec::new();
+        }
+        let sampled: Vec<usize> = (0..NUM_SAMPLED_BLOCKS)
+            .map(|index| index * self.blocks.len() / NUM_SAMPLED_BLOCKS)
+            .collect();
+        let histograms = self.fold_blocks(
+            &sampled,
+            || [vec![0; NUM_BINS], vec![0; NUM_BINS]],
+            |histograms, block| {
+                let mut counter = Counter::new(histograms);
+                self.for_each_row(block, |row| counter.count(row));
+            },
+        );
+        let counts: Vec<u64> = (0..NUM_BINS)
+            .map(|bin| histograms.iter().flatten().map(|counts| counts[bin]).sum())
+            .collect();
+        let size = counts.iter().sum::<u64>();
+        if size == 0 {
+            return Vec::new();
+        }
+        let bin_at = |share: f64| {
+            let rank = (share.clamp(0.0, 1.0) * size as f64) as u64;
+            bin_of_rank(counts.iter().copied(), rank.min(size - 1)).0
+        };
+        let margin = MARGIN.min(MAX_MARGINS / (2.0 * shares.len() as f64));
+        let mut is_collected = vec![false; NUM_BINS];
+        for share in shares {
+            is_collected[bin_at(share - margin)..=bin_at(share + margin)].fill(true);
+        }
+        is_collected
+    }
+
+    /// Exact order statistics, in at most one further pass (more only where
+    /// millions of values are tied).
     ///
     /// Every rank must be smaller than the size of the population less
     /// `without`.
@@ -192,7 +259,7 @@ impl<'a> CosinePopulation<'a> {
                 slots.entry(place.bin).or_insert(next);
             }
         }
-        let collected = self.collect(&slots);
+        let collected = self.collect(scan, &slots);
         located
             .into_iter()
             .map(|place| {
@@ -206,33 +273,26 @@ impl<'a> CosinePopulation<'a> {
     }
 
     /// Sorted keys of all values in some bins.
-    fn collect(&self, slots: &BTreeMap<usize, usize>) -> Vec<Vec<u64>> {
+    fn collect(&self, scan: &Scan, slots: &BTreeMap<usize, usize>) -> Vec<Vec<u64>> {
         if slots.is_empty() {
             return Vec::new();
         }
-        const NONE: u16 = u16::MAX;
-        let mut slot_of_bin = vec![NONE; NUM_BINS];
-        for (&bin, &slot) in slots {
-            slot_of_bin[bin] = slot as u16;
-        }
-        let parts = self.fold_blocks(
-            || vec![Vec::new(); slots.len()],
-            |found: &mut Vec<Vec<u64>>, block| {
-                self.for_each_row(block, |row| {
-                    for &value in row {
-                        let slot = slot_of_bin[bin_of(value)];
-                        if slot != NONE {
-                            found[usize::from(slot)].push(sort_key(value));
-                        }
-                    }
-                });
-            },
-        );
+        let mut is_wanted = vec![false; NUM_BINS];
+        slots.keys().for_each(|&bin| is_wanted[bin] = true);
+        let is_wanted = |value: f64| is_wanted[bin_of(value)];
+        let is_there = |&bin: &usize| scan.is_collected.get(bin) == Some(&true);
+        let parts = if slots.keys().all(is_there) {
+            let keys = scan.collected.iter().copied();
+            vec![keys.filter(|&key| is_wanted(value_of_key(key))).collect()]
+        } else {
+            let all_blocks: Vec<usize> = (0..self.blocks.len()).collect();
+            self.fold_blocks(&all_blocks, Vec::new, |found, block| {
+                self.for_each_row(block, |row| collect_keys(row, is_wanted, found));
+            })
+        };
         let mut collected = vec![Vec::new(); slots.len()];
-        for part in parts {
-            for (all, some) in collected.iter_mut().zip(part) {
-                all.extend(some);
-            }
+        for key in parts.into_iter().flatten() {
+            collected[slots[&bin_of(value_of_key(key))]].push(key);
         }
         collected
             .par_iter_mut()
@@ -257,7 +317,9 @@ impl<'a> CosinePopulation<'a> {
                 let leading = key.checked_shr(shift).unwrap_or(0);
                 (leading == prefix).then(|| (key >> next_shift) as usize & (num_sub_bins - 1))
             };
+            let all_blocks: Vec<usize> = (0..self.blocks.len()).collect();
             let parts = self.fold_blocks(
+                &all_blocks,
                 || vec![0_u64; num_sub_bins],
                 |counts, block| {
                     self.for_each_row(block, |row| {
@@ -302,25 +364,28 @@ impl<'a> CosinePopulation<'a> {
         by_block
     }
 
-    /// Computes every block once, each worker with a state of its own.
+    /// Computes some blocks once, each worker with a state of its own.
     fn fold_blocks<S: Send>(
         &self,
+        blocks: &[usize],
         new_state: impl Fn() -> S + Sync,
         fold: impl Fn(&mut S, &Block) + Sync,
     ) -> Vec<S> {
         let next = AtomicUsize::new(0);
-        let num_workers = rayon::current_num_threads().min(self.blocks.len());
+        let num_workers = rayon::current_num_threads().min(blocks.len());
         (0..num_workers)
             .into_par_iter()
             .map(|_| {
                 let mut state = new_state();
                 let mut values = vec![0.0; BLOCK * BLOCK];
                 loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(&place) = self.blocks.get(index) else {
+                    let Some(&index) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) else {
                         break state;
                     };
-                    fold(&mut state, &self.block(index, place, &mut values));
+                    let place = self.blocks[index];
+                    let block = self.block(index, place, &mut values);
+                    // In one dispatch, so that several cosines are looked at at a time.
+                    Arch::new().dispatch(|| fold(&mut state, &block));
                 }
             })
             .collect()
@@ -359,6 +424,7 @@ impl<'a> CosinePopulation<'a> {
     }
 
     /// Visits the cosines of a block that belong to the population.
+    #[inline(always)]
     fn for_each_row(&self, block: &Block, mut visit: impl FnMut(&[f64])) {
         for (offset, row) in block.values.chunks_exact(block.columns.len()).enumerate() {
             let row_index = block.rows.start + offset;
@@ -431,7 +497,7 @@ fn locate(histogram: &[u64], asked: &OrderStatistic) -> Located {
 /// Nearest bin; never falls where the value rises, and a cosine of 1 + 1e-16
 /// is in the last. Adding 2⁵² leaves the rounded number in the low bits, which
 /// vectorises where a conversion does not.
-#[inline]
+#[inline(always)]
 fn bin_of(value: f64) -> usize {
     const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
     let value = if value > 1.0 { 1.0 } else { value };
@@ -440,6 +506,16 @@ fn bin_of(value: f64) -> usize {
 }
 
 const LANES: usize = 8;
+
+/// Keys of the values that are wanted.
+#[inline(always)]
+fn collect_keys(row: &[f64], is_wanted: impl Fn(f64) -> bool, to: &mut Vec<u64>) {
+    for &value in row {
+        if is_wanted(value) {
+            to.push(sort_key(value));
+        }
+    }
+}
 
 /// Counts a block's cosines. Lanes keep the sums independent of each other,
 /// and neighbours, which often share a bin, go to different histograms: an
@@ -463,6 +539,7 @@ impl<'h> Counter<'h> {
         }
     }
 
+    #[inline(always)]
     fn count(&mut self, row: &[f64]) {
         self.count += row.len() as u64;
         let (chunks, rest) = row.as_chunks::<LANES>();
@@ -477,7 +554,7 @@ impl<'h> Counter<'h> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_chunk(&mut self, values: &[f64; LANES]) {
         let bins = values.map(bin_of);
         for (lane, &value) in values.iter().enumerate() {
@@ -576,7 +653,7 @@ mod tests {
         let asked: Vec<(usize, usize)> = (0..700)
             .flat_map(|i| (i + 1..700).map(move |j| (i, j)))
             .collect();
-        let scan = population.scan(&asked);
+        let scan = population.scan(&asked, &[]);
         assert_eq!(scan.size, 700 * 699 / 2);
         let mut sorted = scan.gathered.clone();
         sorted.sort_by(f64::total_cmp);

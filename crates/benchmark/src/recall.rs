@@ -295,6 +295,11 @@ pub fn relationship_recall(
         })
         .collect();
 
+    let shares: Vec<f64> = thresholds
+        .iter()
+        .flat_map(|&(low, high)| [low, high])
+        .chain(options.false_positive_rate.map(|rate| 1.0 - rate))
+        .collect();
     // The pairs' cosines come from the pass over all pairs, so that a pair
     // ties exactly with itself in the null.
     let all_pairs = CosinePopulation::all_pairs(map);
@@ -311,7 +316,7 @@ pub fn relationship_recall(
                 .map(|label| entity_of_label(label).expect("labels come from the map") as u32)
                 .collect();
             let population = CosinePopulation::samples(map, left, right, &entity_of_row);
-            let scan = population.scan(&[]);
+            let scan = population.scan(&[], &shares);
             if scan.size == 0 {
                 return Err(BenchmarkError::TooFewValues {
                     what: "the sampled null",
@@ -323,7 +328,7 @@ pub fn relationship_recall(
         }
     };
     let needs_all_pairs = sampled.is_none() || options.false_positive_rate.is_some();
-    let all_scan = needs_all_pairs.then(|| all_pairs.scan(&asked));
+    let all_scan = needs_all_pairs.then(|| all_pairs.scan(&asked, &shares));
     let cosines: Vec<f64> = match &all_scan {
         Some(scan) => scan.gathered.clone(),
         None => asked.par_iter().map(|&(a, b)| map.cosine(a, b)).collect(),

@@ -304,24 +304,25 @@ impl<'a> Resampler<'a> {
             .sources
             .iter()
             .map(|source| {
-                source
-                    .thresholds
-                    .iter()
-                    .map(|threshold| {
-                        let mut threshold = *threshold;
-                        if let Some(null) = &self.null {
-                            (threshold.low_cutoff, threshold.high_cutoff) =
-                                null.cutoffs(weights, threshold.low, threshold.high);
-                        }
-                        let (mut hits, mut total) = (0_u64, 0_u64);
-                        for pair in &source.pairs {
-                            let weight = u64::from(weights[pair.entity1 as usize])
-                                * u64::from(weights[pair.entity2 as usize]);
-                            total += weight;
-                            hits += weight * u64::from(threshold.is_hit(pair.cosine));
-                        }
-                        hits as f64 / total as f64
-                    })
+                let mut thresholds = source.thresholds.clone();
+                if let Some(null) = &self.null {
+                    for threshold in &mut thresholds {
+                        (threshold.low_cutoff, threshold.high_cutoff) =
+                            null.cutoffs(weights, threshold.low, threshold.high);
+                    }
+                }
+                let mut hits = vec![0; thresholds.len()];
+                let mut total = 0;
+                for pair in &source.pairs {
+                    let weight = u64::from(weights[pair.entity1 as usize])
+                        * u64::from(weights[pair.entity2 as usize]);
+                    total += weight;
+                    for (hits, threshold) in hits.iter_mut().zip(&thresholds) {
+                        *hits += weight * u64::from(threshold.is_hit(pair.cosine));
+                    }
+                }
+                hits.into_iter()
+                    .map(|hits: u64| hits as f64 / total as f64)
                     .collect()
             })
             .collect()
@@ -410,7 +411,7 @@ impl SortedNull {
             .collect();
         // The same blocks as in the score itself, so that a known pair ties
         // with itself in the null.
-        let cosines = CosinePopulation::all_pairs(map).scan(&pairs).gathered;
+        let cosines = CosinePopulation::all_pairs(map).scan(&pairs, &[]).gathered;
         let mut order: Vec<u32> = (0..pairs.len() as u32).collect();
         order.par_sort_unstable_by(|&a, &b| {
             cosines[a as usize]

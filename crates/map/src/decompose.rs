@@ -178,7 +178,8 @@ pub(crate) fn inverse_sqrt_covariance(
         return Err(NotConverged);
     }
     // The fourth root on either side keeps the result symmetric.
-    let scaled = Mat::from_fn(d, d, |i, j| vectors[(i, j)] * eigenvalues[j].powf(-0.25));
+    let factors: Vec<f64> = eigenvalues.iter().map(|value| value.powf(-0.25)).collect();
+    let scaled = Mat::from_fn(d, d, |i, j| vectors[(i, j)] * factors[j]);
     Ok(product(scaled.as_ref(), scaled.transpose(), 1.0))
 }
 

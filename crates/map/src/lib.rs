@@ -27,6 +27,7 @@ pub mod conformance;
 mod controls;
 pub mod curate;
 mod decompose;
+mod exponential;
 mod moments;
 pub mod relate;
 pub mod umap;
@@ -47,6 +48,7 @@ pub use curate::{
     CurationTable, Draw, KEEP_COLUMN, PhenoprintTable, QualityRules, REASON_COLUMN, SummaryRow,
     UnderSampling, curate, curate_profiles,
 };
+pub use exponential::{exp_below_0, exp_below_0_f32};
 pub use relate::{
     KnownPairs, Neighbour, RelateError, RelateSettings, Relation, RelationLimit, RelationMap,
     Relations, SourceOverlap, Tails,

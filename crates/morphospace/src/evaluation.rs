@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Result;
 use morphospace_benchmark::{
-    Bootstrap, EntityMap, LabelClassifier, RecallNull, RecallOptions, Relationships, ReplicateNull,
-    Score, WellTable, predict_column, recall_intervals, relationship_recall, replicate_consistency,
-    replicate_consistency_interval, shuffled_recall, shuffled_replicate_consistency,
-    true_positive_interval,
+    Bootstrap, EntityMap, LabelClassifier, Recall, RecallNull, RecallOptions, Relationships,
+    ReplicateNull, Score, WellTable, predict_column, recall_intervals, relationship_recall,
+    replicate_consistency, replicate_consistency_interval, shuffled_recall,
+    shuffled_replicate_consistency, true_positive_interval,
 };
 use morphospace_core::{ControlRole, Seed};
 use morphospace_map::{Aggregate, AlignMethod, Average, ControlRule, aggregate, align_profiles};
@@ -25,6 +25,10 @@ pub const BATCH_LINEAR: &str = "batch prediction (linear)";
 
 /// Shuffles behind a chance level.
 const NUM_SHUFFLES: usize = 100;
+/// Where relationships have so many pairs that fewer shuffles tell their mean, these
+/// many pairs in all, but no fewer than so many shuffles.
+const SHUFFLED_PAIRS: usize = 2_000_000;
+const MIN_SHUFFLES: usize = 10;
 
 /// What is scored and how.
 #[derive(Clone, Debug)]
@@ -269,7 +273,9 @@ pub fn recall_scores(
     let report = relationship_recall(&map, relationships, &options)?;
     let bootstrap = Bootstrap::new(seed.split("bootstrap"));
     let intervals = recall_intervals(&map, &report, &options, &bootstrap);
-    let chance = shuffled_recall(&map, &report, NUM_SHUFFLES, seed.split("shuffle"));
+    let num_pairs: usize = report.sources.iter().map(Recall::num_query).sum();
+    let num_shuffles = (SHUFFLED_PAIRS / num_pairs.max(1)).clamp(MIN_SHUFFLES, NUM_SHUFFLES);
+    let chance = shuffled_recall(&map, &report, num_shuffles, seed.split("shuffle"));
     let mut scores = Vec::new();
     for (source_index, source) in report.sources.iter().enumerate() {
         let score = |name: String, value: f64| {

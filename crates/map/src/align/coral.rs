@@ -281,9 +281,11 @@ impl Coral {
             });
         }
         // Half the exponent on either side keeps the result symmetric.
-        let scaled = Mat::from_fn(d, d, |i, j| {
-            vectors[(i, j)] * eigenvalues[j].max(0.0).powf(exponent / 2.0)
-        });
+        let factors = eigenvalues
+            .iter()
+            .map(|value| value.max(0.0).powf(exponent / 2.0));
+        let factors: Vec<f64> = factors.collect();
+        let scaled = Mat::from_fn(d, d, |i, j| vectors[(i, j)] * factors[j]);
         Ok(product(scaled.as_ref(), scaled.transpose(), 1.0))
     }
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::fitted::{GetTensor, Shaped, Tensors};
 use super::input::copy_row;
 use super::{Aligned, Harmony};
+use crate::exponential::{MAX_EXPONENT, exp_below_0};
 
 /// Rows that one work item takes.
 const CHUNK_ROWS: usize = 256;
@@ -140,45 +141,6 @@ fn shares_of_row(products: &mut [f64], log_penalty: &[f64], sigma: f64) -> f64 {
     // ln(share) is `below - ln(sum)`.
     weighted / sum - f64::ln(sum)
 }
-
-/// Below its negative the exponential is 0 here.
-const MAX_EXPONENT: f64 = 700.0;
-
-/// The exponential of a number of at most 0, to two units in the last place,
-/// without a branch or a call, so that several are computed at a time; 0 below
-/// -700. The same on every instruction set.
-#[inline(always)]
-fn exp_below_0(x: f64) -> f64 {
-    // Adding it rounds to a whole number, which is in the lowest bits then.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    // ln 2 in two parts: products of the first with small whole numbers are
-    // exact.
-    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
-    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    let clamped = x.max(-MAX_EXPONENT);
-    let rounded = clamped * std::f64::consts::LOG2_E + ROUND;
-    let power = rounded - ROUND;
-    let rest = clamped - power * LN_2_HIGH - power * LN_2_LOW;
-    // Taylor's series: |rest| is at most ln(2) / 2.
-    let mut series = INVERSE_FACTORIALS[0];
-    for coefficient in &INVERSE_FACTORIALS[1..] {
-        series = series * rest + coefficient;
-    }
-    let scale = f64::from_bits((rounded.to_bits() << 52).wrapping_add(1023 << 52));
-    let is_above = f64::from(u8::from(x >= -MAX_EXPONENT));
-    series * scale * is_above
-}
-
-/// 1 / 13!, ..., 1 / 1!, 1.
-const INVERSE_FACTORIALS: [f64; 14] = {
-    let mut found = [1.0; 14];
-    let mut index = 13;
-    while index > 0 {
-        found[index - 1] = found[index] / (14 - index) as f64;
-        index -= 1;
-    }
-    found
-};
 
 /// Rows of one batch less their clusters' corrections.
 pub(crate) fn corrected(
@@ -360,24 +322,6 @@ impl SoftClusters {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_exponential_is_right_to_the_last_places() {
-        for i in 0..200_000 {
-            let x = -f64::from(i) * 0.003_501;
-            let (found, expect) = (exp_below_0(x), x.exp());
-            if x < -MAX_EXPONENT {
-                assert_eq!(found, 0.0);
-            } else {
-                assert!(
-                    (found / expect - 1.0).abs() < 5e-16,
-                    "{x}: {found} {expect}"
-                );
-            }
-        }
-        assert_eq!(exp_below_0(0.0), 1.0);
-        assert_eq!(exp_below_0(f64::NEG_INFINITY), 0.0);
-    }
 
     #[test]
     fn shares_by_hand() {
