@@ -116,7 +116,7 @@ pub use recall_interval::{
     ChanceRecall, RecallComparison, RecallIntervals, compare_recall, recall_intervals,
     shuffled_recall, true_positive_interval,
 };
-pub use relationships::{Relationships, filter_relationships, read_relationships};
+pub use relationships::{Relationships, filter_relationships, read_relationships, read_sources};
 pub use replicate_consistency::{
     MatchedWell, ReplicateConsistency, ReplicateNull, ReplicatePair, WellTable,
     compare_replicate_consistency, replicate_consistency, replicate_consistency_interval,

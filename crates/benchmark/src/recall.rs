@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use morphospace_core::Seed;
 use rand::RngExt;
@@ -250,11 +250,11 @@ pub fn relationship_recall(
         .map(|&label| label.to_owned())
         .collect();
     entities.sort_unstable();
-    let entity_of_label = |label: &str| {
-        entities
-            .binary_search_by(|known| known.as_str().cmp(label))
-            .ok()
-    };
+    let numbered = entities.iter().enumerate();
+    let entity_of_label: HashMap<&str, usize> = numbered
+        .map(|(entity, label)| (label.as_str(), entity))
+        .collect();
+    let entity_of_label = |label: &str| entity_of_label.get(label).copied();
     let row_of_entity: Vec<usize> = entities
         .iter()
         .map(|label| rows_by_label[label.as_str()].first)

@@ -1,4 +1,8 @@
+use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::path::Path;
+
+use rayon::prelude::*;
 
 use crate::{BenchmarkError, read_clusters};
 
@@ -63,11 +67,17 @@ impl Relationships {
 /// # Source
 /// EFAAR_benchmarking 1.0 `benchmarking.filter_relationships`.
 pub fn filter_relationships(raw: Vec<(String, String)>) -> Vec<(String, String)> {
-    let mut seen = std::collections::HashSet::with_capacity(raw.len());
-    raw.into_iter()
-        .map(|(a, b)| if a <= b { (a, b) } else { (b, a) })
-        .filter(|pair| pair.0 != pair.1 && seen.insert(pair.clone()))
-        .collect()
+    let sorted = raw.into_iter().filter_map(|(a, b)| match a.cmp(&b) {
+        Ordering::Less => Some((a, b)),
+        Ordering::Equal => None,
+        Ordering::Greater => Some((b, a)),
+    });
+    let mut pairs: Vec<(String, String)> = sorted.collect();
+    let mut seen = HashSet::with_capacity(pairs.len());
+    let is_first: Vec<bool> = pairs.iter().map(|pair| seen.insert(pair)).collect();
+    let mut is_first = is_first.into_iter();
+    pairs.retain(|_| is_first.next() == Some(true));
+    pairs
 }
 
 /// Reads an annotation file. The file's stem becomes the source's name
@@ -109,6 +119,20 @@ pub fn read_relationships(path: &Path) -> Result<Relationships, BenchmarkError> 
         }),
         false => Ok(relationships),
     }
+}
+
+/// Reads several annotation files, each as [`read_relationships`], in their order.
+///
+/// # Errors
+/// As [`read_relationships`], of the first file that cannot be read.
+pub fn read_sources<P: AsRef<Path> + Sync>(
+    paths: &[P],
+) -> Result<Vec<Relationships>, BenchmarkError> {
+    let found: Vec<Result<Relationships, BenchmarkError>> = paths
+        .par_iter()
+        .map(|path| read_relationships(path.as_ref()))
+        .collect();
+    found.into_iter().collect()
 }
 
 /// Whether a file holds clusters: by its name, or because its first line is a name,
@@ -181,8 +205,8 @@ fn parse_relationships(
     };
     let (first, second) = (column_index("entity1")?, column_index("entity2")?);
     let mut raw = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(invalid_record)?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(invalid_record)? {
         let line = record.position().map_or(0, csv::Position::line);
         let entity = |index: usize, column: &str| match record.get(index) {
             Some(text) if !text.is_empty() => Ok(text.to_owned()),

@@ -4,7 +4,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use morphospace::comparison::{Difference, Named, compare, shared_rows};
 use morphospace::evaluation::Evaluation;
-use morphospace_benchmark::read_relationships;
+use morphospace_benchmark::read_sources;
 use morphospace_core::Seed;
 use serde::Serialize;
 
@@ -48,11 +48,7 @@ fn rows(args: &CompareArgs) -> Result<Vec<Row>> {
     if names.len() < args.profiles.len() {
         bail!("two tables have the same name\nhint: they are given as NAME=PROFILES");
     }
-    let relationships = args
-        .relationships
-        .iter()
-        .map(|path| Ok(read_relationships(path)?))
-        .collect::<Result<Vec<_>>>()?;
+    let relationships = read_sources(&args.relationships)?;
     let tables = args
         .profiles
         .iter()

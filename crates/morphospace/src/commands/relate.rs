@@ -1,5 +1,5 @@
 use anyhow::{Context, Result};
-use morphospace_benchmark::read_relationships;
+use morphospace_benchmark::read_sources;
 use morphospace_core::Provenance;
 use morphospace_map::{KnownPairs, RelateSettings, RelationLimit, RelationMap};
 use morphospace_profiles::{Profiles, write_profiles};
@@ -36,17 +36,13 @@ fn map(args: &RelateArgs) -> Result<RelationMap> {
 }
 
 fn relations(args: &RelateArgs) -> Result<Profiles> {
-    let known = args
-        .relationships
+    let known: Vec<KnownPairs> = read_sources(&args.relationships)?
         .iter()
-        .map(|path| {
-            let relationships = read_relationships(path)?;
-            Ok(KnownPairs {
-                source: relationships.source().to_owned(),
-                pairs: relationships.pairs().to_vec(),
-            })
+        .map(|relationships| KnownPairs {
+            source: relationships.source().to_owned(),
+            pairs: relationships.pairs().to_vec(),
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect();
     let mut settings = RelateSettings {
         tails: args.tails.into(),
         ..RelateSettings::default()

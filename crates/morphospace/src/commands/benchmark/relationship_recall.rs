@@ -3,18 +3,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use morphospace::evaluation::{Evaluation, RecallSettings};
-use morphospace_benchmark::{Relationships, Score, read_relationships};
+use morphospace_benchmark::{Relationships, Score, read_sources};
 use morphospace_core::Seed;
 
 use crate::cli::{RecallArgs, RecallNullArg};
 
 /// Whether known partners lie together.
 pub(super) fn scores(args: &RecallArgs) -> Result<Vec<Score>> {
-    let relationships = args
-        .relationships
-        .iter()
-        .map(|path| Ok(read_relationships(path)?))
-        .collect::<Result<Vec<_>>>()?;
+    let relationships = read_sources(&args.relationships)?;
     let listed = args.entities.as_deref().map(read_entities).transpose()?;
     let profiles = crate::commands::read(&args.score.profiles)?;
     let profiles = crate::commands::labelled_rows(profiles, &[&args.entity_column])?;
