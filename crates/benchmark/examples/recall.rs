@@ -15,6 +15,10 @@ use std::time::Instant;
 
 use morphospace_benchmark::{EntityMap, RecallOptions, read_sources, relationship_recall};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [table, entities, sources @ ..] = &arguments[..] else {

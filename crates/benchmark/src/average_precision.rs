@@ -11,6 +11,9 @@ pub enum Ties {
     PositivesFirst,
     /// In the order they are given, as a stable sort has them.
     InOrder,
+    /// In all orders, of which the mean is taken: scores that are all alike are
+    /// worth what chance is.
+    Mean,
 }
 
 /// Average precision: the mean, over the items that are looked for, of the share
@@ -37,15 +40,43 @@ pub fn average_precision(scores: &[f64], labels: &[bool], ties: Ties) -> f64 {
         by_score.then_with(|| match ties {
             Ties::NegativesFirst => labels[a].cmp(&labels[b]),
             Ties::PositivesFirst => labels[b].cmp(&labels[a]),
-            Ties::InOrder => Ordering::Equal,
+            Ties::InOrder | Ties::Mean => Ordering::Equal,
         })
     });
+    if ties == Ties::Mean {
+        return mean_over_orders(scores, labels, &order);
+    }
     let (mut found, mut sum) = (0_usize, 0.0);
     for (rank, item) in order.into_iter().enumerate() {
         if labels[item] {
             found += 1;
             sum += found as f64 / (rank + 1) as f64;
         }
+    }
+    if found == 0 { 0.0 } else { sum / found as f64 }
+}
+
+/// Average precision, on average over all orders of equal scores.
+///
+/// # Source
+/// McSherry & Najork 2008, "Computing information retrieval performance measures
+/// efficiently in the presence of tied scores", equation 8
+fn mean_over_orders(scores: &[f64], labels: &[bool], order: &[usize]) -> f64 {
+    let (mut before, mut found, mut sum) = (0, 0, 0.0);
+    for equal in order.chunk_by(|&a, &b| scores[a] == scores[b]) {
+        let positives = equal.iter().filter(|&&item| labels[item]).count();
+        let (n, m) = (equal.len() as f64, positives as f64);
+        // Each is looked for with chance m/n, and then the others before it are with
+        // chance (m - 1)/(n - 1).
+        let of_others = if n > 1.0 { (m - 1.0) / (n - 1.0) } else { 0.0 };
+        if positives > 0 {
+            for place in 0..equal.len() {
+                let found = found as f64 + 1.0 + place as f64 * of_others;
+                sum += m / n * found / (before + place + 1) as f64;
+            }
+        }
+        before += equal.len();
+        found += positives;
     }
     if found == 0 { 0.0 } else { sum / found as f64 }
 }
@@ -114,7 +145,23 @@ mod tests {
         assert_eq!(of(Ties::NegativesFirst), 0.25);
         assert_eq!(of(Ties::PositivesFirst), 1.0);
         assert_eq!(of(Ties::InOrder), 1.0);
+        assert!((of(Ties::Mean) - expected_average_precision(1, 4)).abs() < 1e-15);
         assert_eq!(area_under_roc(&[0.5; 4], &labels), 0.5);
+    }
+
+    #[test]
+    fn ties_are_worth_the_mean_of_their_orders() {
+        // One above, two of three equals, one below that is looked for.
+        let scores = [0.9, 0.5, 0.5, 0.5, 0.1];
+        let mut sum = 0.0;
+        for missing in 1..4 {
+            let mut labels = [true; 5];
+            labels[missing] = false;
+            sum += average_precision(&scores, &labels, Ties::InOrder);
+        }
+        let labels = [true, false, true, true, true];
+        let found = average_precision(&scores, &labels, Ties::Mean);
+        assert!((found - sum / 3.0).abs() < 1e-15);
     }
 
     #[test]

@@ -281,8 +281,8 @@ impl<'a> CosinePopulation<'a> {
         slots.keys().for_each(|&bin| is_wanted[bin] = true);
         let is_wanted = |value: f64| is_wanted[bin_of(value)];
         let is_there = |&bin: &usize| scan.is_collected.get(bin) == Some(&true);
-        let parts = if slots.keys().all(is_there) {
-            let keys = scan.collected.iter().copied();
+        let parts: Vec<Vec<u64>> = if slots.keys().all(is_there) {
+            let keys = scan.collected.par_iter().copied();
             vec![keys.filter(|&key| is_wanted(value_of_key(key))).collect()]
         } else {
             let all_blocks: Vec<usize> = (0..self.blocks.len()).collect();
@@ -628,6 +628,37 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn order_statistics_are_the_same_in_one_pass_and_in_two() {
+        // As many blocks as are worth sampling; groups of rows lie apart.
+        let num_entities = 16 * BLOCK + 3;
+        let noise = crate::random_embeddings(num_entities, 3, morphospace_core::Seed::new(1));
+        let values = noise.into_iter().enumerate();
+        let values =
+            values.map(|(at, value)| value + f64::from(u8::from(at % 3 == at / 3 / 900 % 3)));
+        let labels = (0..num_entities).map(|row| row.to_string()).collect();
+        let map = EntityMap::new(labels, values.collect(), 3).expect("a map");
+        let population = CosinePopulation::all_pairs(&map);
+        assert!(population.blocks.len() >= WORTH_SAMPLING * NUM_SAMPLED_BLOCKS);
+        let shares = [0.05, 0.9];
+        let (plain, one_pass) = (population.scan(&[], &[]), population.scan(&[], &shares));
+        assert_eq!(plain.histogram, one_pass.histogram);
+        let num_collected = one_pass.collected.len() as u64;
+        assert!(num_collected > 0 && num_collected < plain.size / 10);
+        // Some are where the sample says, the last is not.
+        let ranks = [0.049, 0.05, 0.9, 0.902, 0.5];
+        let asked = ranks.map(|share| OrderStatistic {
+            rank: (share * plain.size as f64) as u64,
+            without: &[],
+        });
+        let expected = population.order_statistics(&plain, &asked);
+        assert_eq!(population.order_statistics(&one_pass, &asked), expected);
+        assert_eq!(
+            population.order_statistics(&one_pass, &asked[..4]),
+            expected[..4]
+        );
+    }
 
     proptest! {
         #[test]

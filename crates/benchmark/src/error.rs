@@ -75,7 +75,7 @@ pub enum BenchmarkError {
     },
     /// The map is too small for the score to mean anything.
     #[error(
-        "the map holds {found} entities, at least {needed} are needed (set min_num_entities to score it all the same)"
+        "the map holds {found} entities, at least {needed} are needed\nhint: recall among few is mostly luck; set the least number (min_num_entities, --min-entities) to score it all the same"
     )]
     TooFewEntities {
         /// Entities in the map.

@@ -59,7 +59,7 @@ impl LabelColumn {
 }
 
 /// Which pairs of rows are alike and which are not.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PairRules<'a> {
     /// Columns that rows of a positive pair share a label in.
     pub pos_sameby: Vec<&'a LabelColumn>,
@@ -69,6 +69,22 @@ pub struct PairRules<'a> {
     pub neg_sameby: Vec<&'a LabelColumn>,
     /// Columns that they do not.
     pub neg_diffby: Vec<&'a LabelColumn>,
+    /// How rows at equal distances are ranked; copairs has those of positive pairs
+    /// first.
+    pub ties: Ties,
+}
+
+impl Default for PairRules<'_> {
+    /// No columns, and the mean over all orders of equals.
+    fn default() -> Self {
+        Self {
+            pos_sameby: Vec::new(),
+            pos_diffby: Vec::new(),
+            neg_sameby: Vec::new(),
+            neg_diffby: Vec::new(),
+            ties: Ties::Mean,
+        }
+    }
 }
 
 impl PairRules<'_> {
@@ -103,7 +119,7 @@ impl RowPrecision {
 }
 
 /// [`RowPrecision`] of every row, by cosines rounded to `f32` as the reference has
-/// them: of equal ones positives come first.
+/// them.
 ///
 /// With `by_label`, a column that `pos_sameby` does not name again, a row has one
 /// entry for each of its labels, whose positives share that label, and which are
@@ -127,6 +143,7 @@ pub fn row_precisions(
         pos_diffby,
         neg_sameby,
         neg_diffby,
+        ties,
     } = rules;
     let columns = [pos_sameby, pos_diffby, neg_sameby, neg_diffby].into_iter();
     let mut columns = columns.flatten().copied().chain(by_label);
@@ -174,7 +191,7 @@ pub fn row_precisions(
                 num_pairs: scores.len(),
                 average_precision: match num_positives {
                     0 => f64::NAN,
-                    _ => average_precision(&scores, &labels, Ties::PositivesFirst),
+                    _ => average_precision(&scores, &labels, *ties),
                 },
             }
         };

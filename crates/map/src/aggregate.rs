@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use morphospace_profiles::{Column, Profiles, ProfilesError};
+use morphospace_profiles::{Column, Features, Profiles, ProfilesError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -152,21 +152,10 @@ pub fn aggregate(profiles: &Profiles, settings: &Aggregate) -> Result<Profiles, 
     }
 
     let num_features = profiles.num_features();
-    let mut values = profiles.values().into_owned();
-    if let Some(rule) = &settings.origin {
-        let is_control = rule.select(profiles)?;
-        let controls: Vec<&[f64]> = values
-            .chunks_exact(num_features)
-            .zip(&is_control)
-            .filter_map(|(row, &is_control)| is_control.then_some(row))
-            .collect();
-        let origin = mean(&controls, num_features);
-        for row in values.chunks_exact_mut(num_features) {
-            row.iter_mut()
-                .zip(&origin)
-                .for_each(|(value, origin)| *value -= origin);
-        }
-    }
+    let values = match &settings.origin {
+        Some(rule) => values_from_controls(profiles, rule)?,
+        None => profiles.values().into_owned(),
+    };
 
     let groups: Vec<Vec<usize>> = groups.into_values().collect();
     let averages: Vec<Vec<f64>> = groups
@@ -192,12 +181,62 @@ pub fn aggregate(profiles: &Profiles, settings: &Aggregate) -> Result<Profiles, 
     }
     let counts: Vec<i64> = groups.iter().map(|rows| rows.len() as i64).collect();
     metadata.push((COUNT_COLUMN.to_owned(), Column::from(counts)));
-    let features = morphospace_profiles::Features::F64(averages.concat());
+    let features = Features::F64(averages.concat());
     Ok(Profiles::new(
         metadata,
         profiles.feature_names().to_vec(),
         features,
     )?)
+}
+
+/// The table with the mean of its negative controls taken away from every row, so
+/// that directions are seen from the controls: what [`Aggregate::origin`] does, for
+/// tables whose controls are left out before they are aggregated.
+///
+/// # Errors
+/// A value is not finite, or there are no controls.
+///
+/// # Example
+/// ```
+/// use morphospace_map::{ControlRule, seen_from_controls};
+/// use morphospace_profiles::{Column, Features, Profiles};
+///
+/// let roles = Column::from(vec![Some("control".to_owned()), None]);
+/// let features = Features::F64(vec![1.0, 2.0, 4.0, 8.0]);
+/// let names = vec!["a".to_owned(), "b".to_owned()];
+/// let profiles = Profiles::new(vec![("role".to_owned(), roles)], names, features)?;
+/// let seen = seen_from_controls(&profiles, &ControlRule::new("role", ["control"]))?;
+/// assert_eq!(*seen.values(), [0.0, 0.0, 3.0, 6.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn seen_from_controls(
+    profiles: &Profiles,
+    rule: &ControlRule,
+) -> Result<Profiles, AggregateError> {
+    profiles.check_finite()?;
+    let values = values_from_controls(profiles, rule)?;
+    Ok(profiles.with_values(profiles.feature_names().to_vec(), values)?)
+}
+
+fn values_from_controls(
+    profiles: &Profiles,
+    rule: &ControlRule,
+) -> Result<Vec<f64>, AggregateError> {
+    let num_features = profiles.num_features();
+    let mut values = profiles.values().into_owned();
+    let is_control = rule.select(profiles)?;
+    let controls: Vec<&[f64]> = values
+        .chunks_exact(num_features)
+        .zip(&is_control)
+        .filter_map(|(row, &is_control)| is_control.then_some(row))
+        .collect();
+    let origin = mean(&controls, num_features);
+    for row in values.chunks_exact_mut(num_features) {
+        row.iter_mut()
+            .zip(&origin)
+            .for_each(|(value, origin)| *value -= origin);
+    }
+    Ok(values)
 }
 
 /// A key; a missing one comes after all others.

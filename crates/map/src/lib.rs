@@ -32,7 +32,9 @@ mod moments;
 pub mod relate;
 pub mod umap;
 
-pub use aggregate::{Aggregate, AggregateError, Average, COUNT_COLUMN, aggregate};
+pub use aggregate::{
+    Aggregate, AggregateError, Average, COUNT_COLUMN, aggregate, seen_from_controls,
+};
 pub use align::{
     Align, AlignError, AlignInput, AlignMethod, Aligned, Aligner, CenterScale, Combat, CombatPrior,
     Components, Convergence, Coral, CoralTarget, FitReport, FittedAligner, Harmony, MadRobustize,

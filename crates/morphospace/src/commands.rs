@@ -329,11 +329,31 @@ fn labelled_rows(profiles: Profiles, columns: &[&str]) -> Result<Profiles> {
     if num_left_out == 0 {
         return Ok(profiles);
     }
+    let mut named: Vec<&str> = Vec::new();
+    for column in columns {
+        if !named.contains(column) {
+            named.push(column);
+        }
+    }
     terminal::warn(format!(
         "rows without a value in {}, left out: {num_left_out}",
-        columns.join(" or ")
+        named.join(" or ")
     ));
     Ok(profiles.select_rows(&kept))
+}
+
+/// A column of batches or groups that all rows agree in tells nothing apart.
+fn refuse_single_value(profiles: &Profiles, column: &str, flag: &str, apart: &str) -> Result<()> {
+    let values = profiles.text(column)?;
+    let mut values = values.iter().flatten();
+    let first = values.next();
+    match values.any(|value| Some(value) != first) {
+        true => Ok(()),
+        false => bail!(
+            "column '{column}' holds a single value: there are no {apart} to compare\nhint: give \
+             the column that tells them apart with {flag}"
+        ),
+    }
 }
 
 fn control_rule(args: &ControlArgs) -> Result<ControlRule> {

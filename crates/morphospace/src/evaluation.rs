@@ -10,7 +10,9 @@ use morphospace_benchmark::{
     shuffled_replicate_consistency, true_positive_interval,
 };
 use morphospace_core::{ControlRole, Seed};
-use morphospace_map::{Aggregate, AlignMethod, Average, ControlRule, aggregate, align_profiles};
+use morphospace_map::{
+    Aggregate, AlignMethod, ControlRule, aggregate, align_profiles, seen_from_controls,
+};
 use morphospace_profiles::Profiles;
 
 /// First words of the scores for recall of known relationships; see
@@ -60,8 +62,9 @@ impl Evaluation<'_> {
     }
 
     /// One row per entity of the treatments: the mean of all its wells, seen
-    /// from the mean of the negative controls. A table that has one row per
-    /// entity and no column of controls is such a map already.
+    /// from the mean of the negative controls. Wells of no entity, as controls may
+    /// be, have no row. A table that has one row per entity and no column of controls
+    /// is such a map already.
     ///
     /// # Errors
     /// A column is missing or a value not finite.
@@ -70,12 +73,15 @@ impl Evaluation<'_> {
             aligned.check_finite()?;
             return Ok(aligned.clone());
         }
-        let settings = Aggregate {
-            average: Average::Mean,
-            origin: Some(self.controls.clone()),
-            ..Aggregate::by([self.entity_column])
-        };
-        let all = aggregate(&self.without_positive_controls(aligned)?, &settings)?;
+        let seen = seen_from_controls(&self.without_positive_controls(aligned)?, &self.controls)?;
+        let entities = seen.text(self.entity_column)?;
+        let has_entity: Vec<usize> = (0..seen.num_rows())
+            .filter(|row| entities[*row].is_some())
+            .collect();
+        let all = aggregate(
+            &seen.select_rows(&has_entity),
+            &Aggregate::by([self.entity_column]),
+        )?;
         // Controls are no entities of the map: their label is any control's.
         let is_control = self.controls.select(aligned)?;
         let keys = aligned.text(self.entity_column)?;
@@ -222,6 +228,8 @@ pub struct RecallSettings {
     pub false_positive_rate: Option<f64>,
     /// Only these entities.
     pub entities: Option<BTreeSet<String>>,
+    /// Maps of fewer entities are refused.
+    pub min_num_entities: usize,
 }
 
 impl Default for RecallSettings {
@@ -231,6 +239,7 @@ impl Default for RecallSettings {
             sampled_null: false,
             false_positive_rate: None,
             entities: None,
+            min_num_entities: RecallOptions::default().min_num_entities,
         }
     }
 }
@@ -250,6 +259,7 @@ impl RecallSettings {
             thresholds: self.thresholds.clone(),
             null,
             false_positive_rate: self.false_positive_rate,
+            min_num_entities: self.min_num_entities,
             ..RecallOptions::default()
         };
         (map, options)

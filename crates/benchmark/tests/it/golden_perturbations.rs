@@ -396,6 +396,7 @@ pub fn mean_average_precision(case: &Case) -> bool {
             pos_diffby: of("pos_diffby"),
             neg_sameby: of("neg_sameby"),
             neg_diffby: of("neg_diffby"),
+            ties: Ties::PositivesFirst,
         };
         let mut found = row_precisions(&wells, &rules, labels.as_ref()).unwrap();
         found.retain(|found| by_label.is_none() || found.num_positives > 0);

@@ -64,6 +64,9 @@ pub(crate) struct MeanAveragePrecisionArgs {
     /// Rows to leave out (repeatable)
     #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
     pub(crate) exclude: Vec<String>,
+    /// How rows at equal distances are ranked
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) ties: TiesArg,
     /// Random orders behind p-values
     #[arg(long, default_value_t = 10_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(100..))]
     pub(crate) draws: u32,
@@ -190,6 +193,9 @@ pub(crate) struct RecallArgs {
     /// Only entities that this file lists, one in a line
     #[arg(long, value_name = "FILE")]
     pub(crate) entities: Option<PathBuf>,
+    /// Maps of fewer entities are refused: recall among few is mostly luck
+    #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) min_entities: u32,
     /// Shares of the null below and above which a pair is found (repeatable)
     /// [default: 0.05,0.95 and 0.1,0.9]
     #[arg(long = "threshold", value_name = "LOW,HIGH", value_parser = low_high)]
@@ -217,6 +223,15 @@ fn low_high(text: &str) -> Result<(f64, f64), String> {
         true => Ok((low, high)),
         false => Err(format!("{low} is not below {high}")),
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TiesArg {
+    /// The mean over all their orders
+    #[default]
+    Mean,
+    /// Those that belong together first (copairs)
+    PositivesFirst,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 use morphospace_core::{Provenance, suggestion};
-use morphospace_map::{Aggregate, Average, aggregate};
+use morphospace_map::{Aggregate, Average, aggregate, seen_from_controls};
 use morphospace_profiles::Profiles;
 
 use crate::cli::{AggregateArgs, AverageArg};
@@ -13,7 +13,14 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
     let controls = super::control_rule(&args.controls).or_refuse()?;
     let by: Vec<&str> = args.by.iter().map(String::as_str).collect();
     let profiles = super::read(&args.profiles)
-        .and_then(|profiles| super::labelled_rows(profiles, &by))
+        .and_then(|profiles| {
+            // Before rows without a group go, as controls may be.
+            let seen = match args.from_controls {
+                true => seen_from_controls(&profiles, &controls)?,
+                false => profiles,
+            };
+            super::labelled_rows(seen, &by)
+        })
         .or_refuse()?;
 
     refuse_unknown_keys(&profiles, args).or_refuse()?;
@@ -26,7 +33,7 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
             AverageArg::Frechet => Average::SphericalFrechet,
         },
         keys_to_remove: args.remove.clone(),
-        origin: args.from_controls.then_some(controls),
+        origin: None,
     };
     let aggregated = aggregate(&profiles, &settings).or_refuse()?;
     aggregated

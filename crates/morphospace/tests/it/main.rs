@@ -6,7 +6,9 @@ mod channels;
 mod cli;
 #[cfg(feature = "buckets")]
 mod fetch;
+mod hostile_tables;
 mod import;
+mod invariance;
 mod layers;
 mod maps;
 mod normalisation;

@@ -437,8 +437,8 @@ fn cosines_within_and_across_batches_are_compared() {
         "Metadata_Plate",
     ];
     morphospace(folder, &one).expect_status(2).expect_stderr(&[
-        "batches by 'Metadata_Plate'",
-        "within and across experiments",
+        "column 'Metadata_Plate' holds a single value",
+        "--batch-column",
     ]);
 }
 

@@ -134,3 +134,22 @@ pub fn find_dataset(name: &str) -> Result<&'static Dataset, FetchError> {
         known: names().collect::<Vec<_>>().join(", "),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_are_all_files_of_their_five_sources() {
+        let all = find_dataset("annotations").expect("in the catalogue");
+        let sources = ["corum", "humap", "reactome", "signor", "stringdb"]
+            .map(|name| find_dataset(name).expect("in the catalogue"));
+        let files = sources.iter().flat_map(|source| source.files.clone());
+        assert_eq!(all.files, files.collect::<Vec<_>>());
+        for source in sources {
+            assert_eq!(all.base_url, source.base_url);
+            let licence = &source.licence.name;
+            assert!(all.licence.name.contains(licence), "{licence}");
+        }
+    }
+}

@@ -45,6 +45,12 @@ fn scores_of(path: &Path, alignment: &str, args: &BatchMixingArgs) -> Result<(Ve
     let columns = [args.batch_column.as_str(), &args.label_column];
     let profiles = at_most(crate::commands::labelled_rows(profiles, &columns)?, args);
     profiles.check_finite()?;
+    crate::commands::refuse_single_value(
+        &profiles,
+        &args.batch_column,
+        "--batch-column",
+        "batches",
+    )?;
     let batches = profiles.keys(&args.batch_column)?;
     let labels = profiles.keys(&args.label_column)?;
     let (values, num_features) = (profiles.values(), profiles.num_features());

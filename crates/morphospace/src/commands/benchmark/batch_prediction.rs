@@ -10,6 +10,12 @@ use crate::cli::BatchPredictionArgs;
 pub(super) fn scores(args: &BatchPredictionArgs) -> Result<Vec<Score>> {
     let profiles = crate::commands::read(&args.score.profiles)?;
     profiles.check_finite()?;
+    crate::commands::refuse_single_value(
+        &profiles,
+        &args.batch_column,
+        "--batch-column",
+        "batches",
+    )?;
     let evaluation = Evaluation {
         model: &args.score.model,
         batch_column: &args.batch_column,

@@ -15,6 +15,12 @@ pub(super) fn scores(args: &CosineSimilarityArgs) -> Result<Vec<Score>> {
     let columns = [args.perturbation_column.as_str(), &args.batch_column];
     let profiles = crate::commands::labelled_rows(profiles, &columns)?;
     profiles.check_finite()?;
+    crate::commands::refuse_single_value(
+        &profiles,
+        &args.batch_column,
+        "--batch-column",
+        "batches",
+    )?;
     let perturbations = profiles.keys(&args.perturbation_column)?;
     let experiments = profiles.keys(&args.batch_column)?;
     let cell_types = match profiles.has_column(&args.cell_type_column) {

@@ -13,6 +13,12 @@ pub(super) fn scores(args: &LabelPredictionArgs) -> Result<Vec<Score>> {
     let columns = [args.label_column.as_str(), &args.group_column];
     let profiles = crate::commands::labelled_rows(profiles, &columns)?;
     profiles.check_finite()?;
+    crate::commands::refuse_single_value(
+        &profiles,
+        &args.group_column,
+        "--group-column",
+        "groups",
+    )?;
     let labels = profiles.keys(&args.label_column)?;
     let groups = profiles.keys(&args.group_column)?;
     let seed = Seed::new(args.score.seed).split("label prediction");

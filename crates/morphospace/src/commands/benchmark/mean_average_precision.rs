@@ -4,12 +4,12 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use morphospace_benchmark::{
     Bootstrap, EntityMap, GroupPrecision, LabelColumn, PairRules, PrecisionNull, RowPrecision,
-    Score, mean_average_precisions, row_precisions,
+    Score, Ties, mean_average_precisions, row_precisions,
 };
 use morphospace_core::Seed;
 use morphospace_profiles::Profiles;
 
-use crate::cli::MeanAveragePrecisionArgs;
+use crate::cli::{MeanAveragePrecisionArgs, TiesArg};
 
 /// How many groups find their members, and how well.
 pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
@@ -61,6 +61,10 @@ pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
         pos_diffby: of(&args.pos_diffby),
         neg_sameby: of(&args.neg_sameby),
         neg_diffby: of(&args.neg_diffby),
+        ties: match args.ties {
+            TiesArg::Mean => Ties::Mean,
+            TiesArg::PositivesFirst => Ties::PositivesFirst,
+        },
     };
     if let Some(references) = &references {
         rules.pos_sameby.push(references);

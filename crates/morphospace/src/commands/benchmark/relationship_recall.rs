@@ -13,14 +13,15 @@ pub(super) fn scores(args: &RecallArgs) -> Result<Vec<Score>> {
     let relationships = read_sources(&args.relationships)?;
     let listed = args.entities.as_deref().map(read_entities).transpose()?;
     let profiles = crate::commands::read(&args.score.profiles)?;
-    let profiles = crate::commands::labelled_rows(profiles, &[&args.entity_column])?;
-    let entities: BTreeSet<String> = profiles.keys(&args.entity_column)?.into_iter().collect();
+    let entities = profiles.text(&args.entity_column)?.into_iter();
+    let entities: BTreeSet<String> = entities.flatten().collect();
     refuse_strangers(&entities, &relationships, &args.entity_column)?;
 
     let mut settings = RecallSettings {
         sampled_null: args.null == RecallNullArg::Samples,
         false_positive_rate: args.false_positive_rate,
         entities: listed,
+        min_num_entities: args.min_entities as usize,
         ..RecallSettings::default()
     };
     if !args.thresholds.is_empty() {

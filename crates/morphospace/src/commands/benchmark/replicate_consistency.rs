@@ -1,4 +1,4 @@
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use morphospace::evaluation::{all_pairs, replicate_score};
 use morphospace_benchmark::{Score, WellTable};
 use morphospace_core::Seed;
@@ -15,6 +15,8 @@ pub(super) fn scores(args: &ReplicateArgs) -> Result<Vec<Score>> {
         &args.perturbation_column,
     ];
     let profiles = crate::commands::labelled_rows(profiles, &columns)?;
+    let column = &args.replicate_column;
+    crate::commands::refuse_single_value(&profiles, column, "--replicate-column", "replicates")?;
     profiles.check_finite()?;
     let wells = WellTable::from_profiles(
         &profiles,
@@ -30,13 +32,6 @@ pub(super) fn scores(args: &ReplicateArgs) -> Result<Vec<Score>> {
             .map(|text| pair(text))
             .collect::<Result<Vec<_>>>()?
     };
-    if pairs.is_empty() {
-        bail!(
-            "column '{}' holds a single value: there are no replicates to compare\nhint: give \
-             the column that tells them apart with --replicate-column",
-            args.replicate_column
-        );
-    }
     let seed = Seed::new(args.score.seed);
     let score = replicate_score(
         &wells,
