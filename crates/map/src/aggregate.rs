@@ -201,7 +201,7 @@ pub fn aggregate(profiles: &Profiles, settings: &Aggregate) -> Result<Profiles, 
 /// use morphospace_map::{ControlRule, seen_from_controls};
 /// use morphospace_profiles::{Column, Features, Profiles};
 ///
-/// let roles = Column::from(vec![Some("control".to_owned()), None]);
+/// let roles = Column::Text(vec![Some("control".to_owned()), None]);
 /// let features = Features::F64(vec![1.0, 2.0, 4.0, 8.0]);
 /// let names = vec!["a".to_owned(), "b".to_owned()];
 /// let profiles = Profiles::new(vec![("role".to_owned(), roles)], names, features)?;
