@@ -27,16 +27,23 @@ impl Axis {
     /// An axis from `low` to `high` exactly.
     pub(crate) fn between(low: f64, high: f64, max_ticks: usize) -> Self {
         let (low, high) = widened(low, high);
-        let step = round_step((high - low) / max_ticks.max(1) as f64);
-        let first = (low / step).ceil();
-        let ticks = (0..=max_ticks)
-            .map(|index| (first + index as f64) * step)
-            .take_while(|tick| *tick <= high + step * 1e-9)
-            .map(|tick| {
-                let tick = if tick.abs() < step * 1e-9 { 0.0 } else { tick };
-                (tick, tick_label(tick, step))
-            })
-            .collect();
+        let ticks_of = |step: f64| -> Vec<(f64, String)> {
+            let first = (low / step).ceil();
+            (0..=max_ticks)
+                .map(|index| (first + index as f64) * step)
+                .take_while(|tick| *tick <= high + step * 1e-9)
+                .map(|tick| {
+                    let tick = if tick.abs() < step * 1e-9 { 0.0 } else { tick };
+                    (tick, tick_label(tick, step))
+                })
+                .collect()
+        };
+        let rough = (high - low) / max_ticks.max(1) as f64;
+        let mut ticks = ticks_of(round_step(rough));
+        if ticks.len() < 2 {
+            // One tick tells no scale: the next smaller round step.
+            ticks = ticks_of(round_step(0.5 * rough));
+        }
         Self {
             low,
             high,
@@ -202,6 +209,22 @@ mod tests {
             labels(&Axis::between(2e-6, 4e-6, 2)),
             ["2e-6", "3e-6", "4e-6"]
         );
+    }
+
+    #[test]
+    fn a_scale_has_two_ticks_at_least() {
+        let ticks = |low, high| -> Vec<f64> {
+            let axis = Axis::between(low, high, 4);
+            axis.ticks.into_iter().map(|(tick, _)| tick).collect()
+        };
+        assert_eq!(ticks(0.9, 9.1), [2.0, 4.0, 6.0, 8.0]);
+        for low in 1..200 {
+            for width in 1..200 {
+                let (low, width) = (f64::from(low) * 0.37, f64::from(width) * 0.61);
+                let found = ticks(low, low + width);
+                assert!((2..=5).contains(&found.len()), "{low} {width} {found:?}");
+            }
+        }
     }
 
     #[test]
