@@ -80,8 +80,11 @@ pub struct Hit {
 ///
 /// let names = ["TP53"; 4].map(|name| Some(name.to_owned())).into_iter();
 /// let perturbations: Vec<_> = names.chain(vec![None; 8]).collect();
-/// let values = [5.0, 5.1, 4.9, 5.0, 0.1, -0.2, 0.0, 0.2, -0.1, 0.1, 0.0, 0.3];
-/// let hits = find_hits(&values, 1, &perturbations, None, &HitSettings::new(Seed::new(1)))?;
+/// let values = [
+///     5.0, 0.1, 5.1, -0.1, 4.9, 0.0, 5.0, 0.2, // TP53
+///     0.1, -0.2, -0.2, 0.1, 0.0, 0.3, 0.2, 0.2, -0.1, -0.3, 0.1, 0.4, 0.0, -0.1, 0.2, -0.4,
+/// ];
+/// let hits = find_hits(&values, 2, &perturbations, None, &HitSettings::new(Seed::new(1)))?;
 /// assert!(hits[0].is_hit && hits[0].energy_distance > 9.0);
 /// # Ok::<(), morphospace_benchmark::BenchmarkError>(())
 /// ```

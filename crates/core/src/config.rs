@@ -270,6 +270,8 @@ fn is_too_large(text: &str) -> bool {
 /// assert_eq!(suggestion("num_plate", ["num_plates", "seed"]), Some("num_plates"));
 /// assert_eq!(suggestion("wel_type", ["cell_type", "well_type"]), Some("well_type"));
 /// assert_eq!(suggestion("colour", ["num_plates", "seed"]), None);
+/// assert_eq!(suggestion("Metadata_dose", ["Metadata_Plate", "Metadata_Well"]), None);
+/// assert_eq!(suggestion("Metadata_conc", ["Metadata_concentration"]), Some("Metadata_concentration"));
 /// ```
 pub fn suggestion<'a>(
     word: &str,
@@ -278,13 +280,25 @@ pub fn suggestion<'a>(
     candidates
         .into_iter()
         .map(|candidate| {
-            let distance = strsim::damerau_levenshtein(word, candidate);
-            (distance, Reverse(num_alike(word, candidate)), candidate)
+            // What all names of metadata begin with tells none from another.
+            let stripped = word
+                .strip_prefix(PREFIX)
+                .zip(candidate.strip_prefix(PREFIX));
+            let (word, rest) = stripped.unwrap_or((word, candidate));
+            let mut distance = strsim::damerau_levenshtein(word, rest);
+            if word.len() >= 3 && rest.starts_with(word) {
+                distance = distance.min(2);
+            }
+            let most = 1 + (rest.len() / 4).max(usize::from(stripped.is_some()));
+            let is_near = distance <= most;
+            (distance, Reverse(num_alike(word, rest)), candidate, is_near)
         })
-        .filter(|(distance, _, candidate)| *distance <= 1 + candidate.len() / 4)
+        .filter(|(.., is_near)| *is_near)
         .min()
-        .map(|(_, _, candidate)| candidate)
+        .map(|(_, _, candidate, _)| candidate)
 }
+
+const PREFIX: &str = "Metadata_";
 
 /// How many characters two words have in common at their start.
 fn num_alike(a: &str, b: &str) -> usize {

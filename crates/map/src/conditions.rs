@@ -121,7 +121,7 @@ pub enum ConditionsError {
     NoRoles,
     /// A word that is no role.
     #[error(
-        "column '{column}' of {row}: {source}\nhint: name the controls by a rule, such as {column}=DMSO"
+        "column '{column}' of {row}: {source}\nhint: name the controls by a rule, such as --set 'columns.negative_controls={{column=\"{column}\", values=[\"DMSO\"]}}'"
     )]
     UnknownRole {
         /// The column.

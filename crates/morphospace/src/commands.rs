@@ -268,6 +268,20 @@ fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
     refuse_unwritable(path)
 }
 
+/// A table is not written over the one that it is made of.
+fn refuse_own_input(input: &Path, output: &Path) -> Result<(), Failure> {
+    let same = |input: &Path, output: &Path| -> Option<bool> {
+        Some(input.canonicalize().ok()? == output.canonicalize().ok()?)
+    };
+    match same(input, output) {
+        Some(true) => Err(Failure::Refused(anyhow::anyhow!(
+            "'{}' is what is read, and would be replaced\nhint: give another --output",
+            output.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Settings from their file, with what the command line says over them.
 fn settings<T: DeserializeOwned>(args: &SettingsArgs) -> Result<T> {
     Ok(match &args.settings {
@@ -318,16 +332,28 @@ fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
 /// The rows that have a value in every one of the columns; how many have not
 /// is said. Wells whose treatment is not known belong to no group.
 fn labelled_rows(profiles: Profiles, columns: &[&str]) -> Result<Profiles> {
+    Ok(labelled_or(profiles, columns, |_| false)?.0)
+}
+
+/// [`labelled_rows`], and those that are needed without; and which rows these are.
+fn labelled_or(
+    profiles: Profiles,
+    columns: &[&str],
+    is_needed: impl Fn(usize) -> bool,
+) -> Result<(Profiles, Vec<usize>)> {
     let mut is_kept = vec![true; profiles.num_rows()];
     for column in columns {
         for (kept, value) in is_kept.iter_mut().zip(profiles.text(column)?) {
             *kept &= value.is_some();
         }
     }
+    for (row, kept) in is_kept.iter_mut().enumerate() {
+        *kept |= is_needed(row);
+    }
     let kept: Vec<usize> = (0..is_kept.len()).filter(|row| is_kept[*row]).collect();
     let num_left_out = is_kept.len() - kept.len();
     if num_left_out == 0 {
-        return Ok(profiles);
+        return Ok((profiles, kept));
     }
     let mut named: Vec<&str> = Vec::new();
     for column in columns {
@@ -339,7 +365,7 @@ fn labelled_rows(profiles: Profiles, columns: &[&str]) -> Result<Profiles> {
         "rows without a value in {}, left out: {num_left_out}",
         named.join(" or ")
     ));
-    Ok(profiles.select_rows(&kept))
+    Ok((profiles.select_rows(&kept), kept))
 }
 
 /// A column of batches or groups that all rows agree in tells nothing apart.

@@ -260,7 +260,6 @@ impl RecallSettings {
             null,
             false_positive_rate: self.false_positive_rate,
             min_num_entities: self.min_num_entities,
-            ..RecallOptions::default()
         };
         (map, options)
     }

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = |of: fn(usize) -> String| -> Column {
             Column::from(rows.clone().map(of).collect::<Vec<String>>())
         };
-        let role = |row: usize| (row % 8 == 0).then(|| "negative_control".to_owned());
+        let role = |row: usize| row.is_multiple_of(8).then(|| "negative_control".to_owned());
         let roles: Vec<Option<String>> = rows.clone().map(role).collect();
         let values = (0..rows.len() * num_features).map(|_| {
             // Any numbers will do: xorshift64 (Marsaglia 2003).

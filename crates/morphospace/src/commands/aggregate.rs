@@ -10,6 +10,7 @@ use crate::failure::{Failure, Outcome, Phase};
 
 pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
     super::refuse_unwritable_table(&args.table.output)?;
+    super::refuse_own_input(&args.profiles, &args.table.output)?;
     let controls = super::control_rule(&args.controls).or_refuse()?;
     let by: Vec<&str> = args.by.iter().map(String::as_str).collect();
     let profiles = super::read(&args.profiles)

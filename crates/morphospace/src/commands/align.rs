@@ -12,6 +12,7 @@ use crate::terminal::warn;
 
 pub(crate) fn run(args: &AlignArgs) -> Result<Outcome, Failure> {
     super::refuse_unwritable_table(&args.table.output)?;
+    super::refuse_own_input(&args.profiles, &args.table.output)?;
     let controls = super::control_rule(&args.controls).or_refuse()?;
     let batch_column = &args.controls.batch_column;
     let method = match &args.method {

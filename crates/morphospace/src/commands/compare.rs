@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use morphospace::comparison::{Difference, Named, compare, shared_rows};
 use morphospace::evaluation::Evaluation;
 use morphospace_benchmark::read_sources;
@@ -59,6 +59,23 @@ fn rows(args: &CompareArgs) -> Result<Vec<Row>> {
             })
         })
         .collect::<Result<Vec<_>>>()?;
+    // What is asked for has to be there; without, some scores are left out.
+    let asked = [
+        ("--entity-column", &args.entity_column, "Metadata_gene"),
+        (
+            "--batch-column",
+            &args.controls.batch_column,
+            "Metadata_Batch",
+        ),
+    ];
+    for (flag, column, default) in asked {
+        if column != default {
+            for table in &tables {
+                let text = table.profiles.text(column);
+                text.with_context(|| format!("{flag}, in the profiles of '{}'", table.model))?;
+            }
+        }
+    }
     let largest = tables.iter().map(|table| table.profiles.num_rows()).max();
     let columns = row_columns(args, &tables);
     let tables = shared_rows(tables, &columns)?;

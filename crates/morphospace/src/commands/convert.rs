@@ -8,6 +8,7 @@ use crate::terminal::warn;
 
 pub(crate) fn run(args: &ConvertArgs) -> Result<Outcome, Failure> {
     super::refuse_unwritable_table(&args.table.output)?;
+    super::refuse_own_input(&args.profiles, &args.table.output)?;
     let profiles = converted(args).or_refuse()?;
     let provenance = Provenance::new("convert")
         .with_input(&args.profiles)

@@ -53,7 +53,8 @@ pub(super) fn refuse_unknown_ending(path: &Path) -> Result<(), Failure> {
 
 pub(super) fn write(path: &Path, figure: Block) -> Result<()> {
     if path.extension().is_some_and(|ending| ending == "html") {
-        let page = Page::new("Figure").with_section(Section::new("Figure").with(figure));
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let page = Page::new(name.into_owned()).with_section(Section::new("Figure").with(figure));
         write_page(path, &page)?;
     } else {
         write_figure(path, &figure)?;

@@ -47,16 +47,17 @@ pub(crate) fn run(args: &HitsArgs) -> Result<Outcome, Failure> {
         write_page(path, &page(args, &screened, &hits)).or_stop()?;
     }
     let num_hits = hits.iter().filter(|hit| hit.is_hit).count();
+    let num_single = hits.iter().filter(|hit| hit.num_wells < 2).count();
     eprintln!(
         "hits: {num_hits} of {} at a false discovery rate of {}, told from {} negative controls",
-        hits.len(),
+        hits.len() - num_single,
         args.false_discovery_rate,
         screened.num_controls
     );
-    let num_single = hits.iter().filter(|hit| hit.num_wells < 2).count();
     if num_single > 0 {
         warn(format!(
-            "perturbations of a single well, which have no replicate to find: {num_single}"
+            "perturbations of a single well, which have no replicate to find and are not tested: \
+             {num_single}"
         ));
     }
     crate::print_line!("{}", args.output.display());

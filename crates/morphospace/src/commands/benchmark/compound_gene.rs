@@ -74,7 +74,13 @@ pub(super) fn scores(args: &CompoundGeneArgs) -> Result<Vec<Score>> {
         .with_setting("z", z)
     };
     let mut scores = Vec::new();
-    for found in &report.concentrations {
+    let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
+    let mut of_concentrations: Vec<_> = report.concentrations.iter().collect();
+    of_concentrations.sort_by(|a, b| {
+        let [a, b] = [a, b].map(|found| number(&found.concentration).unwrap_or(f64::INFINITY));
+        a.total_cmp(&b)
+    });
+    for found in of_concentrations {
         let at = match &found.concentration {
             None => "best concentration".to_owned(),
             Some(concentration) => concentration.clone(),

@@ -27,7 +27,17 @@ pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
         .chain(&args.several)
         .map(String::as_str)
         .collect();
-    let profiles = crate::commands::labelled_rows(profiles, &needed)?;
+    // References are told from by what they are, whatever labels they lack.
+    let rule = args.reference.as_deref();
+    let rule = rule
+        .map(|text| crate::commands::rows_with("--reference", text))
+        .transpose()?;
+    let is_reference = match &rule {
+        Some(rule) => rule.select(&profiles)?,
+        None => vec![false; profiles.num_rows()],
+    };
+    let (profiles, kept) =
+        crate::commands::labelled_or(profiles, &needed, |row| is_reference[row])?;
     profiles.check_finite()?;
     if args.pos_sameby.is_empty() && args.several.is_none() {
         bail!(
@@ -36,17 +46,16 @@ pub(super) fn scores(args: &MeanAveragePrecisionArgs) -> Result<Vec<Score>> {
         );
     }
 
-    let references = match &args.reference {
-        Some(text) => {
-            let rule = crate::commands::rows_with("--reference", text)?;
-            Some(LabelColumn::references(&rule.select(&profiles)?))
-        }
-        None => None,
-    };
+    let references = rule.map(|_| {
+        let of_kept: Vec<bool> = kept.iter().map(|row| is_reference[*row]).collect();
+        LabelColumn::references(&of_kept)
+    });
     let mut columns: BTreeMap<&str, LabelColumn> = BTreeMap::new();
     for name in lists.into_iter().flatten() {
         if !columns.contains_key(name.as_str()) {
-            columns.insert(name, LabelColumn::single(&profiles.keys(name)?));
+            let labels = profiles.text(name)?.into_iter();
+            let labels: Vec<String> = labels.map(Option::unwrap_or_default).collect();
+            columns.insert(name, LabelColumn::single(&labels));
         }
     }
     let several = match &args.several {
@@ -170,12 +179,13 @@ fn group_names(
 ) -> Result<Vec<String>> {
     let keys = columns
         .iter()
-        .map(|column| Ok(profiles.keys(column)?))
-        .collect::<Result<Vec<Vec<String>>>>()?;
+        .map(|column| Ok(profiles.text(column)?))
+        .collect::<Result<Vec<Vec<Option<String>>>>>()?;
     let name = |precision: &RowPrecision| {
+        // References, which may lack a label, have no precision.
         let parts: Vec<&str> = keys
             .iter()
-            .map(|keys| keys[precision.row].as_str())
+            .map(|keys| keys[precision.row].as_deref().unwrap_or_default())
             .collect();
         parts.join(", ")
     };

@@ -1,4 +1,6 @@
-use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
 use morphospace::evaluation::{all_pairs, replicate_score};
 use morphospace_benchmark::{Score, WellTable};
 use morphospace_core::Seed;
@@ -24,14 +26,24 @@ pub(super) fn scores(args: &ReplicateArgs) -> Result<Vec<Score>> {
         &args.match_column,
         &args.perturbation_column,
     )?;
+    let replicates = profiles.keys(column)?;
     let pairs = if args.pairs.is_empty() {
-        all_pairs(&profiles.keys(&args.replicate_column)?)
+        all_pairs(&replicates)
     } else {
         args.pairs
             .iter()
             .map(|text| pair(text))
             .collect::<Result<Vec<_>>>()?
     };
+    let asked = pairs.iter().flat_map(|(first, second)| [first, second]);
+    if let Some(stranger) = asked.into_iter().find(|name| !replicates.contains(name)) {
+        let there: BTreeSet<&String> = replicates.iter().collect();
+        let listed: Vec<&str> = there.into_iter().take(10).map(String::as_str).collect();
+        bail!(
+            "--pair: no row has '{stranger}' in column '{column}'\nhint: it holds {}",
+            listed.join(", ")
+        );
+    }
     let seed = Seed::new(args.score.seed);
     let score = replicate_score(
         &wells,

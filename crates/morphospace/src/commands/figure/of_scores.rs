@@ -300,9 +300,20 @@ pub(super) fn concentrations(args: &ScoreFigureArgs) -> Result<Block> {
 pub(super) fn blocks(args: &BlocksFigureArgs) -> Result<Block> {
     let scores = those(
         read(&args.scores.scores)?,
-        &format!("score '{}' of blocks", args.benchmark),
-        |score| score.benchmark == args.benchmark && score.block.is_some(),
+        &format!("score '{}'", args.benchmark),
+        |score| score.benchmark == args.benchmark,
     )?;
+    let scores: Vec<Score> = scores
+        .into_iter()
+        .filter(|score| score.block.is_some())
+        .collect();
+    if scores.is_empty() {
+        bail!(
+            "no score '{}' says of which block it is\nhint: scores of blocks have the field \
+             \"block\" in scores.json",
+            args.benchmark
+        );
+    }
     let mut figure = LineFigure::new(
         format!("{} by block", args.benchmark),
         "block",
