@@ -328,7 +328,9 @@ def timed(command):
     """Seconds, peak memory in MiB and standard output of a process."""
     start = time.perf_counter()
     peak = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # Files, which take any length: a pipe that nobody reads would hold the process up.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, \
+            subprocess.Popen(command, stdout=out, stderr=err) as process:
         # Asked for while it runs: what wait tells includes this script's own memory.
         while process.poll() is None:
             with open(f"/proc/{process.pid}/status") as status:
@@ -336,7 +338,9 @@ def timed(command):
             peak = max([peak, *map(int, found)])
             time.sleep(0.005)
         seconds = time.perf_counter() - start
-        output, errors = process.stdout.read(), process.stderr.read()
+        out.seek(0)
+        err.seek(0)
+        output, errors = out.read(), err.read()
     if process.returncode:
         sys.exit(f"{' '.join(command)}\n{errors}")
     return seconds, peak / 1024, output

@@ -17,12 +17,13 @@ Trustworthiness is scikit-learn's, 15 neighbours. The best of the turns each.
 
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
 
 import numpy as np
+
+from scores import timed
 
 PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release/examples/umap"
 TURNS = 3
@@ -75,24 +76,6 @@ def nelisa():
     numbers = table.select_dtypes("number")
     numbers = numbers[[name for name in numbers if not name.startswith("Metadata_")]]
     return np.ascontiguousarray(numbers.dropna(axis=1).to_numpy(np.float32))
-
-
-def timed(command):
-    """Seconds, peak memory in MiB and standard output of a process."""
-    start = time.perf_counter()
-    peak = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        # Asked for while it runs: what wait tells includes this script's own memory.
-        while process.poll() is None:
-            with open(f"/proc/{process.pid}/status") as status:
-                found = [line.split()[1] for line in status if line.startswith("VmHWM")]
-            peak = max([peak, *map(int, found)])
-            time.sleep(0.005)
-        seconds = time.perf_counter() - start
-        output = process.stdout.read().decode()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return seconds, peak / 1024, output
 
 
 def compare(name, table):

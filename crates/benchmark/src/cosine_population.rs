@@ -143,9 +143,8 @@ impl<'a> CosinePopulation<'a> {
             max: f64,
             gathered: Vec<(usize, f64)>,
         }
-        let all_blocks: Vec<usize> = (0..self.blocks.len()).collect();
         let found = self.fold_blocks(
-            &all_blocks,
+            &self.all_blocks(),
             || Found {
                 histograms: [vec![0; NUM_BINS], vec![0; NUM_BINS]],
                 collected: Vec::new(),
@@ -285,8 +284,7 @@ impl<'a> CosinePopulation<'a> {
             let keys = scan.collected.par_iter().copied();
             vec![keys.filter(|&key| is_wanted(value_of_key(key))).collect()]
         } else {
-            let all_blocks: Vec<usize> = (0..self.blocks.len()).collect();
-            self.fold_blocks(&all_blocks, Vec::new, |found, block| {
+            self.fold_blocks(&self.all_blocks(), Vec::new, |found, block| {
                 self.for_each_row(block, |row| collect_keys(row, is_wanted, found));
             })
         };
@@ -317,9 +315,8 @@ impl<'a> CosinePopulation<'a> {
                 let leading = key.checked_shr(shift).unwrap_or(0);
                 (leading == prefix).then(|| (key >> next_shift) as usize & (num_sub_bins - 1))
             };
-            let all_blocks: Vec<usize> = (0..self.blocks.len()).collect();
             let parts = self.fold_blocks(
-                &all_blocks,
+                &self.all_blocks(),
                 || vec![0_u64; num_sub_bins],
                 |counts, block| {
                     self.for_each_row(block, |row| {
@@ -362,6 +359,10 @@ impl<'a> CosinePopulation<'a> {
             by_block[place[&(row / BLOCK, column / BLOCK)]].push(index);
         }
         by_block
+    }
+
+    fn all_blocks(&self) -> Vec<usize> {
+        (0..self.blocks.len()).collect()
     }
 
     /// Computes some blocks once, each worker with a state of its own.

@@ -279,12 +279,9 @@ impl LineFigure {
             }
         }
         let mut names = NamePlaces::new(&frame);
+        let step = self.whisker_step(drawn, &frame);
         for (index, series) in drawn.iter().enumerate() {
-            // Whiskers of names stand beside each other.
-            let shift = match self.horizontal_axis {
-                HorizontalAxis::Names(_) => 7.0 * (index as f64 - (drawn.len() - 1) as f64 / 2.0),
-                _ => 0.0,
-            };
+            let shift = step * (index as f64 - (drawn.len() - 1) as f64 / 2.0);
             series.write_marks(&mut markup, &frame, index, shift, &mut names)?;
         }
         let num_unnamed = names.write(&mut markup)?;
@@ -296,6 +293,28 @@ impl LineFigure {
             height,
         };
         Ok((Some(drawing), num_omitted, num_unnamed))
+    }
+}
+
+impl LineFigure {
+    /// How far the whiskers of a series stand beside those of the one before.
+    fn whisker_step(&self, drawn: &[LineSeries], frame: &Frame) -> f64 {
+        if let HorizontalAxis::Names(_) = self.horizontal_axis {
+            return 7.0;
+        }
+        let has_whiskers = |series: &LineSeries| series.has_markers && !series.intervals.is_empty();
+        if !drawn.iter().any(has_whiskers) {
+            return 0.0;
+        }
+        let points = drawn.iter().flat_map(|series| &series.points);
+        let mut places: Vec<f64> = points
+            .filter(|(x, _)| frame.x_axis().takes(*x))
+            .map(|(x, _)| frame.x_px(*x))
+            .collect();
+        places.sort_by(f64::total_cmp);
+        let gaps = places.windows(2).map(|pair| pair[1] - pair[0]);
+        let closest = gaps.filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
+        (0.6 * closest / drawn.len() as f64).min(7.0)
     }
 }
 
@@ -350,6 +369,12 @@ impl LineSeries {
                     "<path class=\"{class}\" d=\"{path}\"><title>{label}</title></path>"
                 )?;
             }
+        }
+        // Without names there is nothing to keep away.
+        let ends = self.points.windows(2).filter(|_| !self.names.is_empty());
+        for ends in ends {
+            let places = [ends[0], ends[1]].map(|(x, y)| (frame.x_px(x) + shift, frame.y_px(y)));
+            names.avoid_line(places);
         }
         let mut marks = String::new();
         for (place, (x, y)) in self.points.iter().enumerate() {

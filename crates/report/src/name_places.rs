@@ -4,7 +4,8 @@ use crate::escape::{Escaped, shortened};
 use crate::frame::Frame;
 use crate::number::{counted, px};
 
-/// Names beside points, each where it covers no marker and no other name.
+/// Names beside points, each where it covers no marker, no other name and, if
+/// there is such a place, no line.
 ///
 /// A name stands to the right of its point, or else to the left, above or
 /// below; one that has no room anywhere is left out and counted.
@@ -12,6 +13,7 @@ pub(crate) struct NamePlaces {
     /// Left, right, top and bottom of the box.
     edges: (f64, f64, f64, f64),
     taken: Vec<Rectangle>,
+    lines: Vec<Rectangle>,
     waiting: Vec<(f64, f64, String)>,
 }
 
@@ -21,6 +23,24 @@ struct Rectangle {
     right: f64,
     top: f64,
     bottom: f64,
+}
+
+impl Rectangle {
+    fn around(x: f64, y: f64, radius: f64) -> Self {
+        Self {
+            left: x - radius,
+            right: x + radius,
+            top: y - radius,
+            bottom: y + radius,
+        }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.right >= other.left
+            && other.right >= self.left
+            && self.bottom >= other.top
+            && other.bottom >= self.top
+    }
 }
 
 const CHAR_WIDTH: f64 = 5.4;
@@ -34,18 +54,30 @@ impl NamePlaces {
         Self {
             edges: frame.edges(),
             taken: Vec::new(),
+            lines: Vec::new(),
             waiting: Vec::new(),
         }
     }
 
     /// Keeps names away from a marker.
     pub(crate) fn avoid(&mut self, x: f64, y: f64, radius: f64) {
-        self.taken.push(Rectangle {
-            left: x - radius,
-            right: x + radius,
-            top: y - radius,
-            bottom: y + radius,
-        });
+        self.taken.push(Rectangle::around(x, y, radius));
+    }
+
+    /// Keeps names away from a line between two places.
+    pub(crate) fn avoid_line(&mut self, [(x1, y1), (x2, y2)]: [(f64, f64); 2]) {
+        const STEP: f64 = 4.0;
+        let len = (x2 - x1).hypot(y2 - y1);
+        // Longer ones leave every page.
+        if !(0.0..10_000.0).contains(&len) {
+            return;
+        }
+        let num_steps = (len / STEP).ceil().max(1.0);
+        for index in 0..=num_steps as usize {
+            let share = index as f64 / num_steps;
+            let (x, y) = (x1 + share * (x2 - x1), y1 + share * (y2 - y1));
+            self.lines.push(Rectangle::around(x, y, 1.0));
+        }
     }
 
     /// Names a point once all markers are known.
@@ -61,7 +93,7 @@ impl NamePlaces {
         for (x, y, name) in std::mem::take(&mut self.waiting) {
             let short = shortened(&name, MAX_CHARS);
             let width = CHAR_WIDTH * short.chars().count() as f64;
-            let place = [
+            let places = [
                 (x + 8.0, y - HEIGHT / 2.0),
                 (x - 8.0 - width, y - HEIGHT / 2.0),
                 (x - width / 2.0, y - 8.0 - HEIGHT),
@@ -69,14 +101,15 @@ impl NamePlaces {
                 (x + 6.0, y - 6.0 - HEIGHT),
                 (x + 6.0, y + 6.0),
             ]
-            .into_iter()
             .map(|(left, top)| Rectangle {
                 left,
                 right: left + width,
                 top,
                 bottom: top + HEIGHT,
-            })
-            .find(|place| self.is_free(place));
+            });
+            let free = || places.into_iter().filter(|place| self.is_free(place));
+            let crosses_no_line = |place: &Rectangle| !self.lines.iter().any(|l| l.meets(place));
+            let place = free().find(crosses_no_line).or_else(|| free().next());
             let Some(place) = place else {
                 num_left_out += 1;
                 continue;
@@ -99,13 +132,7 @@ impl NamePlaces {
             && place.right <= right
             && place.top >= top
             && place.bottom <= bottom;
-        is_inside
-            && self.taken.iter().all(|other| {
-                place.right < other.left
-                    || other.right < place.left
-                    || place.bottom < other.top
-                    || other.bottom < place.top
-            })
+        is_inside && !self.taken.iter().any(|other| other.meets(place))
     }
 }
 

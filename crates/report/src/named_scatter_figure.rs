@@ -189,14 +189,16 @@ impl NamedScatterFigure {
         );
         let mut markup = String::new();
         frame.open(&mut markup, &description, &self.x_label, &self.y_label)?;
+        let mut names = NamePlaces::new(&frame);
         if let Some(ends) = self.line.and_then(|line| ends_of_line(line, &frame)) {
-            let [(x1, y1), (x2, y2)] = ends.map(|(x, y)| (px(frame.x_px(x)), px(frame.y_px(y))));
+            let ends = ends.map(|(x, y)| (frame.x_px(x), frame.y_px(y)));
+            names.avoid_line(ends);
+            let [(x1, y1), (x2, y2)] = ends.map(|(x, y)| (px(x), px(y)));
             writeln!(
                 markup,
                 "<path class=\"reference-line\" d=\"M{x1} {y1}L{x2} {y2}\"><title>fitted line</title></path>"
             )?;
         }
-        let mut names = NamePlaces::new(&frame);
         for point in points() {
             let (x, y) = (frame.x_px(point.x), frame.y_px(point.y));
             let marker = markers

@@ -103,7 +103,14 @@ impl PlateHeatMap {
         let range = given
             .map(|(a, b)| (a.min(b), a.max(b)))
             .or_else(|| extent(values));
-        range.map(|(low, high)| Axis::between(low, high, 4))
+        range.map(|(low, high)| {
+            let mut axis = Axis::between(low, high, 6);
+            if low == high {
+                // One value, not a scale made up around it.
+                axis.ticks = vec![(low, format_number(low))];
+            }
+            axis
+        })
     }
 
     /// The plate, its title, what the colours mean and a key.

@@ -466,14 +466,14 @@ impl<'a> Groups<'a> {
                 let shown = shortened(shown, 28);
                 entry(
                     Marker::Group(index),
-                    format!("{shown} {}", format_count(*count)),
+                    format!("{shown} ({})", format_count(*count)),
                 )
             });
         let mut entries: Vec<LegendEntry> = groups.collect();
         if self.num_others > 0 {
             let others = counted(self.num_others, "group");
             let points = format_count(self.num_other_points);
-            entries.push(entry(Marker::Other, format!("other: {others} {points}")));
+            entries.push(entry(Marker::Other, format!("other: {others} ({points})")));
         }
         entries
     }

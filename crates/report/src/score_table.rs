@@ -181,7 +181,6 @@ impl ScoreTable {
         let columns = Columns {
             ci: self.rows.iter().any(|row| row.ci.is_some()),
             null: self.rows.iter().any(|row| row.null.is_some()),
-            note: self.rows.iter().any(|row| !self.own_notes(row).is_empty()),
         };
         html.push_str(
             "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Scores\">\
@@ -238,12 +237,11 @@ impl ScoreTable {
         writeln!(
             html,
             "<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\">{} <span \
-             class=\"count\">{}</span></th><td class=\"strip\">{}</td>{}</tr>",
+             class=\"count\">{}</span></th><td class=\"strip\">{}</td></tr>",
             columns.num_before_strip(),
             Escaped(benchmark),
             Escaped(&about.join("; ")),
-            strip_axis(&axis)?,
-            if columns.note { "<td></td>" } else { "" }
+            strip_axis(&axis)?
         )?;
         for row in rows {
             let is_reference = self.is_reference(row);
@@ -293,14 +291,16 @@ impl ScoreTable {
                 format_count(row.n),
                 row.strip(&axis)?
             )?;
-            if columns.note {
-                write!(
+            html.push_str("</tr>\n");
+            let notes = self.own_notes(row);
+            if !notes.is_empty() {
+                writeln!(
                     html,
-                    "<td class=\"note\"{}</td>",
-                    cell(&self.own_notes(row).join("; "), 160)
+                    "<tr class=\"note\"><td colspan=\"{}\"{}</td></tr>",
+                    columns.num_before_strip() + 1,
+                    cell(&notes.join("; "), 400)
                 )?;
             }
-            html.push_str("</tr>\n");
         }
         html.push_str("</tbody>\n");
         Ok(())
@@ -354,7 +354,6 @@ fn cell(text: &str, max_chars: usize) -> String {
 struct Columns {
     ci: bool,
     null: bool,
-    note: bool,
 }
 
 impl Columns {
@@ -374,11 +373,7 @@ impl Columns {
             number("Chance")?;
         }
         number("n")?;
-        html.push_str("<th scope=\"col\" class=\"strip\">Drawn</th>");
-        if self.note {
-            html.push_str("<th scope=\"col\">Note</th>");
-        }
-        html.push_str("</tr></thead>\n");
+        html.push_str("<th scope=\"col\" class=\"strip\">Drawn</th></tr></thead>\n");
         Ok(())
     }
 }

@@ -46,6 +46,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod checked_pages;
 pub mod conformance;
 mod curation;
 mod decode;

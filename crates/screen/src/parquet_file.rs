@@ -9,9 +9,7 @@ use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use morphospace_core::{Provenance, suggestion, write_atomically};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
@@ -19,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 
 use crate::ScreenError;
-use crate::record_batches::RecordBatches;
+use crate::record_batches::{RecordBatches, Selection};
 use crate::store::{FolderStore, SharedStore, StoredFile};
 use crate::table_rows::{
     MAX_CELL_LEN, MAX_NUM_CELLS, MAX_NUM_ROWS, MAX_TEXT_LEN, too_long_cell, too_many,
@@ -84,21 +82,16 @@ pub(crate) fn write_parquet(
     })
 }
 
-/// A reader of a table's record batches, once its footer says that the table
-/// is within the bounds of [`TableRows`](crate::table_rows::TableRows). Text
-/// and bytes come as views: a value that is stored once for many rows takes
-/// its memory once.
+/// A file's metadata, once it says that the table is within the bounds of
+/// [`TableRows`](crate::table_rows::TableRows). Text and bytes come as views: a
+/// value that is stored once for many rows takes its memory once.
 ///
 /// # Errors
 /// What is wrong with the file and what to do about it, in words.
-pub(crate) fn bounded_reader<R: ChunkReader + 'static>(
-    file: R,
-) -> Result<ParquetRecordBatchReaderBuilder<R>, String> {
-    let metadata = metadata_with_views(&file)?;
+pub(crate) fn bounded_metadata(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, String> {
+    let metadata = metadata_with_views(file)?;
     check_size(metadata.metadata())?;
-    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(
-        file, metadata,
-    ))
+    Ok(metadata)
 }
 
 /// A file's metadata, with views in place of text and bytes.
@@ -245,14 +238,14 @@ impl ParquetFile {
         let starts_as_parquet = store
             .read_range(path, 0..4)
             .is_ok_and(|start| start == b"PAR1");
-        let builder = bounded_reader(file).map_err(|error| match starts_as_parquet {
+        let metadata = bounded_metadata(&file).map_err(|error| match starts_as_parquet {
             true => invalid(error),
             false => invalid(
                 "it is not a Parquet file\nhint: it is of another kind, or damaged or cut off"
                     .to_owned(),
             ),
         })?;
-        let pairs: HashMap<String, String> = builder
+        let pairs: HashMap<String, String> = metadata
             .metadata()
             .file_metadata()
             .key_value_metadata()
@@ -265,8 +258,9 @@ impl ParquetFile {
             .map(|json| read_provenance(json))
             .transpose()
             .map_err(|message| invalid(format!("metadata '{PROVENANCE_KEY}': {message}")))?;
-        let schema = Arc::clone(builder.schema());
-        let batches = RecordBatches::of(builder).map_err(invalid)?;
+        let schema = Arc::clone(metadata.schema());
+        let selection = Selection::all(&metadata);
+        let batches = RecordBatches::of(file, &metadata, selection).map_err(invalid)?;
         Ok(Self {
             schema,
             provenance,

@@ -7,8 +7,8 @@ use flate2::read::MultiGzDecoder;
 use morphospace_core::{WellAddress, excerpt, suggestion};
 
 use crate::ScreenError;
-use crate::parquet_file::{bounded_reader, caught};
-use crate::record_batches::RecordBatches;
+use crate::parquet_file::{bounded_metadata, caught};
+use crate::record_batches::{RecordBatches, Selection};
 use crate::store::{MAX_FILE_LEN, SharedStore, StoredFile};
 use crate::table_rows::{CellText, MAX_CELL_LEN, TableRows, too_long_cell};
 
@@ -500,8 +500,8 @@ fn read_parquet(name: &str, file: StoredFile) -> Result<HeaderAndRows, ScreenErr
 }
 
 fn header_and_rows(file: StoredFile) -> Result<HeaderAndRows, String> {
-    let builder = bounded_reader(file)?;
-    let columns: Vec<String> = builder
+    let metadata = bounded_metadata(&file)?;
+    let columns: Vec<String> = metadata
         .schema()
         .fields()
         .iter()
@@ -510,7 +510,7 @@ fn header_and_rows(file: StoredFile) -> Result<HeaderAndRows, String> {
     let mut rows = TableRows::new(columns.len());
     let mut cell = CellText::default();
     let options = FormatOptions::default().with_display_error(false);
-    for batch in RecordBatches::of(builder)? {
+    for batch in RecordBatches::of(file, &metadata, Selection::all(&metadata))? {
         let batch = batch?;
         let formatters = batch
             .columns()

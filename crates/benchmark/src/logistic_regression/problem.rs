@@ -1,3 +1,5 @@
+use std::ops::{Add, AddAssign, Mul, MulAssign};
+
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -19,7 +21,9 @@ const TILE: usize = 512;
 const CLASS_TILES: usize = 16;
 
 /// Numbers that the products are made of.
-pub(super) trait Precision: ComplexField + Copy + PartialOrd {
+pub(super) trait Precision:
+    ComplexField + Copy + PartialOrd + Add<Output = Self> + AddAssign + Mul<Output = Self> + MulAssign
+{
     /// The least.
     const LOWEST: Self;
     /// Differences of objectives that may be rounding, as a share of them.
@@ -28,8 +32,6 @@ pub(super) trait Precision: ComplexField + Copy + PartialOrd {
     fn of(value: f64) -> Self;
     fn to_f64(self) -> f64;
     fn exp_below_0(self) -> Self;
-    fn sum(self, other: Self) -> Self;
-    fn product(self, other: Self) -> Self;
 }
 
 impl Precision for f64 {
@@ -48,14 +50,6 @@ impl Precision for f64 {
     fn exp_below_0(self) -> Self {
         exp_below_0(self)
     }
-    #[inline(always)]
-    fn sum(self, other: Self) -> Self {
-        self + other
-    }
-    #[inline(always)]
-    fn product(self, other: Self) -> Self {
-        self * other
-    }
 }
 
 impl Precision for f32 {
@@ -73,14 +67,6 @@ impl Precision for f32 {
     #[inline(always)]
     fn exp_below_0(self) -> Self {
         exp_below_0_f32(self)
-    }
-    #[inline(always)]
-    fn sum(self, other: Self) -> Self {
-        self + other
-    }
-    #[inline(always)]
-    fn product(self, other: Self) -> Self {
-        self * other
     }
 }
 
@@ -198,20 +184,20 @@ fn residue_of_logits<T: Precision>(row: &mut [T], label: usize, weight: f64) -> 
     let mut chunks = row.chunks_exact_mut(16);
     for chunk in &mut chunks {
         for lane in 0..16 {
-            chunk[lane] = chunk[lane].sum(less_largest).exp_below_0();
-            sums[lane] = sums[lane].sum(chunk[lane]);
+            chunk[lane] = (chunk[lane] + less_largest).exp_below_0();
+            sums[lane] += chunk[lane];
         }
     }
     for (lane, value) in chunks.into_remainder().iter_mut().enumerate() {
-        *value = value.sum(less_largest).exp_below_0();
-        sums[lane] = sums[lane].sum(*value);
+        *value = (*value + less_largest).exp_below_0();
+        sums[lane] += *value;
     }
     let sum: f64 = sums.iter().map(|sum| sum.to_f64()).sum();
     let scale = T::of(weight / sum);
     for value in row.iter_mut() {
-        *value = value.product(scale);
+        *value *= scale;
     }
-    row[label] = row[label].sum(T::of(-weight));
+    row[label] += T::of(-weight);
     weight * (sum.ln() - below)
 }
 

@@ -5,9 +5,7 @@ use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
 use morphospace_core::{Channel, PlateKey, Site, SiteKey};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
 use regex::Regex;
 
 use crate::ScreenError;
@@ -16,7 +14,7 @@ use crate::error::ImageProblem;
 use crate::parquet_file::{cast_column, check_lengths, metadata_with_views};
 use crate::readers::row_blocks::{BlockPlace, ImageBlock, RowBlocks};
 use crate::readers::rxrx3;
-use crate::record_batches::RecordBatches;
+use crate::record_batches::{RecordBatches, Selection};
 use crate::screen::{Plane, Screen};
 use crate::site_list::name_of;
 use crate::store::{SharedStore, StoredFile, joined};
@@ -454,13 +452,16 @@ impl Shard {
         start..end.max(row + 1)
     }
 
-    fn reader(&self, column: &str) -> ParquetRecordBatchReaderBuilder<StoredFile> {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-            self.file.clone(),
-            self.metadata.clone(),
-        );
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
-        builder.with_projection(mask)
+    /// All rows of a column.
+    fn column(&self, column: &str) -> Selection {
+        Selection {
+            columns: ProjectionMask::columns(self.metadata.parquet_schema(), [column]),
+            ..Selection::all(&self.metadata)
+        }
+    }
+
+    fn batches(&self, selection: Selection) -> Result<RecordBatches, String> {
+        RecordBatches::of(self.file.clone(), &self.metadata, selection)
     }
 
     /// Reads the keys of all rows in order, and no other column.
@@ -472,7 +473,7 @@ impl Shard {
             table: self.location.clone(),
             message,
         };
-        let batches = RecordBatches::of(self.reader(KEY_COLUMN)).map_err(invalid)?;
+        let batches = self.batches(self.column(KEY_COLUMN)).map_err(invalid)?;
         let mut num_rows = 0;
         for batch in batches {
             let batch = batch.map_err(invalid)?;
@@ -493,17 +494,17 @@ impl Shard {
 
     /// Reads the bytes of some images of a row group.
     fn read_images(&self, row_group: usize, rows: Range<usize>) -> Result<ImageBlock, String> {
-        let selection = RowSelection::from(vec![
-            RowSelector::skip(rows.start),
-            RowSelector::select(rows.len()),
-        ]);
-        let reader = self
-            .reader(&self.image_column)
-            .with_row_groups(vec![row_group])
-            .with_row_selection(selection)
-            .with_batch_size(rows.len());
+        let selection = Selection {
+            row_groups: vec![row_group],
+            rows: Some(RowSelection::from(vec![
+                RowSelector::skip(rows.start),
+                RowSelector::select(rows.len()),
+            ])),
+            batch_len: rows.len(),
+            ..self.column(&self.image_column)
+        };
         let mut block = ImageBlock::default();
-        for batch in RecordBatches::of(reader)? {
+        for batch in self.batches(selection)? {
             let batch = batch?;
             let column = batch.column(0);
             let bytes = match column.data_type() {
