@@ -2,6 +2,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use tempfile::TempPath;
+
 /// Writes a file that appears whole or not at all.
 ///
 /// `write` fills a temporary file beside `path`, which is flushed to disk and
@@ -24,6 +26,41 @@ pub fn write_atomically<T, E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> Result<T, E>,
 ) -> Result<T, E> {
+    let (value, temporary) = written_beside(path, write)?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(value)
+}
+
+/// Writes a file that appears whole, unless there is one of its name already:
+/// of several processes that begin the same thing, one does.
+///
+/// # Errors
+/// As [`write_atomically`].
+///
+/// Returns whether the file was made.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("settings.json");
+/// assert!(morphospace_core::create_atomically(&path, b"{}")?);
+/// assert!(!morphospace_core::create_atomically(&path, b"[]")?);
+/// assert_eq!(std::fs::read(&path)?, b"{}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn create_atomically(path: &Path, contents: &[u8]) -> io::Result<bool> {
+    let ((), temporary) = written_beside(path, |file| file.write_all(contents))?;
+    match temporary.persist_noclobber(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error),
+    }
+}
+
+/// A temporary file beside `path`, flushed to disk.
+fn written_beside<T, E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<T, E>,
+) -> Result<(T, TempPath), E> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -43,9 +80,7 @@ pub fn write_atomically<T, E: From<io::Error>>(
         .map_err(io::IntoInnerError::into_error)?;
     make_readable_like_any_file(&file)?;
     file.sync_all()?;
-    drop(file);
-    temporary_path.persist(path).map_err(|error| error.error)?;
-    Ok(value)
+    Ok((value, temporary_path))
 }
 
 /// Temporary files are private to their owner; a result is not.

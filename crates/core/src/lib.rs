@@ -30,7 +30,7 @@ mod seed;
 mod site;
 mod well;
 
-pub use atomic_file::{check_writable, write_atomically};
+pub use atomic_file::{check_writable, create_atomically, write_atomically};
 pub use channel::{Channel, Stain};
 pub use config::{ConfigError, apply_overrides, parse_config, read_config, suggestion};
 pub use excerpt::excerpt;

@@ -1,18 +1,16 @@
-use std::thread;
+use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use morphospace_core::Provenance;
-use morphospace_models::{Encoder, Pooling};
+use morphospace_models::{Encoder, Precision, Representation};
 use morphospace_profiles::Profiles;
-use morphospace_screen::{
-    CheckedNormalisation, Loader, LoaderOptions, Normalisation, OnIncomplete, ReadSite, Screen,
-    SiteImage, SkippedSite, Tiling, read_site,
-};
+use morphospace_screen::{LoaderOptions, Normalisation, OnIncomplete, Screen, SkippedSite, Tiling};
 
-use crate::EmbedError;
+use crate::mean_rows::FilledColumns;
+use crate::pass::{Account, Pass, Sink};
 use crate::screen_check::check_screen;
-use crate::well_means::WellMeans;
+use crate::{EmbedError, Level};
 
 /// How a screen is embedded.
 #[derive(Clone, Debug)]
@@ -21,12 +19,16 @@ pub struct EmbedConfig {
     pub tiling: Tiling,
     /// How tiles are brought to the network's scale.
     pub normalisation: Normalisation,
-    /// What is made of a tile's tokens.
-    pub pooling: Pooling,
+    /// What is taken of the network, each once, all in one pass.
+    pub representations: Vec<Representation>,
+    /// What the rows are, each once.
+    pub levels: Vec<Level>,
     /// Tiles per forward pass. The last batch is padded, so every pass has
     /// the same geometry and a tile's vector does not depend on its
     /// neighbours' number.
     pub batch_size: usize,
+    /// In what products are computed.
+    pub precision: Precision,
     /// What happens to sites that lack images.
     pub on_incomplete: OnIncomplete,
     /// How many sites are read ahead of the network; changes nothing in the
@@ -63,19 +65,9 @@ pub struct Embedded {
     pub data_wait_share: f64,
 }
 
-/// A site as the reading threads hand it over.
-enum SiteTiles {
-    /// `[tile, channel, row, column]`; what is said of channels that stand as
-    /// zeros; whether there are 16-bit pixels, which were divided by 257.
-    Tiles {
-        tiles: Vec<f32>,
-        filled: Option<String>,
-        is_rescaled: bool,
-    },
-    Skipped(SkippedSite),
-}
-
-/// Embeds every site of a screen and averages tiles per well.
+/// Embeds every site of a screen and averages tiles per well, in memory: of
+/// [`EmbedConfig::representations`] and [`EmbedConfig::levels`] there is one.
+/// Large screens are embedded [plate by plate](crate::embed_plates).
 ///
 /// # Errors
 /// Before any image is read: a batch size of 0, a tile side or a number of
@@ -90,101 +82,71 @@ pub fn embed(
     config: &EmbedConfig,
     observer: &mut dyn FnMut(EmbedProgress),
 ) -> Result<Embedded, EmbedError> {
-    check(screen, encoder, config)?;
+    check(screen, encoder, device, config)?;
+    if (config.representations.len(), config.levels.len()) != (1, 1) {
+        return Err(EmbedError::InvalidConfig(
+            "one table holds one representation at one level: give a folder for several".to_owned(),
+        ));
+    }
     let normalisation = config.normalisation.check(screen)?;
     check_screen(screen, config.on_incomplete)?;
     let started = Instant::now();
-    let num_channels = screen.channels().len();
-    let num_features = encoder.num_pooled_features(num_channels, config.pooling);
-    let side = config.tiling.crop_px;
-    let num_sites = screen.sites().len();
-
-    let tile_len = num_channels * side * side;
-    let mut means = WellMeans::new(num_features);
-    let mut skipped = Vec::new();
-    let mut filled = Vec::new();
-    let mut num_rescaled = 0;
-    let mut num_tiles = 0;
-    let mut batch = TileBatch::new(config.batch_size, tile_len);
-    let mut embed_batch = |batch: &mut TileBatch, num_sites_done| {
-        let images = std::mem::replace(&mut batch.images, vec![0.0; config.batch_size * tile_len]);
-        let shape = [config.batch_size, num_channels, side, side];
-        let images = Tensor::from_data(TensorData::new(images, shape), device);
-        let vectors = encoder.forward_pooled(images, config.pooling).into_data();
-        let vectors: Vec<f32> = vectors.try_to_vec().expect("encoders return f32");
-        for (vector, site_index) in vectors.chunks_exact(num_features).zip(&batch.site_indices) {
-            means.add(screen, *site_index, vector.iter().map(|v| f64::from(*v)));
-        }
-        num_tiles += batch.site_indices.len();
-        batch.site_indices.clear();
-        observer(EmbedProgress {
-            num_sites_done,
-            num_sites,
-            num_tiles,
-        });
+    let pass = Pass {
+        screen,
+        encoder,
+        device,
+        config,
+        normalisation,
+        columns: Arc::new(FilledColumns::of(screen.sites())),
+        stop: None,
     };
-    let waited = thread::scope(|scope| {
-        let mut loader = Loader::spawn(scope, 0..num_sites as u64, config.loader, || {
-            |site| read_tiles(screen, config, &normalisation, site as usize)
-        });
-        for site_index in 0..num_sites {
-            let site = loader.next().expect("one item for each site");
-            let tiles = match site? {
-                SiteTiles::Tiles {
-                    tiles,
-                    filled: remark,
-                    is_rescaled,
-                } => {
-                    filled.extend(remark);
-                    num_rescaled += usize::from(is_rescaled);
-                    tiles
-                }
-                SiteTiles::Skipped(site) => {
-                    skipped.push(site);
-                    continue;
-                }
-            };
-            for tile in tiles.chunks_exact(tile_len) {
-                batch.push(tile, site_index);
-                if batch.site_indices.len() == config.batch_size {
-                    embed_batch(&mut batch, site_index + 1);
-                }
-            }
-        }
-        Ok::<_, EmbedError>(loader.waited())
-    })?;
-    if !batch.site_indices.is_empty() {
-        embed_batch(&mut batch, num_sites);
-    }
-
-    if num_tiles == 0 {
-        return Err(EmbedError::NothingToEmbed {
-            screen: screen.name().to_owned(),
-            num_sites,
-            first_problem: skipped
-                .first()
-                .map_or("it is empty".to_owned(), ToString::to_string),
-        });
-    }
-    let names = (0..num_features)
-        .map(|index| format!("feature_{index}"))
-        .collect();
+    let mut table = OneTable::default();
+    let all = 0..screen.sites().len();
+    pass.run(std::slice::from_ref(&all), &mut table, observer)?;
+    let account = table.account;
+    let provenance = provenance(screen, config)
+        .with_setting("level", config.levels[0].as_str())
+        .with_setting("representation", config.representations[0].name())
+        .with_setting("num_sites_of_16_bit", account.num_rescaled);
     let wall = started.elapsed().as_secs_f64();
     Ok(Embedded {
-        profiles: means.into_profiles(names)?.with_provenance(
-            provenance(screen, config).with_setting("num_sites_of_16_bit", num_rescaled),
-        ),
-        skipped,
-        filled,
-        num_tiles,
+        profiles: Profiles::concat(&table.chunks)?.with_provenance(provenance),
+        skipped: account.skipped,
+        filled: account.filled,
+        num_tiles: account.num_tiles,
         wall_seconds: wall,
-        data_wait_share: waited.as_secs_f64() / wall,
+        data_wait_share: account.waited.as_secs_f64() / wall,
     })
 }
 
-fn check(
+/// Keeps the rows of the only group.
+#[derive(Default)]
+struct OneTable {
+    chunks: Vec<Profiles>,
+    account: Account,
+}
+
+impl Sink for OneTable {
+    fn rows(&mut self, _: Level, _: usize, rows: Profiles) -> Result<(), EmbedError> {
+        self.chunks.push(rows);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: usize, account: Account) -> Result<(), EmbedError> {
+        self.account = account;
+        Ok(())
+    }
+
+    fn fail(&mut self, _: usize, error: EmbedError) -> Result<(), EmbedError> {
+        Err(error)
+    }
+}
+
+/// Refuses what does not fit, before an image is read.
+pub(crate) fn check(
     screen: &dyn Screen,
     encoder: &dyn Encoder,
+    device: &Device,
     config: &EmbedConfig,
 ) -> Result<(), EmbedError> {
     if config.batch_size == 0 {
@@ -199,9 +161,33 @@ fn check(
             encoder.img_size()
         )));
     }
+    if !config.precision.is_supported(device) {
+        return Err(EmbedError::InvalidConfig(format!(
+            "the device does not compute in {}: take f32",
+            config.precision
+        )));
+    }
+    refuse_repeated("level", config.levels.iter().map(|level| level.as_str()))?;
+    let names: Vec<String> = config
+        .representations
+        .iter()
+        .map(Representation::name)
+        .collect();
+    refuse_repeated("representation", names.iter().map(String::as_str))?;
+    let num_blocks = encoder.num_blocks();
+    let blocks = config.representations.iter().filter_map(|one| one.block);
+    if let Some(block) = blocks.max().filter(|block| *block >= num_blocks) {
+        return Err(EmbedError::InvalidConfig(format!(
+            "there is no block {}: the network has {num_blocks}, counted from 1",
+            block + 1
+        )));
+    }
     let channels = screen.channels();
-    encoder
-        .check(channels.len(), config.pooling)
+    let check = |one: &Representation| encoder.check(channels.len(), one.pooling);
+    config
+        .representations
+        .iter()
+        .try_for_each(check)
         .map_err(|source| EmbedError::WrongChannels {
             screen: screen.name().to_owned(),
             num_channels: channels.len(),
@@ -214,7 +200,22 @@ fn check(
         })
 }
 
-fn provenance(screen: &dyn Screen, config: &EmbedConfig) -> Provenance {
+fn refuse_repeated<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), EmbedError> {
+    let mut seen = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            let message = format!("{what} '{name}' is asked for twice");
+            return Err(EmbedError::InvalidConfig(message));
+        }
+        seen.push(name);
+    }
+    match seen.is_empty() {
+        true => Err(EmbedError::InvalidConfig(format!("no {what} is asked for"))),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn provenance(screen: &dyn Screen, config: &EmbedConfig) -> Provenance {
     let provenance = match config.normalisation.content_hash() {
         None => screen.provenance("embed"),
         Some(hash) => screen
@@ -226,75 +227,7 @@ fn provenance(screen: &dyn Screen, config: &EmbedConfig) -> Provenance {
         .with_setting("edge", config.tiling.edge.as_str())
         .with_setting("tiles", config.tiling.selection.as_str())
         .with_setting("normalisation", config.normalisation.name())
-        .with_setting("pooling", config.pooling.as_str())
         .with_setting("batch_size", config.batch_size)
         .with_setting("on_incomplete", config.on_incomplete.as_str())
-        .with_setting("precision", "f32")
-}
-
-/// The tiles of a forward pass.
-struct TileBatch {
-    /// `[batch_size, channel, row, column]`, zeros behind the last tile.
-    images: Vec<f32>,
-    /// The site of each tile.
-    site_indices: Vec<usize>,
-}
-
-impl TileBatch {
-    fn new(batch_size: usize, tile_len: usize) -> Self {
-        Self {
-            images: vec![0.0; batch_size * tile_len],
-            site_indices: Vec::with_capacity(batch_size),
-        }
-    }
-
-    fn push(&mut self, tile: &[f32], site_index: usize) {
-        let place = self.site_indices.len() * tile.len();
-        self.images[place..place + tile.len()].copy_from_slice(tile);
-        self.site_indices.push(site_index);
-    }
-}
-
-/// Reads a site and cuts it into tiles.
-fn read_tiles(
-    screen: &dyn Screen,
-    config: &EmbedConfig,
-    normalisation: &CheckedNormalisation,
-    site_index: usize,
-) -> Result<SiteTiles, EmbedError> {
-    let image = match read_site(screen, site_index, config.on_incomplete)? {
-        ReadSite::Skipped(site) => return Ok(SiteTiles::Skipped(site)),
-        ReadSite::Image(image) => image,
-    };
-    let plan = config
-        .tiling
-        .plan(image.width(), image.height())
-        .map_err(|source| EmbedError::Tiling {
-            site: screen.sites()[site_index].key.to_string(),
-            source,
-        })?;
-    let side = config.tiling.crop_px;
-    let tile_len = screen.channels().len() * side * side;
-    let mut tiles = vec![0.0; plan.tiles().len() * tile_len];
-    for (tile, output) in plan.tiles().iter().zip(tiles.chunks_exact_mut(tile_len)) {
-        normalisation.crop_into(&image, *tile, output);
-    }
-    Ok(SiteTiles::Tiles {
-        tiles,
-        filled: filled_channels(screen, &image),
-        is_rescaled: image.is_rescaled_to_8_bit_range(),
-    })
-}
-
-/// `site: channels` for a site some of whose channels stand as zeros.
-fn filled_channels(screen: &dyn Screen, image: &SiteImage) -> Option<String> {
-    let names: Vec<String> = screen
-        .channels()
-        .iter()
-        .zip(image.is_filled())
-        .filter(|(_, is_filled)| **is_filled)
-        .map(|(channel, _)| channel.to_string())
-        .collect();
-    let site = &screen.sites()[image.site_index()].key;
-    (!names.is_empty()).then(|| format!("{site}: {}", names.join(", ")))
+        .with_setting("precision", config.precision)
 }

@@ -1,3 +1,6 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
 use morphospace_models::ModelError;
 use morphospace_profiles::ProfilesError;
 use morphospace_screen::{NormalisationError, ScreenError, TilingError};
@@ -81,7 +84,49 @@ pub enum EmbedError {
         /// The first site's trouble.
         first_problem: String,
     },
-    /// The profiles could not be put together.
+    /// A folder holds embeddings made with other settings; nothing has been
+    /// done.
+    #[error(
+        "'{}' holds embeddings made with other settings; {}\n\
+         hint: give the settings they were made with, or another folder",
+        folder.display(), differences.join("; ")
+    )]
+    OtherSettings {
+        /// The folder.
+        folder: PathBuf,
+        /// `name: there / here` of each.
+        differences: Vec<String>,
+    },
+    /// There are no embeddings in a folder.
+    #[error(
+        "'{}' is no folder of embeddings: it has no settings.json\n\
+         hint: `embed --output FOLDER` makes one", folder.display()
+    )]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file of a folder of embeddings cannot be read or written.
+    #[error("'{}': {source}", path.display())]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It was told to stop; what is done stays done.
+    #[error("stopped before the end; the same command goes on from here")]
+    Stopped,
+    /// The profiles could not be put together or written.
     #[error(transparent)]
     Profiles(#[from] ProfilesError),
+}
+
+impl EmbedError {
+    pub(crate) fn folder(path: &Path, source: io::Error) -> Self {
+        Self::Folder {
+            path: path.to_owned(),
+            source,
+        }
+    }
 }

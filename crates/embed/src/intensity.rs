@@ -1,12 +1,14 @@
+use std::sync::Arc;
+
 use morphospace_profiles::Profiles;
 use morphospace_screen::{
     IntensityStatistics, OnIncomplete, Plane, ReadSite, Screen, SiteImage, SkippedSite, read_site,
 };
 use rayon::prelude::*;
 
-use crate::EmbedError;
+use crate::mean_rows::{FilledColumns, MeanRows};
 use crate::screen_check::check_screen;
-use crate::well_means::WellMeans;
+use crate::{EmbedError, Level};
 
 /// Sites that are held in memory at a time.
 const CHUNK: usize = 64;
@@ -28,7 +30,8 @@ pub fn intensity_profiles(
 ) -> Result<(Profiles, Vec<SkippedSite>), EmbedError> {
     check_screen(screen, on_incomplete)?;
     let channels = screen.channels();
-    let mut means = WellMeans::new(channels.len() * IntensityStatistics::NAMES.len());
+    let columns = Arc::new(FilledColumns::of(screen.sites()));
+    let mut means = MeanRows::new(Level::Wells, columns);
     let mut skipped = Vec::new();
     let mut num_sites_used = 0;
     let mut num_sites_of_16_bit = 0;
@@ -47,7 +50,7 @@ pub fn intensity_profiles(
         for (site_index, values) in sites {
             match values {
                 Ok(Intensities { values, is_deep }) => {
-                    means.add(screen, site_index, values);
+                    means.add(screen, site_index, None, values.into_iter());
                     num_sites_used += 1;
                     num_sites_of_16_bit += usize::from(is_deep);
                 }
@@ -64,13 +67,13 @@ pub fn intensity_profiles(
                 .map_or("it is empty".to_owned(), ToString::to_string),
         });
     }
-    let names = channels
+    let names: Vec<String> = channels
         .iter()
         .flat_map(|channel| {
             IntensityStatistics::NAMES.map(|name| format!("feature_{}_{name}", channel.name))
         })
         .collect();
-    let profiles = means.into_profiles(names)?;
+    let profiles = means.into_profiles(&names)?;
     let provenance = screen
         .provenance("intensity")
         .with_setting("num_sites_of_16_bit", num_sites_of_16_bit);

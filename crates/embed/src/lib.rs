@@ -11,11 +11,22 @@
 //! beat: five numbers per channel.
 
 mod embedding;
+mod embedding_folder;
 mod error;
 mod intensity;
+mod level;
+mod mean_rows;
+mod pass;
+mod plates;
 mod screen_check;
-mod well_means;
+mod shard;
 
 pub use embedding::{EmbedConfig, EmbedProgress, Embedded, embed};
+pub use embedding_folder::{
+    EmbeddingFolder, EmbeddingSettings, NetworkIdentity, PlateRecord, TableRecord,
+};
 pub use error::EmbedError;
 pub use intensity::intensity_profiles;
+pub use level::Level;
+pub use plates::{Manifest, PlateJob, PlatesDone};
+pub use shard::{InvalidShard, Shard};

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use morphospace_screen::{ImageProblem, OnIncomplete, Screen};
 
 use crate::EmbedError;
@@ -8,9 +10,19 @@ pub(crate) fn check_screen(
     screen: &dyn Screen,
     on_incomplete: OnIncomplete,
 ) -> Result<(), EmbedError> {
+    let all = 0..screen.sites().len();
+    check_sites(screen, std::slice::from_ref(&all), on_incomplete)
+}
+
+/// The same of some sites of it.
+pub(crate) fn check_sites(
+    screen: &dyn Screen,
+    sites: &[Range<usize>],
+    on_incomplete: OnIncomplete,
+) -> Result<(), EmbedError> {
     refuse_mixed_planes(screen)?;
     if on_incomplete == OnIncomplete::Fail {
-        refuse_missing_images(screen)?;
+        refuse_missing_images(screen, sites)?;
     }
     Ok(())
 }
@@ -34,12 +46,15 @@ fn refuse_mixed_planes(screen: &dyn Screen) -> Result<(), EmbedError> {
     }
 }
 
-fn refuse_missing_images(screen: &dyn Screen) -> Result<(), EmbedError> {
+fn refuse_missing_images(screen: &dyn Screen, sites: &[Range<usize>]) -> Result<(), EmbedError> {
     let first_missing_channel = |site: usize| {
         (0..screen.channels().len()).find(|channel| !screen.is_present(site, *channel))
     };
-    let num_sites = screen.sites().len();
-    let mut missing = (0..num_sites).filter_map(|site| Some((site, first_missing_channel(site)?)));
+    let num_sites = sites.iter().map(ExactSizeIterator::len).sum();
+    let mut sites = sites.iter().cloned().flatten();
+    let mut missing = sites
+        .by_ref()
+        .filter_map(|site| Some((site, first_missing_channel(site)?)));
     let Some((site_index, channel_index)) = missing.next() else {
         return Ok(());
     };

@@ -29,6 +29,56 @@ impl Pooling {
     }
 }
 
+/// One of the vectors that a network makes of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Representation {
+    /// The block, from 0, behind which it is taken, without the network's last
+    /// norm; `None`: the network's embedding.
+    pub block: Option<usize>,
+    /// How tokens become one vector.
+    pub pooling: Pooling,
+}
+
+impl Representation {
+    /// The network's embedding.
+    pub const fn output(pooling: Pooling) -> Self {
+        Self {
+            block: None,
+            pooling,
+        }
+    }
+
+    /// What is behind a block, from 0.
+    pub const fn behind(block: usize, pooling: Pooling) -> Self {
+        Self {
+            block: Some(block),
+            pooling,
+        }
+    }
+
+    /// Its name in folders and tables; blocks are counted from 1, so that
+    /// `block-07` is what a network trimmed to seven blocks gives.
+    ///
+    /// ```
+    /// use morphospace_models::{Pooling, Representation};
+    ///
+    /// let name = |representation: Representation| representation.name();
+    /// assert_eq!(name(Representation::output(Pooling::PatchMean)), "output");
+    /// assert_eq!(name(Representation::behind(6, Pooling::Cls)), "block-07-cls");
+    /// ```
+    pub fn name(&self) -> String {
+        let place = match self.block {
+            None => "output".to_owned(),
+            Some(block) => format!("block-{:02}", block + 1),
+        };
+        match self.pooling {
+            Pooling::PatchMean => place,
+            Pooling::Cls => format!("{place}-cls"),
+            Pooling::PerChannel => format!("{place}-per-channel"),
+        }
+    }
+}
+
 /// How many channels an image may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelSupport {
@@ -70,47 +120,76 @@ pub trait Encoder: Send {
         }
     }
 
-    /// The network's embedding, in evaluation.
+    /// Several embeddings from one pass, in evaluation, which stops behind the
+    /// last block that is asked for.
     ///
     /// # Shapes
-    /// `[B, C, H, W]` to `[B, num_pooled_features]`
-    fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2>;
-
-    /// The same from what is behind each of `blocks` (from 0), without the
-    /// network's last norm, in one pass.
-    ///
-    /// # Shapes
-    /// `[B, C, H, W]` to `blocks.len()` times `[B, num_pooled_features]`; of
+    /// `[B, C, H, W]` to `wanted.len()` times `[B, num_pooled_features]`; of
     /// networks of maps, as many features as the block has channels
     ///
     /// # Panics
     /// A block is not below [`Encoder::num_blocks`].
+    fn forward_representations(
+        &self,
+        images: Tensor<4>,
+        wanted: &[Representation],
+    ) -> Vec<Tensor<2>>;
+
+    /// The network's embedding, in evaluation.
+    ///
+    /// # Shapes
+    /// `[B, C, H, W]` to `[B, num_pooled_features]`
+    fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
+        let mut only = self.forward_representations(images, &[Representation::output(pooling)]);
+        only.remove(0)
+    }
+
+    /// What is behind each of `blocks`, from 0, pooled alike.
+    ///
+    /// # Shapes
+    /// As [`Encoder::forward_representations`].
     fn forward_blocks(
         &self,
         images: Tensor<4>,
         blocks: &[usize],
         pooling: Pooling,
-    ) -> Vec<Tensor<2>>;
+    ) -> Vec<Tensor<2>> {
+        let behind = |block: &usize| Representation::behind(*block, pooling);
+        let wanted: Vec<Representation> = blocks.iter().map(behind).collect();
+        self.forward_representations(images, &wanted)
+    }
 }
 
-/// Pooled tokens behind each of some blocks, from one pass that stops behind
-/// the last of them.
-pub(crate) fn pooled_behind_blocks<B>(
-    all: &[B],
-    wanted: &[usize],
+/// Pooled tokens behind some blocks and behind the last norm, from one pass that
+/// stops where nothing more is asked for.
+pub(crate) fn pooled_in_one_pass<B>(
+    blocks: &[B],
+    wanted: &[Representation],
     mut tokens: Tensor<3>,
     forward: impl Fn(&B, Tensor<3>) -> Tensor<3>,
-    pool: impl Fn(Tensor<3>) -> Tensor<2>,
+    normalise: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    pool: impl Fn(Tensor<3>, Pooling) -> Tensor<2>,
 ) -> Vec<Tensor<2>> {
-    let last = wanted.iter().copied().max().unwrap_or(0);
     let mut pooled = vec![None; wanted.len()];
-    for (index, block) in all.iter().enumerate().take(last + 1) {
-        tokens = forward(block, tokens);
+    let mut take = |place: Option<usize>, tokens: &Tensor<3>| {
         for (wanted, slot) in wanted.iter().zip(&mut pooled) {
-            if *wanted == index {
-                *slot = Some(pool(tokens.clone()));
+            if wanted.block == place {
+                *slot = Some(pool(tokens.clone(), wanted.pooling));
             }
         }
+    };
+    let needs_all = wanted.iter().any(|wanted| wanted.block.is_none());
+    let last = wanted.iter().filter_map(|wanted| wanted.block).max();
+    let num_needed = match needs_all {
+        true => blocks.len(),
+        false => last.map_or(0, |last| last + 1),
+    };
+    for (index, block) in blocks.iter().enumerate().take(num_needed) {
+        tokens = forward(block, tokens);
+        take(Some(index), &tokens);
+    }
+    if needs_all {
+        take(None, &normalise(tokens));
     }
     let outside = "blocks are below num_blocks, as the caller checked";
     let outputs = pooled.into_iter();

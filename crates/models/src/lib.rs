@@ -79,7 +79,7 @@ pub use checkpoint::{
 };
 pub use densenet::{DenseNet, DenseNetConfig};
 pub use dino_head::{DinoHead, DinoHeadConfig};
-pub use encoder::{ChannelSupport, Encoder, Pooling};
+pub use encoder::{ChannelSupport, Encoder, Pooling, Representation};
 pub use error::ModelError;
 pub use initializer::Initializer;
 pub use mae::{Mae, MaeConfig, MaeDecoderConfig, MaeOutput};

@@ -2,7 +2,7 @@ use burn::tensor::Tensor;
 
 use crate::blocks::norm_pass::NormPass;
 use crate::blocks::pooling::global_avg_pool;
-use crate::encoder::{ChannelSupport, Encoder, Pooling, check_images};
+use crate::encoder::{ChannelSupport, Encoder, Pooling, Representation, check_images};
 use crate::error::ModelError;
 
 /// A network of maps with batch normalisation, of which every pass says whose
@@ -69,18 +69,23 @@ impl<N: MapNetwork> Encoder for N {
         }
     }
 
-    fn forward_pooled(&self, images: Tensor<4>, _pooling: Pooling) -> Tensor<2> {
-        self.forward_embedding(images, &mut NormPass::running())
-    }
-
-    fn forward_blocks(
+    fn forward_representations(
         &self,
         images: Tensor<4>,
-        blocks: &[usize],
-        _pooling: Pooling,
+        wanted: &[Representation],
     ) -> Vec<Tensor<2>> {
-        let maps = self.forward_block_maps(images, &mut NormPass::running());
-        let pooled = |block: &usize| global_avg_pool(maps[*block].clone());
-        blocks.iter().map(pooled).collect()
+        let pass = &mut NormPass::running();
+        let is_of_block = |wanted: &Representation| wanted.block.is_some();
+        let maps = match wanted.iter().any(is_of_block) {
+            true => self.forward_block_maps(images.clone(), pass),
+            false => Vec::new(),
+        };
+        let needs_output = !wanted.iter().all(is_of_block);
+        let output = needs_output.then(|| self.forward_embedding(images, pass));
+        let vector = |wanted: &Representation| match wanted.block {
+            Some(block) => global_avg_pool(maps[block].clone()),
+            None => output.clone().expect("it was asked for"),
+        };
+        wanted.iter().map(vector).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::str::FromStr;
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,17 @@ impl Precision {
             Self::Bf16 => FloatDType::BF16,
             Self::F16 => FloatDType::F16,
         }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::F32, Self::Bf16, Self::F16]
+            .into_iter()
+            .find(|precision| precision.name() == text)
+            .ok_or_else(|| format!("'{text}' is no precision (f32, bf16, f16)"))
     }
 }
 

@@ -28,7 +28,8 @@ use crate::blocks::patch_embed::PatchEmbed;
 use crate::blocks::position_interpolation::PositionInterpolation;
 use crate::blocks::sincos::SincosTable;
 use crate::encoder::{
-    ChannelSupport, Encoder, Pooling, check_images, pooled_behind_blocks, refuse_per_channel,
+    ChannelSupport, Encoder, Pooling, Representation, check_images, pooled_in_one_pass,
+    refuse_per_channel,
 };
 use crate::error::ModelError;
 use crate::initializer::{Initializer, fixed_parameter};
@@ -617,23 +618,19 @@ impl Encoder for Vit {
         }
     }
 
-    fn forward_pooled(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
-        self.forward_embedding(images, pooling, None)
-    }
-
-    fn forward_blocks(
+    fn forward_representations(
         &self,
         images: Tensor<4>,
-        blocks: &[usize],
-        pooling: Pooling,
+        wanted: &[Representation],
     ) -> Vec<Tensor<2>> {
         let in_chans = images.dims()[1];
-        pooled_behind_blocks(
+        pooled_in_one_pass(
             &self.blocks,
-            blocks,
+            wanted,
             self.embed_tokens(images),
             |block, tokens| block.forward(tokens, None),
-            |tokens| pool(tokens, pooling, in_chans),
+            |tokens| self.normalise(tokens),
+            |tokens, pooling| pool(tokens, pooling, in_chans),
         )
     }
 }

@@ -66,8 +66,10 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Keep the first blocks of a vision transformer and leave out the rest
     Trim(TrimArgs),
-    /// Turn the images of a screen into profiles, one row per well
+    /// Turn the images of a screen into profiles: a table of wells, or a folder of plates
     Embed(EmbedArgs),
+    /// Put the plates of a folder that `embed` filled into one table
+    Collate(CollateArgs),
     /// Bring a table into another format or naming, and add what is known of its wells
     Convert(ConvertArgs),
     /// Test which conditions change cells in the same way wherever they are

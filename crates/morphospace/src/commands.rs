@@ -4,6 +4,7 @@ mod aggregate;
 mod align;
 mod benchmark;
 mod channel_importance;
+mod collate;
 mod compare;
 mod convert;
 mod curate;
@@ -69,6 +70,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Import(args) => import::run(&args),
         Command::Trim(args) => trim::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Collate(args) => collate::run(&args),
         Command::Align(args) => align::run(&args),
         Command::Aggregate(args) => aggregate::run(&args),
         Command::Hits(args) => hits::run(&args),
@@ -250,22 +252,25 @@ fn read(path: &Path) -> Result<Profiles> {
 
 /// A table nobody can write is refused before hours of work.
 fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    let known = [
-        ".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".gct", ".gct.gz", ".zarr", ".h5ad",
-    ];
-    if !known.iter().any(|ending| name.ends_with(ending)) {
+    if !is_table(path) {
         return Err(Failure::Refused(anyhow::anyhow!(
             "'{}' is no table that can be written; endings: {}",
             path.display(),
-            known.join(", ")
+            TABLE_ENDINGS.join(", ")
         )));
     }
     refuse_unwritable(path)
+}
+
+const TABLE_ENDINGS: [&str; 9] = [
+    ".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".gct", ".gct.gz", ".zarr", ".h5ad",
+];
+
+/// Whether a name is that of a table.
+fn is_table(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    let name = name.to_string_lossy().to_lowercase();
+    TABLE_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// A table is not written over the one that it is made of.

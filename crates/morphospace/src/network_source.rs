@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use morphospace_core::{Seed, Stain};
+use morphospace_core::{Seed, Stain, sha256_hex, sha256_of_file};
 use morphospace_models::{
     CheckpointConfig, Encoder, NetworkConfig, open_checkpoint, read_checkpoint_config,
 };
@@ -52,6 +52,24 @@ impl NetworkSource {
             return Ok(None);
         };
         Ok(Some(checkpoint_folder(folder)?.join("model.safetensors")))
+    }
+
+    /// SHA-256 of what makes the network: weights and configuration, or the
+    /// name and seed of an untrained one.
+    pub(crate) fn sha256(&self, seed: u64) -> Result<String> {
+        let made_of = match self {
+            Self::Folder(folder) => {
+                let folder = checkpoint_folder(folder)?;
+                let hash = |name: &str| {
+                    let path = folder.join(name);
+                    sha256_of_file(&path).with_context(|| format!("reading '{}'", path.display()))
+                };
+                format!("{} {}", hash("model.safetensors")?, hash("config.json")?)
+            }
+            Self::Untrained(_) => format!("{self} {seed}"),
+            Self::Intensity => self.to_string(),
+        };
+        Ok(sha256_hex(made_of.as_bytes()))
     }
 
     /// What the channels show that the network takes, where that matters: not

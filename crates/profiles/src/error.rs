@@ -32,8 +32,16 @@ pub enum ProfilesError {
     },
     /// The name does not say the format.
     #[error(
-        "'{}' has an unknown extension (known: .parquet, .csv, .tsv, .gct, .csv.gz, .tsv.gz, .gct.gz, .zarr, .h5ad)",
-        path.display()
+        "'{}' {} (known: .parquet, .csv, .tsv, .gct, .csv.gz, .tsv.gz, .gct.gz, .zarr{})",
+        path.display(),
+        match path.is_dir() {
+            true => "is a folder, a table is needed",
+            false => "has an unknown extension",
+        },
+        match cfg!(feature = "h5ad") {
+            true => ", .h5ad",
+            false => "",
+        }
     )]
     UnknownExtension {
         /// The file.

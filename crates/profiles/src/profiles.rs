@@ -272,6 +272,77 @@ impl Profiles {
         }
     }
 
+    /// One table below the other, in the order given; where they came from is
+    /// what the first says.
+    ///
+    /// # Errors
+    /// [`ProfilesError::OtherColumns`] if the columns differ, or
+    /// [`ProfilesError::Empty`] if there is no table.
+    ///
+    /// ```
+    /// use morphospace_profiles::{Column, Features, Profiles};
+    ///
+    /// let row = |well: &str, value| {
+    ///     let wells = vec![("Metadata_Well".to_owned(), Column::from(vec![well]))];
+    ///     Profiles::new(wells, vec!["feature_0".to_owned()], Features::F32(vec![value]))
+    /// };
+    /// let both = Profiles::concat(&[row("A01", 0.5)?, row("A02", 1.5)?])?;
+    /// assert_eq!(both.keys("Metadata_Well")?, ["A01", "A02"]);
+    /// assert_eq!(both.row(1), [1.5]);
+    /// # Ok::<(), morphospace_profiles::ProfilesError>(())
+    /// ```
+    pub fn concat(tables: &[Self]) -> Result<Self, ProfilesError> {
+        let Some((first, others)) = tables.split_first() else {
+            let what = "there is no table to begin with";
+            return Err(ProfilesError::Empty { what });
+        };
+        let mut all = first.clone();
+        for table in others {
+            if let Some(difference) = first.difference_of_columns(table) {
+                return Err(ProfilesError::OtherColumns { difference });
+            }
+            for ((_, column), (_, more)) in all.metadata.iter_mut().zip(&table.metadata) {
+                column.extend(more);
+            }
+            let values = 0..table.features.len();
+            all.features.extend_from(&table.features, values);
+            all.num_rows += table.num_rows;
+        }
+        Ok(all)
+    }
+
+    /// In what another table's columns differ from these.
+    pub(crate) fn difference_of_columns(&self, other: &Self) -> Option<String> {
+        let number = |found: usize, expected: usize, noun: &str| {
+            let message = format!("{found} {noun} columns in place of {expected}");
+            (found != expected).then_some(message)
+        };
+        number(other.metadata().len(), self.metadata().len(), "metadata")
+            .or_else(|| number(other.num_features(), self.num_features(), "feature"))
+            .or_else(|| {
+                let mut pairs = other.metadata().iter().zip(self.metadata());
+                pairs.find_map(|((name, column), (expected, like))| {
+                    let (found, kind) = (column.kind(), like.kind());
+                    if name != expected {
+                        Some(format!("column '{name}' in place of '{expected}'"))
+                    } else if found != kind {
+                        Some(format!("column '{name}' is {found} and not {kind}"))
+                    } else {
+                        None
+                    }
+                })
+            })
+            .or_else(|| {
+                let mut pairs = other.feature_names().iter().zip(self.feature_names());
+                let (name, expected) = pairs.find(|(name, expected)| name != expected)?;
+                Some(format!("feature '{name}' in place of '{expected}'"))
+            })
+            .or_else(|| {
+                let (found, expected) = (other.features().precision(), self.features().precision());
+                (found != expected).then(|| format!("the features are {found} and not {expected}"))
+            })
+    }
+
     /// Refuses NaN and infinity, which would spread from one well to every
     /// other through a covariance.
     ///

@@ -114,7 +114,7 @@ impl ProfilesWriter {
             self.begun = Some(Begun { columns, sink });
         }
         let begun = self.begun.as_mut().expect("it was begun above");
-        if let Some(difference) = difference(&begun.columns, chunk) {
+        if let Some(difference) = begun.columns.difference_of_columns(chunk) {
             return Err(ProfilesError::OtherColumns { difference }.in_file(&self.path));
         }
         let appended = match &mut begun.sink {
@@ -186,36 +186,4 @@ impl std::fmt::Debug for ProfilesWriter {
             .field("is_begun", &self.begun.is_some())
             .finish_non_exhaustive()
     }
-}
-
-/// In what the columns of a chunk differ from those of the first.
-fn difference(first: &Profiles, chunk: &Profiles) -> Option<String> {
-    let number = |found: usize, expected: usize, noun: &str| {
-        let message = format!("{found} {noun} columns in place of {expected}");
-        (found != expected).then_some(message)
-    };
-    number(chunk.metadata().len(), first.metadata().len(), "metadata")
-        .or_else(|| number(chunk.num_features(), first.num_features(), "feature"))
-        .or_else(|| {
-            let mut pairs = chunk.metadata().iter().zip(first.metadata());
-            pairs.find_map(|((name, column), (expected, like))| {
-                let (found, kind) = (column.kind(), like.kind());
-                if name != expected {
-                    Some(format!("column '{name}' in place of '{expected}'"))
-                } else if found != kind {
-                    Some(format!("column '{name}' is {found} and not {kind}"))
-                } else {
-                    None
-                }
-            })
-        })
-        .or_else(|| {
-            let mut pairs = chunk.feature_names().iter().zip(first.feature_names());
-            let (name, expected) = pairs.find(|(name, expected)| name != expected)?;
-            Some(format!("feature '{name}' in place of '{expected}'"))
-        })
-        .or_else(|| {
-            let (found, expected) = (chunk.features().precision(), first.features().precision());
-            (found != expected).then(|| format!("the features are {found} and not {expected}"))
-        })
 }

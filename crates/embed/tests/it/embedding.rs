@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use morphospace_embed::{EmbedConfig, EmbedError, embed};
-use morphospace_models::{Encoder, Pooling};
+use morphospace_models::{Encoder, Pooling, Representation};
 use morphospace_screen::{
     Normalisation, NormalisationOptions, NormalisationScheme, NormalisationStatistics,
     OnIncomplete, ReadSite, Screen, Tiling, open_screen, read_site,
@@ -215,7 +215,7 @@ fn what_does_not_fit_is_refused_before_an_image_is_read() {
             .contains("tiles of 256 pixels do not fit the network, which takes 32")
     );
     let pooling = EmbedConfig {
-        pooling: Pooling::PerChannel,
+        representations: vec![Representation::output(Pooling::PerChannel)],
         ..config()
     };
     assert!(refuse(6, pooling).to_string().contains("channel-agnostic"));

@@ -4,4 +4,5 @@
 
 mod embedding;
 mod intensity;
+mod plates;
 mod support;

@@ -5,16 +5,26 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use morphospace_core::Seed;
-use morphospace_embed::EmbedConfig;
-use morphospace_models::{Pooling, Vit, VitConfig};
+use morphospace_embed::{EmbedConfig, Level};
+use morphospace_models::{Pooling, Precision, Representation, Vit, VitConfig};
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
 use morphospace_screen::{LoaderOptions, Normalisation, OnIncomplete, Screen, Tiling, open_screen};
 
 /// Eight wells with two sites each, images of 48 pixels.
 pub(crate) fn simulated(folder: &Path) -> Box<dyn Screen> {
+    simulated_plates(folder, &["U2OS-01"], 1)
+}
+
+/// Plates like that of [`simulated`].
+pub(crate) fn simulated_plates(
+    folder: &Path,
+    experiments: &[&str],
+    num_plates: usize,
+) -> Box<dyn Screen> {
+    let experiments = experiments.iter().map(|&name| name.to_owned());
     let config = SimulatorConfig {
-        experiments: vec!["U2OS-01".to_owned()],
-        num_plates: 1,
+        experiments: experiments.collect(),
+        num_plates,
         num_sites: 2,
         num_groups: 2,
         group_size: 2,
@@ -50,8 +60,10 @@ pub(crate) fn config() -> EmbedConfig {
             ..Tiling::default()
         },
         normalisation: Normalisation::default(),
-        pooling: Pooling::PatchMean,
+        representations: vec![Representation::output(Pooling::PatchMean)],
+        levels: vec![Level::Wells],
         batch_size: 5,
+        precision: Precision::F32,
         on_incomplete: OnIncomplete::Fail,
         loader: LoaderOptions::default(),
     }

@@ -1,14 +1,16 @@
 //! Arguments of the commands on networks.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use morphospace_models::Pooling;
-use morphospace_models::plan::Precision;
+use morphospace_embed::{InvalidShard, Level, Shard};
+use morphospace_models::plan::Precision as PlanPrecision;
+use morphospace_models::{Pooling, Precision};
 use morphospace_screen::split::Part;
 use morphospace_screen::{EdgePolicy, NormalisationChoice, OnIncomplete, TileSelection};
 
-use super::{DeviceArgs, LoaderArgs, ScreenArgs, TableArgs};
+use super::{DeviceArgs, LoaderArgs, SchemaArg, ScreenArgs, TableArgs};
 use crate::network_source::NetworkSource;
 
 #[derive(Debug, Args)]
@@ -87,7 +89,7 @@ pub(crate) enum PrecisionArg {
     Bf16,
 }
 
-impl From<PrecisionArg> for Precision {
+impl From<PrecisionArg> for PlanPrecision {
     fn from(precision: PrecisionArg) -> Self {
         match precision {
             PrecisionArg::F32 => Self::F32,
@@ -335,8 +337,26 @@ pub(crate) struct EmbedArgs {
     /// statistics per channel
     #[arg(long, value_name = "NETWORK")]
     pub(crate) network: NetworkSource,
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
+    /// A table (.parquet, .csv, .tsv, .gct, .zarr), or a folder: with a table for
+    /// each plate, block and level, filled by any number of processes, and gone on
+    /// with where they were stopped
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Names of the metadata columns of a table; folders have those of cytomining
+    #[arg(long, default_value = "cytomining")]
+    pub(crate) schema: SchemaArg,
+    /// Blocks behind which to take embeddings, counted from 1, all in one pass:
+    /// `all`, numbers and ranges (1-4,12), and `output` for the network's own
+    #[arg(long, default_value = "output", value_name = "BLOCKS")]
+    pub(crate) blocks: BlocksArg,
+    /// What rows are: wells, sites, crops, or several, comma-separated
+    #[arg(
+        long,
+        default_value = "wells",
+        value_delimiter = ',',
+        value_name = "LEVELS"
+    )]
+    pub(crate) levels: Vec<Level>,
     /// Self-standardisation (instance_norm, instance_norm_no255,
     /// std_plus_eps, zero_to_one), or a table of `normalise` [default: what
     /// the network was trained with]
@@ -351,19 +371,110 @@ pub(crate) struct EmbedArgs {
     /// Which tiles of a site
     #[arg(long, default_value = "all")]
     pub(crate) tiles: TilesArg,
-    /// What to make of a tile's tokens
-    #[arg(long, default_value = "patch-mean")]
-    pub(crate) pooling: PoolingArg,
+    /// What to make of a tile's tokens, or several, comma-separated
+    #[arg(long, default_value = "patch-mean", value_delimiter = ',')]
+    pub(crate) pooling: Vec<PoolingArg>,
+    /// Numbers to compute products with: f32, bf16 or f16
+    #[arg(long, default_value = "f32", value_name = "PRECISION")]
+    pub(crate) precision: Precision,
     /// Tiles per forward pass
     #[arg(long, default_value_t = 8)]
     pub(crate) batch_size: usize,
     /// Seed of an untrained network
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Which part of the plates, counted from 0 (0/4 to 3/4), or `auto` for what
+    /// the array job of Slurm, Kubernetes or AWS Batch says; of folders
+    #[arg(long, value_name = "INDEX/COUNT|auto")]
+    pub(crate) shard: Option<ShardArg>,
     #[command(flatten)]
     pub(crate) loader: LoaderArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+/// Which part of a screen's plates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ShardArg {
+    /// This one.
+    Part(Shard),
+    /// The one that the scheduler says.
+    Auto,
+}
+
+impl FromStr for ShardArg {
+    type Err = InvalidShard;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            text => text.parse().map(Self::Part),
+        }
+    }
+}
+
+/// Blocks of a network, as they are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BlocksArg(Vec<BlockRange>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum BlockRange {
+    All,
+    Output,
+    /// First and last, from 1.
+    Numbers(usize, usize),
+}
+
+impl FromStr for BlocksArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let range = |word: &str| match word.trim() {
+            "all" => Some(BlockRange::All),
+            "output" => Some(BlockRange::Output),
+            word => {
+                let (first, last) = word.split_once('-').unwrap_or((word, word));
+                let numbers = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+                let (first, last): (usize, usize) = numbers;
+                (0 < first && first <= last).then_some(BlockRange::Numbers(first, last))
+            }
+        };
+        text.split(',')
+            .map(|word| {
+                range(word).ok_or_else(|| {
+                    format!(
+                        "'{word}' is no block: give all, output, numbers from 1 or ranges, e.g. \
+                         1-4,12"
+                    )
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl BlocksArg {
+    /// Blocks from 0 and `None` for the output, each once, in order.
+    pub(crate) fn of_network(&self, num_blocks: usize) -> Result<Vec<Option<usize>>, String> {
+        let mut blocks = Vec::new();
+        for range in &self.0 {
+            match *range {
+                BlockRange::All => blocks.extend((0..num_blocks).map(Some)),
+                BlockRange::Output => blocks.push(None),
+                BlockRange::Numbers(_, last) if last > num_blocks => {
+                    return Err(format!(
+                        "there is no block {last}: the network has {num_blocks}\nhint: --blocks all \
+                         takes each"
+                    ));
+                }
+                BlockRange::Numbers(first, last) => blocks.extend((first - 1..last).map(Some)),
+            }
+        }
+        // The output is behind the last block.
+        blocks.sort_by_key(|block| block.unwrap_or(usize::MAX));
+        blocks.dedup();
+        Ok(blocks)
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -419,6 +530,41 @@ impl From<PoolingArg> for Pooling {
             PoolingArg::PatchMean => Self::PatchMean,
             PoolingArg::Cls => Self::Cls,
             PoolingArg::PerChannel => Self::PerChannel,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CollateArgs {
+    /// A folder that `embed` filled
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    /// What rows are: wells, sites or crops
+    #[arg(long, default_value = "wells", value_name = "LEVEL")]
+    pub(crate) level: Level,
+    /// Which embedding: output, block-07, block-07-cls, ... [default: the only one, or output]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) representation: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_numbers_ranges_all_and_the_output() {
+        let blocks = |text: &str| text.parse::<BlocksArg>().unwrap().of_network(4);
+        assert_eq!(blocks("output"), Ok(vec![None]));
+        assert_eq!(blocks("all"), Ok(vec![Some(0), Some(1), Some(2), Some(3)]));
+        assert_eq!(
+            blocks("output, 3,1-2,2"),
+            Ok(vec![Some(0), Some(1), Some(2), None])
+        );
+        assert!(blocks("5").unwrap_err().contains("the network has 4"));
+        for text in ["", "0", "3-1", "last", "1-", "1,,2"] {
+            assert!(text.parse::<BlocksArg>().is_err(), "{text}");
         }
     }
 }

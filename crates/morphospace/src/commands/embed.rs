@@ -1,25 +1,31 @@
+mod folder;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use morphospace_core::{Provenance, Seed, Stain};
 use morphospace_embed::{
-    EmbedConfig, EmbedError, EmbedProgress, Embedded, embed, intensity_profiles,
+    EmbedConfig, EmbedError, EmbedProgress, Embedded, Level, embed, intensity_profiles,
 };
-use morphospace_models::Encoder;
+use morphospace_models::{Encoder, Pooling, Precision, Representation};
 use morphospace_profiles::Profiles;
 use morphospace_screen::{
     Normalisation, NormalisationChoice, NormalisationScheme, NormalisationScope, Screen, Tiling,
     pixel_history, with_stains,
 };
 
-use crate::cli::EmbedArgs;
+use crate::cli::{EmbedArgs, TableArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::network_source::NetworkSource;
 use crate::terminal::{Progress, warn, warn_each};
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
-    super::refuse_unwritable_table(&args.table.output)?;
+    let is_table = super::is_table(&args.output);
+    if is_table {
+        super::refuse_unwritable(&args.output)?;
+        refuse_for_table(args).or_refuse()?;
+    }
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;
     let screen = match args.network.channels().or_refuse()? {
@@ -34,54 +40,111 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .network
         .open(&device, Seed::new(args.seed))
         .or_refuse()?;
-    let (profiles, any_left_out) = match encoder {
-        None => {
-            let (profiles, skipped) =
-                intensity_profiles(&*screen, args.on_incomplete).map_err(failure)?;
-            let names: Vec<String> = skipped.iter().map(ToString::to_string).collect();
-            warn_each("sites left out", &names);
-            (profiles, !names.is_empty())
+    let origin = origin(args, &choice).or_refuse()?;
+    let Some(encoder) = encoder else {
+        if !is_table {
+            return Err(Failure::Refused(anyhow::anyhow!(
+                "--network intensity makes one table, '{}' is the name of a folder\nhint: name a \
+                 file, e.g. intensity.parquet",
+                args.output.display()
+            )));
         }
-        Some(encoder) => {
-            let config = EmbedConfig {
-                tiling: Tiling {
-                    crop_px: encoder.img_size(),
-                    edge: args.edge.into(),
-                    selection: args.tiles.into(),
-                },
-                normalisation,
-                pooling: args.pooling.into(),
-                batch_size: args.batch_size,
-                on_incomplete: args.on_incomplete,
-                loader: args.loader.options(),
-            };
-            let embedded = embed_under_progress(&*screen, &*encoder, &device, &config)?;
-            let any = !embedded.skipped.is_empty() || !embedded.filled.is_empty();
-            (embedded.profiles, any)
-        }
+        let (profiles, skipped) =
+            intensity_profiles(&*screen, args.on_incomplete).map_err(failure)?;
+        let names: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+        warn_each("sites left out", &names);
+        return write_table(args, profiles, &origin, !names.is_empty());
     };
-    let provenance = profiles
-        .provenance()
-        .cloned()
-        .unwrap_or_else(|| Provenance::new("embed"));
-    let provenance = provenance
+    let config = EmbedConfig {
+        tiling: Tiling {
+            crop_px: encoder.img_size(),
+            edge: args.edge.into(),
+            selection: args.tiles.into(),
+        },
+        normalisation,
+        representations: representations(args, &*encoder).or_refuse()?,
+        levels: args.levels.clone(),
+        batch_size: args.batch_size,
+        precision: args.precision,
+        on_incomplete: args.on_incomplete,
+        loader: args.loader.options(),
+    };
+    if is_table {
+        let embedded = embed_under_progress(&*screen, &*encoder, &device, &config)?;
+        let any = !embedded.skipped.is_empty() || !embedded.filled.is_empty();
+        return write_table(args, embedded.profiles, &origin, any);
+    }
+    folder::embed_into(args, &*screen, &*encoder, &device, &config, &origin)
+}
+
+/// What a table cannot hold.
+fn refuse_for_table(args: &EmbedArgs) -> Result<()> {
+    let instead = "hint: name a folder, which has a table for each";
+    if args.shard.is_some() {
+        bail!("--shard makes part of a table\n{instead} plate");
+    }
+    if args.levels.len() > 1 {
+        bail!(
+            "a table has rows of one level, here are {}\n{instead}",
+            args.levels.len()
+        );
+    }
+    Ok(())
+}
+
+/// What is taken of the network.
+fn representations(args: &EmbedArgs, encoder: &dyn Encoder) -> Result<Vec<Representation>> {
+    let blocks = args.blocks.of_network(encoder.num_blocks());
+    let blocks = blocks.map_err(|message| anyhow::anyhow!("--blocks: {message}"))?;
+    let of_block = |block: Option<usize>| {
+        let poolings = args.pooling.iter();
+        poolings.map(move |&pooling| Representation {
+            block,
+            pooling: pooling.into(),
+        })
+    };
+    Ok(blocks.into_iter().flat_map(of_block).collect())
+}
+
+fn write_table(
+    args: &EmbedArgs,
+    profiles: Profiles,
+    origin: &Provenance,
+    any_left_out: bool,
+) -> Result<Outcome, Failure> {
+    let own = profiles.provenance().cloned();
+    let provenance = joined(own.unwrap_or_else(|| Provenance::new("embed")), origin);
+    let table = TableArgs {
+        output: args.output.clone(),
+        schema: args.schema,
+    };
+    super::write_table(&table, profiles.with_provenance(provenance))?;
+    Ok(Outcome::with_failures(any_left_out))
+}
+
+/// What the command line says of where an embedding comes from.
+fn origin(args: &EmbedArgs, choice: &NormalisationChoice) -> Result<Provenance> {
+    let origin = Provenance::new("embed")
         .with_setting("network", &args.network)
         .with_setting("device", args.device.device)
         .with_seed("untrained network", args.seed);
-    let provenance = match args.network.uses_labels().or_stop()? {
-        Some(uses_labels) => provenance.with_setting("network_uses_labels", uses_labels),
-        None => provenance,
+    let origin = match args.network.uses_labels()? {
+        Some(uses_labels) => origin.with_setting("network_uses_labels", uses_labels),
+        None => origin,
     };
-    let provenance = super::with_screen(provenance, &args.screen).or_stop()?;
-    let weights = args.network.weights_file().or_stop()?;
+    let origin = super::with_screen(origin, &args.screen)?;
+    let weights = args.network.weights_file()?;
     let table = choice.table().map(Path::to_owned);
-    let provenance = weights
-        .into_iter()
-        .chain(table)
-        .try_fold(provenance, |provenance, path| provenance.with_input(&path))
-        .or_stop()?;
-    super::write_table(&args.table, profiles.with_provenance(provenance))?;
-    Ok(Outcome::with_failures(any_left_out))
+    let mut inputs = weights.into_iter().chain(table);
+    Ok(inputs.try_fold(origin, |origin, path| origin.with_input(&path))?)
+}
+
+/// Provenance with what another says too.
+fn joined(mut provenance: Provenance, more: &Provenance) -> Provenance {
+    provenance.inputs.extend(more.inputs.iter().cloned());
+    provenance.seeds.extend(more.seeds.clone());
+    provenance.settings.extend(more.settings.clone());
+    provenance
 }
 
 /// What `--normalisation` says or else the network was trained with.
@@ -190,6 +253,8 @@ fn failure(error: EmbedError) -> Failure {
         | EmbedError::WrongChannels { .. }
         | EmbedError::Normalisation(_)
         | EmbedError::Incomplete { .. }
+        | EmbedError::OtherSettings { .. }
+        | EmbedError::NoFolder { .. }
         | EmbedError::MixedPlanes { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
     }
@@ -207,8 +272,10 @@ pub(crate) fn profiles_of(
             ..Tiling::default()
         },
         normalisation: Normalisation::default(),
-        pooling: morphospace_models::Pooling::PatchMean,
+        representations: vec![Representation::output(Pooling::PatchMean)],
+        levels: vec![Level::Wells],
         batch_size: 16,
+        precision: Precision::F32,
         on_incomplete: morphospace_screen::OnIncomplete::Fail,
         loader: morphospace_screen::LoaderOptions::default(),
     };

@@ -1,0 +1,364 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use morphospace_core::{PlateKey, create_atomically, sha256_hex, write_atomically};
+use morphospace_models::Representation;
+use morphospace_screen::{Screen, Tiling};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{EmbedConfig, EmbedError, Level, Manifest};
+
+/// What a network is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkIdentity {
+    /// As it is called in messages.
+    pub name: String,
+    /// SHA-256 of what makes it: its weights and configuration.
+    pub sha256: String,
+}
+
+/// What all tables of an [`EmbeddingFolder`] have in common: `settings.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingSettings {
+    /// Of this file.
+    pub schema_version: u32,
+    /// Version of the program, whose numbers may change from one to the next.
+    pub tool_version: String,
+    /// [`NetworkIdentity::sha256`].
+    pub network_sha256: String,
+    /// Channels that were given to the network, in its order.
+    pub channels: Vec<String>,
+    /// How sites are cut.
+    pub tiling: Tiling,
+    /// How tiles are brought to the network's scale.
+    pub normalisation: String,
+    /// Of a normalisation by a table: the hash of its contents.
+    pub normalisation_sha256: Option<String>,
+    /// Folders of [`Representation`]s.
+    pub representations: Vec<String>,
+    /// What rows are.
+    pub levels: Vec<Level>,
+    /// In what products are computed.
+    pub precision: String,
+    /// Tiles per forward pass, the last of a plate padded.
+    pub batch_size: usize,
+}
+
+impl EmbeddingSettings {
+    const SCHEMA_VERSION: u32 = 1;
+
+    /// Those of an embedding to come.
+    pub fn new(screen: &dyn Screen, network: &NetworkIdentity, config: &EmbedConfig) -> Self {
+        let channels = screen.channels().iter();
+        let representations = config.representations.iter();
+        Self {
+            schema_version: Self::SCHEMA_VERSION,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            network_sha256: network.sha256.clone(),
+            channels: channels.map(ToString::to_string).collect(),
+            tiling: config.tiling,
+            normalisation: config.normalisation.name().to_owned(),
+            normalisation_sha256: config.normalisation.content_hash().map(str::to_owned),
+            representations: representations.map(Representation::name).collect(),
+            levels: config.levels.clone(),
+            precision: config.precision.to_string(),
+            batch_size: config.batch_size,
+        }
+    }
+
+    pub(crate) fn sha256(&self) -> String {
+        sha256_hex(&to_json(self))
+    }
+
+    /// `name: there / here` of every setting in which two differ.
+    fn differences(&self, here: &Self) -> Vec<String> {
+        let fields = |settings: &Self| match serde_json::to_value(settings) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => unreachable!("settings are an object"),
+        };
+        let (there, here) = (fields(self), fields(here));
+        there
+            .iter()
+            .filter(|(name, value)| here.get(*name) != Some(value))
+            .map(|(name, value)| format!("{name}: {value} there, {} now", here[name]))
+            .collect()
+    }
+}
+
+/// A table of a plate, as its record lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// What its rows are.
+    pub level: Level,
+    /// Name of the [`Representation`].
+    pub representation: String,
+    /// Below the folder.
+    pub path: String,
+    /// Length of the file in bytes.
+    pub num_bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// What became of a plate: `plates/<plate>.json`, written after its tables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlateRecord {
+    /// Imaging centre or data source, if the data set names one.
+    pub source: Option<String>,
+    /// The experiment.
+    pub batch: String,
+    /// The plate.
+    pub plate: String,
+    /// SHA-256 of all that its tables depend on: network, settings, sites,
+    /// labels and images.
+    pub content_sha256: String,
+    /// Why there are no tables; empty if there are.
+    pub failure: Option<String>,
+    /// Its tables.
+    pub tables: Vec<TableRecord>,
+    /// Sites of the screen on this plate.
+    pub num_sites: usize,
+    /// Tiles through the network.
+    pub num_tiles: usize,
+    /// Sites left out, each with the images to blame.
+    pub skipped: Vec<String>,
+    /// Sites with zeros in the place of missing channels.
+    pub filled: Vec<String>,
+    /// Policy for sites that lack images.
+    pub on_incomplete: String,
+    /// Where it was computed.
+    pub device: String,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// Share of that time spent waiting for images.
+    pub data_wait_share: f64,
+}
+
+impl PlateRecord {
+    /// The plate's key.
+    pub fn key(&self) -> PlateKey {
+        PlateKey {
+            source: self.source.clone(),
+            ..PlateKey::new(self.batch.clone(), self.plate.clone())
+        }
+    }
+}
+
+/// Embeddings of a screen, plate by plate, on disk.
+///
+/// ```text
+/// settings.json                            what all tables have in common
+/// wells/output/HUVEC-01/1.parquet          level / representation / batch / plate
+/// wells/block-07/HUVEC-01/1.parquet
+/// plates/HUVEC-01/1.json                   what became of the plate
+/// manifest.json                            what became of the screen
+/// ```
+///
+/// A data set that names its sources has a folder for each above the batches.
+/// Every file appears whole or not at all, a plate's record last. Several
+/// processes may fill one folder.
+#[derive(Clone, Debug)]
+pub struct EmbeddingFolder {
+    root: PathBuf,
+    settings: EmbeddingSettings,
+}
+
+const SETTINGS: &str = "settings.json";
+const PLATES: &str = "plates";
+const MANIFEST: &str = "manifest.json";
+
+impl EmbeddingFolder {
+    /// Begins a folder, or goes on with one that has the same settings.
+    ///
+    /// # Errors
+    /// [`EmbedError::OtherSettings`] says what differs, e.g. the network's
+    /// weights; [`EmbedError::Folder`] has the system's words.
+    pub fn begin(root: &Path, settings: EmbeddingSettings) -> Result<Self, EmbedError> {
+        let path = root.join(SETTINGS);
+        let created = create_atomically(&path, &to_json(&settings));
+        if !created.map_err(|error| EmbedError::folder(&path, error))? {
+            let there = Self::open(root)?;
+            let differences = there.settings.differences(&settings);
+            if !differences.is_empty() {
+                return Err(EmbedError::OtherSettings {
+                    folder: root.to_owned(),
+                    differences,
+                });
+            }
+        }
+        let root = root.to_owned();
+        Ok(Self { root, settings })
+    }
+
+    /// Opens what [`EmbeddingFolder::begin`] began.
+    ///
+    /// # Errors
+    /// There is no such folder, or its settings cannot be read.
+    pub fn open(root: &Path) -> Result<Self, EmbedError> {
+        let settings = read_json(&root.join(SETTINGS))?;
+        let Some(settings) = settings else {
+            return Err(EmbedError::NoFolder {
+                folder: root.to_owned(),
+            });
+        };
+        let root = root.to_owned();
+        Ok(Self { root, settings })
+    }
+
+    /// What all its tables have in common.
+    pub fn settings(&self) -> &EmbeddingSettings {
+        &self.settings
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The table of a plate, relative to the folder.
+    pub fn table_path(&self, level: Level, representation: &str, plate: &PlateKey) -> String {
+        let plate = path_of(plate);
+        format!("{}/{representation}/{plate}.parquet", level.as_str())
+    }
+
+    /// What became of a plate; `None` if nothing yet.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn record(&self, plate: &PlateKey) -> Result<Option<PlateRecord>, EmbedError> {
+        read_json(&self.record_path(plate))
+    }
+
+    fn record_path(&self, plate: &PlateKey) -> PathBuf {
+        let name = format!("{}.json", path_of(plate));
+        self.root.join(PLATES).join(name)
+    }
+
+    pub(crate) fn write_record(&self, record: &PlateRecord) -> Result<(), EmbedError> {
+        self.write(&self.record_path(&record.key()), record)
+    }
+
+    /// Whether a record's tables are there as they were written.
+    pub(crate) fn has_tables(&self, record: &PlateRecord) -> bool {
+        record.tables.iter().all(|table| {
+            let found = fs::metadata(self.root.join(&table.path));
+            found.is_ok_and(|found| found.len() == table.num_bytes)
+        })
+    }
+
+    /// All records, sorted by plate.
+    ///
+    /// # Errors
+    /// A record cannot be read.
+    pub fn records(&self) -> Result<Vec<PlateRecord>, EmbedError> {
+        let mut paths = Vec::new();
+        let folder = self.root.join(PLATES);
+        files_below(&folder, &mut paths).map_err(|error| EmbedError::folder(&folder, error))?;
+        let is_record = |path: &&PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".json") && !name.starts_with('.')
+        };
+        let mut records: Vec<PlateRecord> = Vec::new();
+        for path in paths.iter().filter(is_record) {
+            records.extend(read_json::<PlateRecord>(path)?);
+        }
+        records.sort_by_key(PlateRecord::key);
+        Ok(records)
+    }
+
+    /// What became of the screen; `None` before a process has come to its end.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn manifest(&self) -> Result<Option<Manifest>, EmbedError> {
+        read_json(&self.root.join(MANIFEST))
+    }
+
+    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), EmbedError> {
+        self.write(&self.root.join(MANIFEST), manifest)
+    }
+
+    fn write(&self, path: &Path, value: &impl Serialize) -> Result<(), EmbedError> {
+        write_atomically(path, |file| io::Write::write_all(file, &to_json(value)))
+            .map_err(|error| EmbedError::folder(path, error))
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(value).expect("records are JSON");
+    json.push(b'\n');
+    json
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EmbedError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(EmbedError::folder(path, error)),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        let hint = "hint: delete it, and the plate is embedded anew";
+        EmbedError::folder(path, io::Error::other(format!("{error}\n{hint}")))
+    })
+}
+
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => files_below(&path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
+}
+
+/// `source/batch/plate`, in letters that every file system and bucket takes.
+fn path_of(plate: &PlateKey) -> String {
+    let source = plate.source.iter().map(String::as_str);
+    let experiment = plate.experiment.to_string();
+    let parts = source.chain([experiment.as_str(), plate.plate.as_str()]);
+    parts.map(encoded).collect::<Vec<_>>().join("/")
+}
+
+/// A name with all but letters, digits, `-`, `_` and inner dots as `%` and two
+/// hexadecimal digits for each byte: different names stay different.
+fn encoded(name: &str) -> String {
+    let mut encoded = String::new();
+    for (index, byte) in name.bytes().enumerate() {
+        let is_plain = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_')
+            || (byte == b'.' && index > 0);
+        match is_plain {
+            true => encoded.push(char::from(byte)),
+            false => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    match encoded.is_empty() {
+        true => "%".to_owned(),
+        false => encoded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_plates_leave_no_folder() {
+        assert_eq!(path_of(&PlateKey::new("HUVEC-01", "1")), "HUVEC-01/1");
+        assert_eq!(path_of(&PlateKey::new("..", "a/b c.d")), "%2E./a%2Fb%20c.d");
+        let of_source = PlateKey {
+            source: Some("source_4".to_owned()),
+            ..PlateKey::new("Batch1", "µ")
+        };
+        assert_eq!(path_of(&of_source), "source_4/Batch1/%C2%B5");
+    }
+}

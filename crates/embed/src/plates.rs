@@ -1,0 +1,365 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use morphospace_core::{PlateKey, Provenance, sha256_hex, sha256_of_file};
+use morphospace_models::{Encoder, Representation};
+use morphospace_profiles::{Profiles, ProfilesWriter};
+use morphospace_screen::Screen;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::embedding::{EmbedConfig, EmbedProgress, check, provenance};
+use crate::embedding_folder::{EmbeddingFolder, PlateRecord, TableRecord};
+use crate::mean_rows::FilledColumns;
+use crate::pass::{Account, Pass, Sink};
+use crate::screen_check::check_sites;
+use crate::{EmbedError, Level, Shard};
+
+/// How a screen is embedded plate by plate.
+pub struct PlateJob<'a> {
+    /// The screen.
+    pub screen: &'a dyn Screen,
+    /// The network, which is what [`EmbeddingFolder::settings`] say.
+    pub encoder: &'a dyn Encoder,
+    /// Where it computes.
+    pub device: &'a Device,
+    /// The device's name in records.
+    pub device_name: &'a str,
+    /// How; what [`EmbeddingFolder::settings`] say.
+    pub config: &'a EmbedConfig,
+    /// Where tables go.
+    pub folder: &'a EmbeddingFolder,
+    /// Which plates.
+    pub shard: Shard,
+    /// Set from outside to end after the site at hand; the plate at hand is
+    /// dropped.
+    pub stop: &'a AtomicBool,
+    /// Part of the tables' provenance.
+    pub provenance: &'a (dyn Fn(Provenance) -> Provenance + Sync),
+}
+
+/// What [`PlateJob::run`] did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlatesDone {
+    /// Plates of the shard.
+    pub num_plates: usize,
+    /// Of them, those that were done before.
+    pub num_done_before: usize,
+    /// What became of the others.
+    pub records: Vec<PlateRecord>,
+}
+
+/// What became of a screen so far: `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this file.
+    pub schema_version: u32,
+    /// Plates of the screen.
+    pub num_plates: usize,
+    /// Plates with tables.
+    pub num_plates_done: usize,
+    /// Plates that nobody has come to, some by name.
+    pub missing: Vec<String>,
+    /// Plates without tables and why.
+    pub failed: BTreeMap<String, String>,
+    /// Sites, of plates with tables.
+    pub num_sites: usize,
+    /// Tiles through the network.
+    pub num_tiles: usize,
+    /// Sites left out, each with the images to blame.
+    pub skipped: Vec<String>,
+    /// Sites with zeros in the place of missing channels.
+    pub filled: Vec<String>,
+    /// Seconds, of all processes together.
+    pub seconds: f64,
+    /// Tiles per second of one process.
+    pub tiles_per_second: f64,
+    /// Share of the time spent waiting for images.
+    pub data_wait_share: f64,
+}
+
+/// Plates that a manifest names as missing.
+const MAX_MISSING_NAMES: usize = 100;
+
+impl PlateJob<'_> {
+    /// Embeds the plates of a shard that are not done and whose images, labels
+    /// or settings have changed since, each into tables of its own. A plate that
+    /// cannot be embedded is recorded as such, and the others go on.
+    ///
+    /// # Errors
+    /// As [`embed`](crate::embed), before any image is read; later what stops
+    /// everything: a table that cannot be written, or [`PlateJob::stop`].
+    pub fn run(
+        &self,
+        observer: &mut dyn FnMut(EmbedProgress),
+        on_plate: &mut dyn FnMut(&PlateRecord),
+    ) -> Result<PlatesDone, EmbedError> {
+        check(self.screen, self.encoder, self.device, self.config)?;
+        let normalisation = self.config.normalisation.check(self.screen)?;
+        let all = plates_of(self.screen);
+        let columns = Arc::new(FilledColumns::of(self.screen.sites()));
+        let of_shard: Vec<&(PlateKey, Range<usize>)> = all
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.shard.takes(*index))
+            .map(|(_, plate)| plate)
+            .collect();
+        let hashes: Vec<String> = of_shard
+            .iter()
+            .map(|(_, sites)| self.content_sha256(sites.clone(), &columns))
+            .collect();
+        let mut pending = Vec::new();
+        for ((plate, sites), content_sha256) in of_shard.iter().zip(hashes) {
+            if !self.is_done(plate, &content_sha256)? {
+                pending.push(PendingPlate {
+                    plate: plate.clone(),
+                    sites: sites.clone(),
+                    content_sha256,
+                });
+            }
+        }
+        let sites: Vec<Range<usize>> = pending.iter().map(|one| one.sites.clone()).collect();
+        check_sites(self.screen, &sites, self.config.on_incomplete)?;
+        let pass = Pass {
+            screen: self.screen,
+            encoder: self.encoder,
+            device: self.device,
+            config: self.config,
+            normalisation,
+            columns,
+            stop: Some(self.stop),
+        };
+        let num_pending = pending.len();
+        let mut sink = FolderSink {
+            job: self,
+            pending,
+            group: 0,
+            writers: BTreeMap::new(),
+            records: Vec::new(),
+            on_plate,
+        };
+        let ran = pass.run(&sites, &mut sink, observer);
+        let records = sink.records;
+        self.update_manifest(&all)?;
+        ran?;
+        Ok(PlatesDone {
+            num_plates: of_shard.len(),
+            num_done_before: of_shard.len() - num_pending,
+            records,
+        })
+    }
+
+    fn is_done(&self, plate: &PlateKey, content_sha256: &str) -> Result<bool, EmbedError> {
+        let Some(record) = self.folder.record(plate)? else {
+            return Ok(false);
+        };
+        // Whole sites are the same whatever becomes of others.
+        let is_whole = record.skipped.is_empty() && record.filled.is_empty();
+        Ok(record.failure.is_none()
+            && record.content_sha256 == content_sha256
+            && (is_whole || record.on_incomplete == self.config.on_incomplete.as_str())
+            && self.folder.has_tables(&record))
+    }
+
+    /// Of all that a plate's tables depend on. Images are told by their
+    /// versions, not read.
+    fn content_sha256(&self, sites: Range<usize>, columns: &FilledColumns) -> String {
+        let num_channels = self.screen.channels().len();
+        let lines: Vec<String> = sites
+            .into_par_iter()
+            .map(|site| {
+                let versions: Vec<Option<String>> = (0..num_channels)
+                    .map(|channel| self.screen.image_version(site, channel))
+                    .collect();
+                let site = &self.screen.sites()[site];
+                serde_json::to_string(&(&site.key, &*site.well, versions))
+                    .expect("keys and labels are JSON")
+            })
+            .collect();
+        let whole = (self.folder.settings().sha256(), columns.names(), lines);
+        sha256_hex(&serde_json::to_vec(&whole).expect("texts are JSON"))
+    }
+
+    /// Several processes may do so at once: what came meanwhile is looked for
+    /// until nothing has.
+    fn update_manifest(&self, plates: &[(PlateKey, Range<usize>)]) -> Result<(), EmbedError> {
+        let mut records = self.folder.records()?;
+        loop {
+            self.folder.write_manifest(&manifest(plates, &records))?;
+            let now = self.folder.records()?;
+            if now == records {
+                return Ok(());
+            }
+            records = now;
+        }
+    }
+}
+
+/// The plates of a screen, each with its sites.
+fn plates_of(screen: &dyn Screen) -> Vec<(PlateKey, Range<usize>)> {
+    let mut plates: Vec<(PlateKey, Range<usize>)> = Vec::new();
+    for (index, site) in screen.sites().iter().enumerate() {
+        match plates.last_mut() {
+            Some((plate, sites)) if *plate == site.key.plate => sites.end = index + 1,
+            _ => plates.push((site.key.plate.clone(), index..index + 1)),
+        }
+    }
+    plates
+}
+
+fn manifest(plates: &[(PlateKey, Range<usize>)], records: &[PlateRecord]) -> Manifest {
+    let done = || records.iter().filter(|record| record.failure.is_none());
+    let is_known = |plate: &PlateKey| records.iter().any(|record| record.key() == *plate);
+    let seconds: f64 = done().map(|record| record.seconds).sum();
+    let waited: f64 = done().map(|one| one.seconds * one.data_wait_share).sum();
+    let num_tiles = done().map(|record| record.num_tiles).sum();
+    let per_second = |count: f64| if seconds > 0.0 { count / seconds } else { 0.0 };
+    let failures = records.iter().filter_map(|record| {
+        let failure = record.failure.clone()?;
+        Some((record.key().to_string(), failure))
+    });
+    let names = |of: fn(&PlateRecord) -> &Vec<String>| done().flat_map(of).cloned().collect();
+    Manifest {
+        schema_version: 1,
+        num_plates: plates.len(),
+        num_plates_done: done().count(),
+        missing: plates
+            .iter()
+            .filter(|(plate, _)| !is_known(plate))
+            .take(MAX_MISSING_NAMES)
+            .map(|(plate, _)| plate.to_string())
+            .collect(),
+        failed: failures.collect(),
+        num_sites: done().map(|record| record.num_sites).sum(),
+        num_tiles,
+        skipped: names(|record| &record.skipped),
+        filled: names(|record| &record.filled),
+        seconds,
+        tiles_per_second: per_second(num_tiles as f64),
+        data_wait_share: per_second(waited),
+    }
+}
+
+struct PendingPlate {
+    plate: PlateKey,
+    sites: Range<usize>,
+    content_sha256: String,
+}
+
+/// Writes the tables of the plate at hand.
+struct FolderSink<'a> {
+    job: &'a PlateJob<'a>,
+    pending: Vec<PendingPlate>,
+    /// The plate at hand.
+    group: usize,
+    writers: BTreeMap<(Level, usize), ProfilesWriter>,
+    records: Vec<PlateRecord>,
+    on_plate: &'a mut dyn FnMut(&PlateRecord),
+}
+
+impl FolderSink<'_> {
+    fn representation(&self, index: usize) -> &Representation {
+        &self.job.config.representations[index]
+    }
+
+    fn path(&self, level: Level, representation: usize) -> String {
+        let name = self.representation(representation).name();
+        let plate = &self.pending[self.group].plate;
+        self.job.folder.table_path(level, &name, plate)
+    }
+
+    fn record(&self, account: &Account) -> PlateRecord {
+        let PendingPlate {
+            plate,
+            sites,
+            content_sha256,
+        } = &self.pending[self.group];
+        let seconds = account.wall.as_secs_f64();
+        PlateRecord {
+            source: plate.source.clone(),
+            batch: plate.experiment.to_string(),
+            plate: plate.plate.clone(),
+            content_sha256: content_sha256.clone(),
+            failure: None,
+            tables: Vec::new(),
+            num_sites: sites.len(),
+            num_tiles: account.num_tiles,
+            skipped: account.skipped.iter().map(ToString::to_string).collect(),
+            filled: account.filled.clone(),
+            on_incomplete: self.job.config.on_incomplete.as_str().to_owned(),
+            device: self.job.device_name.to_owned(),
+            seconds,
+            data_wait_share: match seconds > 0.0 {
+                true => account.waited.as_secs_f64() / seconds,
+                false => 0.0,
+            },
+        }
+    }
+
+    /// Writes the record, which makes the plate done, and goes on.
+    fn close(&mut self, record: PlateRecord) -> Result<(), EmbedError> {
+        self.job.folder.write_record(&record)?;
+        (self.on_plate)(&record);
+        self.records.push(record);
+        self.group += 1;
+        Ok(())
+    }
+}
+
+impl Sink for FolderSink<'_> {
+    fn rows(
+        &mut self,
+        level: Level,
+        representation: usize,
+        rows: Profiles,
+    ) -> Result<(), EmbedError> {
+        if !self.writers.contains_key(&(level, representation)) {
+            let path = self.path(level, representation);
+            let writer = ProfilesWriter::begin(&self.job.folder.root().join(path))?;
+            self.writers.insert((level, representation), writer);
+        }
+        let writer = self.writers.get_mut(&(level, representation));
+        Ok(writer.expect("it was just begun").append(&rows)?)
+    }
+
+    fn finish(&mut self, group: usize, account: Account) -> Result<(), EmbedError> {
+        debug_assert_eq!(group, self.group);
+        let mut record = self.record(&account);
+        let common = provenance(self.job.screen, self.job.config);
+        for ((level, index), writer) in std::mem::take(&mut self.writers) {
+            let representation = self.representation(index).name();
+            let provenance = common
+                .clone()
+                .with_setting("level", level.as_str())
+                .with_setting("representation", &representation)
+                .with_setting("num_sites_of_16_bit", account.num_rescaled)
+                .with_hash("content of the plate", record.content_sha256.clone());
+            let provenance = (self.job.provenance)(provenance);
+            writer.with_provenance(provenance).finish()?;
+            let path = self.path(level, index);
+            let file = self.job.folder.root().join(&path);
+            let read = |error| EmbedError::folder(&file, error);
+            record.tables.push(TableRecord {
+                level,
+                representation,
+                num_bytes: fs::metadata(&file).map_err(read)?.len(),
+                sha256: sha256_of_file(&file).map_err(read)?,
+                path,
+            });
+        }
+        self.close(record)
+    }
+
+    fn fail(&mut self, group: usize, error: EmbedError) -> Result<(), EmbedError> {
+        debug_assert_eq!(group, self.group);
+        // Unfinished tables leave nothing behind.
+        self.writers.clear();
+        let mut record = self.record(&Account::default());
+        record.failure = Some(error.to_string());
+        self.close(record)
+    }
+}

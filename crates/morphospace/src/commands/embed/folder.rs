@@ -1,0 +1,123 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use morphospace_core::Provenance;
+use morphospace_embed::{
+    EmbedConfig, EmbedProgress, EmbeddingFolder, EmbeddingSettings, NetworkIdentity, PlateJob,
+    PlateRecord, PlatesDone, Shard,
+};
+use morphospace_models::Encoder;
+use morphospace_screen::Screen;
+
+use crate::cli::{EmbedArgs, ShardArg};
+use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::{Progress, warn_each};
+
+/// Embeds into a folder, plate by plate.
+pub(super) fn embed_into(
+    args: &EmbedArgs,
+    screen: &dyn Screen,
+    encoder: &dyn Encoder,
+    device: &Device,
+    config: &EmbedConfig,
+    origin: &Provenance,
+) -> Result<Outcome, Failure> {
+    let shard = match args.shard {
+        None => Shard::WHOLE,
+        Some(ShardArg::Part(shard)) => shard,
+        Some(ShardArg::Auto) => Shard::of_scheduler(|name| std::env::var(name).ok())
+            .context("--shard auto")
+            .or_refuse()?,
+    };
+    let network = NetworkIdentity {
+        name: args.network.to_string(),
+        sha256: args.network.sha256(args.seed).or_refuse()?,
+    };
+    let settings = EmbeddingSettings::new(screen, &network, config);
+    let folder = EmbeddingFolder::begin(&args.output, settings).map_err(super::failure)?;
+    let stop = stop_when_told().or_refuse()?;
+    let job = PlateJob {
+        screen,
+        encoder,
+        device,
+        device_name: &args.device.device.to_string(),
+        config,
+        folder: &folder,
+        shard,
+        stop: &stop,
+        provenance: &|provenance| super::joined(provenance, origin),
+    };
+    let progress = Progress::new("embed", "sites", screen.sites().len());
+    let mut observer = |at: EmbedProgress| {
+        progress.set_total(at.num_sites);
+        progress.update(at.num_sites_done, "");
+    };
+    let done = job.run(&mut observer, &mut |_| {});
+    let done = done.map_err(super::failure)?;
+    progress.finish(&summary(&done, shard));
+    Ok(report(args, &done))
+}
+
+/// A flag that is set when the process is asked to end (SIGTERM, SIGINT); the
+/// second time it ends at once.
+fn stop_when_told() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+    })
+    .context("listening for signals")?;
+    Ok(stop)
+}
+
+fn summary(done: &PlatesDone, shard: Shard) -> String {
+    let embedded = || done.records.iter().filter(|one| one.failure.is_none());
+    let num_tiles: usize = embedded().map(|one| one.num_tiles).sum();
+    let seconds: f64 = embedded().map(|one| one.seconds).sum();
+    let waited: f64 = embedded()
+        .map(|one| one.seconds * one.data_wait_share)
+        .sum();
+    let of_shard = match shard {
+        Shard::WHOLE => String::new(),
+        shard => format!(" of part {shard}"),
+    };
+    let before = match done.num_done_before {
+        0 => String::new(),
+        num => format!(" ({num} were done before)"),
+    };
+    let speed = match seconds > 0.0 {
+        true => format!(
+            ", {num_tiles} tiles, {:.1} tiles/s, {:.0} % waiting for images",
+            num_tiles as f64 / seconds,
+            100.0 * waited / seconds
+        ),
+        false => String::new(),
+    };
+    format!(
+        "{} of {} plates{of_shard}{before}{speed}",
+        done.num_done_before + embedded().count(),
+        done.num_plates
+    )
+}
+
+fn report(args: &EmbedArgs, done: &PlatesDone) -> Outcome {
+    let names = |of: fn(&PlateRecord) -> &Vec<String>| -> Vec<String> {
+        done.records.iter().flat_map(of).cloned().collect()
+    };
+    let skipped = names(|record| &record.skipped);
+    let filled = names(|record| &record.filled);
+    let failed = done.records.iter().filter_map(|record| {
+        let failure = record.failure.as_deref()?;
+        Some(format!("{}: {failure}", record.key()))
+    });
+    let failed: Vec<String> = failed.collect();
+    warn_each("sites left out", &skipped);
+    warn_each("sites with zeros in place of missing channels", &filled);
+    warn_each("plates that could not be embedded", &failed);
+    crate::print_line!("{}", args.output.display());
+    Outcome::with_failures(!(skipped.is_empty() && filled.is_empty() && failed.is_empty()))
+}
