@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use tempfile::TempPath;
+use crate::unfinished::{UnfinishedFile, folder_of};
 
 /// Writes a file that appears whole or not at all.
 ///
@@ -26,8 +26,9 @@ pub fn write_atomically<T, E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let (value, temporary) = written_beside(path, write)?;
-    temporary.persist(path).map_err(|error| error.error)?;
+    let (unfinished, mut file) = UnfinishedFile::begin(path)?;
+    let value = write(&mut file)?;
+    unfinished.finish(file)?;
     Ok(value)
 }
 
@@ -48,51 +49,9 @@ pub fn write_atomically<T, E: From<io::Error>>(
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn create_atomically(path: &Path, contents: &[u8]) -> io::Result<bool> {
-    let ((), temporary) = written_beside(path, |file| file.write_all(contents))?;
-    match temporary.persist_noclobber(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error.error),
-    }
-}
-
-/// A temporary file beside `path`, flushed to disk.
-fn written_beside<T, E: From<io::Error>>(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<T, E>,
-) -> Result<(T, TempPath), E> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .suffix(".tmp")
-        .tempfile_in(folder)?;
-    let (file, temporary_path) = temporary.into_parts();
-    let mut writer = BufWriter::new(file);
-    let value = write(&mut writer)?;
-    writer.flush()?;
-    let file = writer
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    make_readable_like_any_file(&file)?;
-    file.sync_all()?;
-    Ok((value, temporary_path))
-}
-
-/// Temporary files are private to their owner; a result is not.
-#[cfg(unix)]
-fn make_readable_like_any_file(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable_like_any_file(_file: &File) -> io::Result<()> {
-    Ok(())
+    let (unfinished, mut file) = UnfinishedFile::begin(path)?;
+    file.write_all(contents)?;
+    unfinished.finish_as_first(file)
 }
 
 /// Finds out whether [`write_atomically`] could write a file, so that hours
@@ -101,10 +60,7 @@ fn make_readable_like_any_file(_file: &File) -> io::Result<()> {
 /// # Errors
 /// What the system says.
 pub fn check_writable(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     if path.is_dir() {
         return Err(io::Error::new(
             io::ErrorKind::IsADirectory,

@@ -28,6 +28,7 @@ mod plate;
 mod provenance;
 mod seed;
 mod site;
+mod unfinished;
 mod well;
 
 pub use atomic_file::{check_writable, create_atomically, write_atomically};
@@ -40,4 +41,5 @@ pub use plate::PlateKey;
 pub use provenance::{InputHash, Provenance, sha256_hex, sha256_of_file};
 pub use seed::Seed;
 pub use site::{Site, SiteKey};
+pub use unfinished::{UnfinishedFile, UnfinishedFolder, remove_abandoned};
 pub use well::{InvalidWellAddress, Well, WellAddress};

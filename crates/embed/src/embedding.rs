@@ -36,6 +36,71 @@ pub struct EmbedConfig {
     pub loader: LoaderOptions,
 }
 
+impl EmbedConfig {
+    /// Refuses what does not fit, before an image is read.
+    ///
+    /// # Errors
+    /// A batch size of 0, a tile side, a number of channels, a pooling or a block
+    /// that the network does not have, what is asked for twice.
+    pub fn check(
+        &self,
+        screen: &dyn Screen,
+        encoder: &dyn Encoder,
+        device: &Device,
+    ) -> Result<(), EmbedError> {
+        let config = self;
+        if config.batch_size == 0 {
+            return Err(EmbedError::InvalidConfig(
+                "batch_size is 0: give at least 1".to_owned(),
+            ));
+        }
+        if config.tiling.crop_px != encoder.img_size() {
+            return Err(EmbedError::InvalidConfig(format!(
+                "tiles of {} pixels do not fit the network, which takes {}",
+                config.tiling.crop_px,
+                encoder.img_size()
+            )));
+        }
+        if !config.precision.is_supported(device) {
+            return Err(EmbedError::InvalidConfig(format!(
+                "the device does not compute in {}: take f32",
+                config.precision
+            )));
+        }
+        refuse_repeated("level", config.levels.iter().map(|level| level.as_str()))?;
+        let names: Vec<String> = config
+            .representations
+            .iter()
+            .map(Representation::name)
+            .collect();
+        refuse_repeated("representation", names.iter().map(String::as_str))?;
+        let num_blocks = encoder.num_blocks();
+        let blocks = config.representations.iter().filter_map(|one| one.block);
+        if let Some(block) = blocks.max().filter(|block| *block >= num_blocks) {
+            return Err(EmbedError::InvalidConfig(format!(
+                "there is no block {}: the network has {num_blocks}, counted from 1",
+                block + 1
+            )));
+        }
+        let channels = screen.channels();
+        let check = |one: &Representation| encoder.check(channels.len(), one.pooling);
+        config
+            .representations
+            .iter()
+            .try_for_each(check)
+            .map_err(|source| EmbedError::WrongChannels {
+                screen: screen.name().to_owned(),
+                num_channels: channels.len(),
+                channels: channels
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                source: Box::new(source),
+            })
+    }
+}
+
 /// Where an embedding stands, told to the observer after every batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmbedProgress {
@@ -82,7 +147,7 @@ pub fn embed(
     config: &EmbedConfig,
     observer: &mut dyn FnMut(EmbedProgress),
 ) -> Result<Embedded, EmbedError> {
-    check(screen, encoder, device, config)?;
+    config.check(screen, encoder, device)?;
     if (config.representations.len(), config.levels.len()) != (1, 1) {
         return Err(EmbedError::InvalidConfig(
             "one table holds one representation at one level: give a folder for several".to_owned(),
@@ -140,64 +205,6 @@ impl Sink for OneTable {
     fn fail(&mut self, _: usize, error: EmbedError) -> Result<(), EmbedError> {
         Err(error)
     }
-}
-
-/// Refuses what does not fit, before an image is read.
-pub(crate) fn check(
-    screen: &dyn Screen,
-    encoder: &dyn Encoder,
-    device: &Device,
-    config: &EmbedConfig,
-) -> Result<(), EmbedError> {
-    if config.batch_size == 0 {
-        return Err(EmbedError::InvalidConfig(
-            "batch_size is 0: give at least 1".to_owned(),
-        ));
-    }
-    if config.tiling.crop_px != encoder.img_size() {
-        return Err(EmbedError::InvalidConfig(format!(
-            "tiles of {} pixels do not fit the network, which takes {}",
-            config.tiling.crop_px,
-            encoder.img_size()
-        )));
-    }
-    if !config.precision.is_supported(device) {
-        return Err(EmbedError::InvalidConfig(format!(
-            "the device does not compute in {}: take f32",
-            config.precision
-        )));
-    }
-    refuse_repeated("level", config.levels.iter().map(|level| level.as_str()))?;
-    let names: Vec<String> = config
-        .representations
-        .iter()
-        .map(Representation::name)
-        .collect();
-    refuse_repeated("representation", names.iter().map(String::as_str))?;
-    let num_blocks = encoder.num_blocks();
-    let blocks = config.representations.iter().filter_map(|one| one.block);
-    if let Some(block) = blocks.max().filter(|block| *block >= num_blocks) {
-        return Err(EmbedError::InvalidConfig(format!(
-            "there is no block {}: the network has {num_blocks}, counted from 1",
-            block + 1
-        )));
-    }
-    let channels = screen.channels();
-    let check = |one: &Representation| encoder.check(channels.len(), one.pooling);
-    config
-        .representations
-        .iter()
-        .try_for_each(check)
-        .map_err(|source| EmbedError::WrongChannels {
-            screen: screen.name().to_owned(),
-            num_channels: channels.len(),
-            channels: channels
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-            source: Box::new(source),
-        })
 }
 
 fn refuse_repeated<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), EmbedError> {

@@ -2,7 +2,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use morphospace_core::{PlateKey, create_atomically, sha256_hex, write_atomically};
+use morphospace_core::{
+    PlateKey, create_atomically, remove_abandoned, sha256_hex, write_atomically,
+};
 use morphospace_models::Representation;
 use morphospace_screen::{Screen, Tiling};
 use serde::de::DeserializeOwned;
@@ -266,6 +268,11 @@ impl EmbeddingFolder {
         }
         records.sort_by_key(PlateRecord::key);
         Ok(records)
+    }
+
+    /// Removes what kills have left of files.
+    pub(crate) fn remove_abandoned(&self) -> Result<(), EmbedError> {
+        remove_abandoned(&self.root).map_err(|error| EmbedError::folder(&self.root, error))
     }
 
     /// What became of the screen; `None` before a process has come to its end.

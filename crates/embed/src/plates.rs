@@ -12,7 +12,7 @@ use morphospace_screen::Screen;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::embedding::{EmbedConfig, EmbedProgress, check, provenance};
+use crate::embedding::{EmbedConfig, EmbedProgress, provenance};
 use crate::embedding_folder::{EmbeddingFolder, PlateRecord, TableRecord};
 use crate::mean_rows::FilledColumns;
 use crate::pass::{Account, Pass, Sink};
@@ -98,7 +98,7 @@ impl PlateJob<'_> {
         observer: &mut dyn FnMut(EmbedProgress),
         on_plate: &mut dyn FnMut(&PlateRecord),
     ) -> Result<PlatesDone, EmbedError> {
-        check(self.screen, self.encoder, self.device, self.config)?;
+        self.config.check(self.screen, self.encoder, self.device)?;
         let normalisation = self.config.normalisation.check(self.screen)?;
         let all = plates_of(self.screen);
         let columns = Arc::new(FilledColumns::of(self.screen.sites()));
@@ -144,6 +144,7 @@ impl PlateJob<'_> {
         };
         let ran = pass.run(&sites, &mut sink, observer);
         let records = sink.records;
+        self.folder.remove_abandoned()?;
         self.update_manifest(&all)?;
         ran?;
         Ok(PlatesDone {

@@ -24,9 +24,9 @@ use crate::output::Output;
 use crate::profiles::check_names;
 use crate::read::check_read;
 use crate::roles::{FoundColumn, Role, roles_by_name};
-use crate::unfinished::UnfinishedFile;
 use crate::write::WriteError;
 use crate::{Column, ColumnRoles, Features, Profiles, ProfilesError, ReadOptions};
+use morphospace_core::UnfinishedFile;
 
 /// The metadata column that names the wells, if the file does so with more than
 /// a running number.

@@ -35,7 +35,6 @@ mod read;
 mod roles;
 mod schema;
 mod table_file;
-mod unfinished;
 mod write;
 
 pub use column::Column;

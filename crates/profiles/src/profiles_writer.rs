@@ -6,9 +6,9 @@ use crate::anndata::ZarrWriter;
 use crate::delimited::{self, DelimitedWriter};
 use crate::parquet_file::ParquetWriter;
 use crate::read::Format;
-use crate::unfinished::UnfinishedFile;
 use crate::write::WriteError;
 use crate::{Profiles, ProfilesError};
+use morphospace_core::UnfinishedFile;
 
 /// Writes a table chunk by chunk: Parquet, CSV and TSV, gzipped or not, and
 /// AnnData as Zarr.

@@ -4,6 +4,7 @@
 
 mod channels;
 mod cli;
+mod embedding;
 #[cfg(feature = "buckets")]
 mod fetch;
 mod hostile_tables;

@@ -12,9 +12,9 @@ use super::obs_column::EncodedColumn;
 use super::table::ROLE_KEY;
 use super::zarr_writer::{check_name, narrowed, obs_names};
 use super::{EMPTY_GROUPS, INDEX, OBS_NAMES, PROVENANCE};
-use crate::unfinished::UnfinishedFile;
 use crate::write::WriteError;
 use crate::{Column, Features, Profiles, ProfilesError};
+use morphospace_core::UnfinishedFile;
 
 /// AnnData in an HDF5 file.
 pub(super) struct H5adFile {

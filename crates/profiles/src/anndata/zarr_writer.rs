@@ -10,9 +10,9 @@ use zarrs::filesystem::FilesystemStore;
 use super::obs_column::EncodedColumn;
 use super::table::ROLE_KEY;
 use super::{EMPTY_GROUPS, INDEX, OBS_NAMES, PROVENANCE};
-use crate::unfinished::UnfinishedFolder;
 use crate::write::WriteError;
 use crate::{Column, Features, Profiles};
+use morphospace_core::UnfinishedFolder;
 
 /// Writes AnnData as Zarr version 2, rows by rows.
 ///

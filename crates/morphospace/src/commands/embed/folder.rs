@@ -31,12 +31,21 @@ pub(super) fn embed_into(
             .context("--shard auto")
             .or_refuse()?,
     };
+    if args.output.is_file() {
+        return Err(Failure::Refused(anyhow::anyhow!(
+            "'{}' is a file, and no table by its name\nhint: name a folder, or a table, e.g. \
+             profiles.parquet",
+            args.output.display()
+        )));
+    }
+    let checked = config.check(screen, encoder, device);
+    checked.map_err(super::failure)?;
     let network = NetworkIdentity {
         name: args.network.to_string(),
         sha256: args.network.sha256(args.seed).or_refuse()?,
     };
     let settings = EmbeddingSettings::new(screen, &network, config);
-    let folder = EmbeddingFolder::begin(&args.output, settings).map_err(super::failure)?;
+    let folder = EmbeddingFolder::begin(&args.output, settings).or_refuse()?;
     let stop = stop_when_told().or_refuse()?;
     let job = PlateJob {
         screen,
