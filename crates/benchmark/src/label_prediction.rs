@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::probe::weighted_balanced_accuracy;
 use crate::{
     BenchmarkError, Bootstrap, EntityMap, Interval, LinearProbe, LogisticRegression,
-    PairedDifference, balanced_accuracy,
+    NearestNeighbours, PairedDifference, RidgeClassifier, balanced_accuracy,
 };
 
 /// Who predicts the label.
@@ -29,6 +29,15 @@ pub enum LabelClassifier {
         num_folds: usize,
         /// The probe's settings.
         settings: LogisticRegression,
+        /// Deals groups to folds.
+        seed: Seed,
+    },
+    /// A ridge classifier, cross-validated as the linear probe.
+    Ridge {
+        /// Number of folds; fewer where there are fewer groups.
+        num_folds: usize,
+        /// The classifier's settings.
+        settings: RidgeClassifier,
         /// Deals groups to folds.
         seed: Seed,
     },
@@ -244,7 +253,18 @@ pub fn predict_labels(
         } => {
             let num_folds = num_folds.clamp(2, num_groups);
             let folds = deal_folds(&truth, &groups, num_groups, labels.len(), num_folds, seed);
-            predict_by_folds(values, num_features, &truth, &folds, num_folds, settings)?
+            let tell = |learned: &Rows, told: &[f64]| tell_by_probe(settings, learned, told);
+            predict_by_folds(values, num_features, &truth, &folds, num_folds, tell)?
+        }
+        LabelClassifier::Ridge {
+            num_folds,
+            ref settings,
+            seed,
+        } => {
+            let num_folds = num_folds.clamp(2, num_groups);
+            let folds = deal_folds(&truth, &groups, num_groups, labels.len(), num_folds, seed);
+            let tell = |learned: &Rows, told: &[f64]| tell_by_ridge(settings, learned, told);
+            predict_by_folds(values, num_features, &truth, &folds, num_folds, tell)?
         }
     };
     let num_right = truth.iter().zip(&predicted).filter(|(a, b)| a == b).count();
@@ -257,6 +277,115 @@ pub fn predict_labels(
         predicted,
         groups,
         num_groups,
+    })
+}
+
+/// How well labels are told in some groups of rows by what is learned from all
+/// others, e.g. in the experiments that the data set's authors set aside. A
+/// classifier's folds have no part in it.
+///
+/// # Shapes
+/// As [`predict_labels`]; `is_test`: for each row whether it is to be told. The
+/// result holds those rows alone.
+///
+/// # Errors
+/// As [`predict_labels`]; [`BenchmarkError::TooFewGroups`] if nothing is left to
+/// learn from or to tell.
+///
+/// # Source
+/// Kenyon-Dean et al. 2024, section 4: RxRx1's experiments of training and test.
+///
+/// # Example
+/// ```
+/// use morphospace_benchmark::{LabelClassifier, RidgeClassifier, predict_held_out};
+/// use morphospace_core::Seed;
+///
+/// let labels = ["a", "b", "a", "b"].map(str::to_owned);
+/// let batches = ["1", "1", "2", "2"].map(str::to_owned);
+/// let is_test = [false, false, true, true];
+/// let classifier = LabelClassifier::Ridge {
+///     num_folds: 2,
+///     settings: RidgeClassifier::default(),
+///     seed: Seed::new(0),
+/// };
+/// let values = [0.0, 1.0, 0.1, 1.1];
+/// let found =
+///     predict_held_out(&values, 1, "gene", &labels, &batches, &is_test, &classifier)?;
+/// assert_eq!((found.truth.len(), found.accuracy), (2, 1.0));
+/// # Ok::<(), morphospace_benchmark::BenchmarkError>(())
+/// ```
+pub fn predict_held_out(
+    values: &[f64],
+    num_features: usize,
+    what: &str,
+    labels: &[String],
+    groups: &[String],
+    is_test: &[bool],
+    classifier: &LabelClassifier,
+) -> Result<LabelPrediction, BenchmarkError> {
+    let num_rows = labels.len();
+    for (found, expected) in [
+        (values.len(), num_rows * num_features),
+        (groups.len(), num_rows),
+        (is_test.len(), num_rows),
+    ] {
+        if found != expected {
+            return Err(BenchmarkError::WrongNumberOfValues {
+                num_labels: num_rows,
+                num_features,
+                expected,
+                found,
+            });
+        }
+    }
+    let (labels, all) = indices(labels);
+    if labels.len() < 2 {
+        return Err(BenchmarkError::TooFewClasses {
+            what: what.to_owned(),
+            found: labels.len(),
+        });
+    }
+    let (test, train): (Vec<usize>, Vec<usize>) = (0..num_rows).partition(|&row| is_test[row]);
+    if test.is_empty() || train.is_empty() {
+        return Err(BenchmarkError::TooFewGroups {
+            num_folds: 2,
+            num_groups: 1,
+        });
+    }
+    let split = [&train[..], &test[..]];
+    let predicted = match classifier {
+        LabelClassifier::NearestNeighbours { k } => {
+            let settings = NearestNeighbours {
+                num_neighbours: *k,
+                ..NearestNeighbours::default()
+            };
+            let tell = |learned: &Rows, told: &[f64]| {
+                settings.predict(&learned.values, num_features, &learned.labels, told)
+            };
+            learn_and_tell(values, num_features, &all, split, tell)
+        }
+        LabelClassifier::Linear { settings, .. } => {
+            let tell = |learned: &Rows, told: &[f64]| tell_by_probe(settings, learned, told);
+            learn_and_tell(values, num_features, &all, split, tell)
+        }
+        LabelClassifier::Ridge { settings, .. } => {
+            let tell = |learned: &Rows, told: &[f64]| tell_by_ridge(settings, learned, told);
+            learn_and_tell(values, num_features, &all, split, tell)
+        }
+    }?;
+    let truth: Vec<usize> = test.iter().map(|&row| all[row]).collect();
+    let of_test: Vec<String> = test.iter().map(|&row| groups[row].clone()).collect();
+    let (group_names, groups) = indices(&of_test);
+    let num_right = truth.iter().zip(&predicted).filter(|(a, b)| a == b).count();
+    Ok(LabelPrediction {
+        balanced_accuracy: balanced_accuracy(&truth, &predicted),
+        accuracy: num_right as f64 / truth.len() as f64,
+        chance: 1.0 / labels.len() as f64,
+        labels,
+        truth,
+        predicted,
+        groups,
+        num_groups: group_names.len(),
     })
 }
 
@@ -398,13 +527,45 @@ fn deal_folds(
     groups.iter().map(|&group| fold_of_group[group]).collect()
 }
 
-fn predict_by_folds(
+/// Rows to learn from.
+struct Rows {
+    values: Vec<f64>,
+    num_features: usize,
+    labels: Vec<usize>,
+    num_labels: usize,
+}
+
+fn tell_by_probe(
+    settings: &LogisticRegression,
+    rows: &Rows,
+    told: &[f64],
+) -> Result<Vec<usize>, BenchmarkError> {
+    let (values, labels) = (&rows.values, &rows.labels);
+    let probe = LinearProbe::fit(settings, values, rows.num_features, labels, rows.num_labels)?;
+    Ok(probe.predict(told))
+}
+
+fn tell_by_ridge(
+    settings: &RidgeClassifier,
+    rows: &Rows,
+    told: &[f64],
+) -> Result<Vec<usize>, BenchmarkError> {
+    let fitted = settings.fit(
+        &rows.values,
+        rows.num_features,
+        &rows.labels,
+        rows.num_labels,
+    )?;
+    Ok(fitted.predict(told))
+}
+
+/// Learns from some rows and tells others.
+fn learn_and_tell(
     values: &[f64],
     num_features: usize,
     truth: &[usize],
-    folds: &[usize],
-    num_folds: usize,
-    settings: &LogisticRegression,
+    [train, test]: [&[usize]; 2],
+    tell: impl Fn(&Rows, &[f64]) -> Result<Vec<usize>, BenchmarkError>,
 ) -> Result<Vec<usize>, BenchmarkError> {
     let gather = |rows: &[usize]| -> Vec<f64> {
         let rows = rows.iter();
@@ -412,27 +573,38 @@ fn predict_by_folds(
             .copied()
             .collect()
     };
+    // Labels that the others lack are not among the classes of the probe.
+    let mut classes: Vec<usize> = train.iter().map(|&row| truth[row]).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let labels = train
+        .iter()
+        .map(|&row| classes.binary_search(&truth[row]).expect("it is one"));
+    let learned = Rows {
+        values: gather(train),
+        num_features,
+        labels: labels.collect(),
+        num_labels: classes.len(),
+    };
+    let told = tell(&learned, &gather(test))?;
+    Ok(told.into_iter().map(|class| classes[class]).collect())
+}
+
+fn predict_by_folds(
+    values: &[f64],
+    num_features: usize,
+    truth: &[usize],
+    folds: &[usize],
+    num_folds: usize,
+    tell: impl Fn(&Rows, &[f64]) -> Result<Vec<usize>, BenchmarkError>,
+) -> Result<Vec<usize>, BenchmarkError> {
     let mut predicted = vec![0; truth.len()];
     for fold in 0..num_folds {
         let (test, train): (Vec<usize>, Vec<usize>) =
             (0..truth.len()).partition(|&row| folds[row] == fold);
-        // Labels that the other folds lack are not among the classes of the probe.
-        let mut classes: Vec<usize> = train.iter().map(|&row| truth[row]).collect();
-        classes.sort_unstable();
-        classes.dedup();
-        let labels: Vec<usize> = train
-            .iter()
-            .map(|&row| classes.binary_search(&truth[row]).expect("it is one"))
-            .collect();
-        let probe = LinearProbe::fit(
-            settings,
-            &gather(&train),
-            num_features,
-            &labels,
-            classes.len(),
-        )?;
-        for (&row, class) in test.iter().zip(probe.predict(&gather(&test))) {
-            predicted[row] = classes[class];
+        let told = learn_and_tell(values, num_features, truth, [&train, &test], &tell)?;
+        for (&row, class) in test.iter().zip(told) {
+            predicted[row] = class;
         }
     }
     Ok(predicted)

@@ -64,6 +64,7 @@ mod recall;
 mod recall_interval;
 mod relationships;
 mod replicate_consistency;
+mod ridge_classifier;
 mod score;
 mod shapley;
 mod standard_scaler;
@@ -88,7 +89,9 @@ pub use false_discovery::benjamini_hochberg;
 pub use gene_groups::{GeneGroupProbe, GeneGroups, probe_gene_groups};
 pub use hits::{Hit, HitSettings, find_hits};
 pub use kbet::Kbet;
-pub use label_prediction::{LabelClassifier, LabelPrediction, predict_column, predict_labels};
+pub use label_prediction::{
+    LabelClassifier, LabelPrediction, predict_column, predict_held_out, predict_labels,
+};
 pub use least_squares::least_squares_line;
 pub use lisi::{scaled_clisi, scaled_ilisi};
 pub use logistic_regression::{ClassWeight, FittedLogisticRegression, LogisticRegression};
@@ -122,6 +125,7 @@ pub use replicate_consistency::{
     compare_replicate_consistency, replicate_consistency, replicate_consistency_interval,
     shuffled_replicate_consistency,
 };
+pub use ridge_classifier::{FittedRidgeClassifier, RidgeClassifier};
 pub use score::{Score, Scores};
 pub use shapley::shapley_values;
 pub use standard_scaler::StandardScaler;

@@ -214,6 +214,11 @@ impl EmbeddingFolder {
         &self.settings
     }
 
+    /// SHA-256 of the settings.
+    pub fn settings_sha256(&self) -> String {
+        self.settings.sha256()
+    }
+
     /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root

@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Trim(TrimArgs),
     /// Turn the images of a screen into profiles: a table of wells, or a folder of plates
     Embed(EmbedArgs),
+    /// Tell labels from every block of a network, and which block is best
+    Probe(ProbeArgs),
     /// Put the plates of a folder that `embed` filled into one table
     Collate(CollateArgs),
     /// Bring a table into another format or naming, and add what is known of its wells

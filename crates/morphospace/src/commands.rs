@@ -23,6 +23,7 @@ mod pack;
 mod phenoprints;
 mod plan;
 mod predict;
+mod probe;
 mod reconstruct;
 mod relate;
 mod report;
@@ -70,6 +71,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Import(args) => import::run(&args),
         Command::Trim(args) => trim::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Collate(args) => collate::run(&args),
         Command::Align(args) => align::run(&args),
         Command::Aggregate(args) => aggregate::run(&args),

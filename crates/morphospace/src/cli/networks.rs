@@ -321,8 +321,11 @@ pub(crate) struct TrimArgs {
     #[arg(value_name = "NETWORK")]
     pub(crate) network: PathBuf,
     /// Blocks to keep, from the first
-    #[arg(long, value_name = "COUNT")]
-    pub(crate) blocks: usize,
+    #[arg(long, value_name = "COUNT", required_unless_present = "probe")]
+    pub(crate) blocks: Option<usize>,
+    /// Keep up to the best block by the scores that `probe --output` wrote
+    #[arg(long, value_name = "JSON", conflicts_with = "blocks")]
+    pub(crate) probe: Option<PathBuf>,
     /// Folder for the checkpoint, where no network is yet
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
@@ -547,6 +550,64 @@ pub(crate) struct CollateArgs {
     /// Which embedding: output, block-07, block-07-cls, ... [default: the only one, or output]
     #[arg(long, value_name = "NAME")]
     pub(crate) representation: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// A folder that `embed --blocks all --output FOLDER` filled
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// What tells the label: the papers' logistic regression, ridge regression or
+    /// the nearest rows
+    #[arg(long, default_value = "linear")]
+    pub(crate) classifier: ClassifierArg,
+    /// What rows are [default: sites if the folder has them]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<Level>,
+    /// Column of the label; rows without one are left out
+    #[arg(long, default_value = "Metadata_treatment", value_name = "COLUMN")]
+    pub(crate) label_column: String,
+    /// Column of the groups that are never both learned from and told
+    #[arg(long, default_value = "Metadata_Batch", value_name = "COLUMN")]
+    pub(crate) group_column: String,
+    /// Groups in which labels are told, learned from all others, comma-separated
+    /// [default: each group once, in folds]
+    #[arg(long, value_delimiter = ',', value_name = "GROUPS")]
+    pub(crate) test: Vec<String>,
+    /// Parts of the groups
+    #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) folds: u16,
+    /// Nearest rows that vote, of knn
+    #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) neighbours: u16,
+    /// Rows to leave out (repeatable)
+    #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
+    pub(crate) exclude: Vec<String>,
+    /// Name of the model in the scores
+    #[arg(long, default_value = "unnamed")]
+    pub(crate) model: String,
+    /// Seed of folds and bootstraps
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Add the scores to this scores.json, from which `trim --probe` chooses
+    #[arg(long, value_name = "JSON")]
+    pub(crate) output: Option<PathBuf>,
+    /// Also draw the curve over the blocks: .svg, .png or .html
+    #[arg(long, value_name = "FILE")]
+    pub(crate) figure: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ClassifierArg {
+    /// Standardised, multinomial logistic regression, all classes equal in weight
+    Linear,
+    /// Standardised, ridge regression of class indicators
+    Ridge,
+    /// The nearest rows by cosine
+    Knn,
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ fn publish(args: &ScoreArgs, inputs: &[PathBuf], mut scores: Vec<Score>) -> Resu
 }
 
 /// Prints scores, and adds them to a file if one is given, replacing earlier ones of the
-/// same benchmark, model and alignment.
+/// same benchmark, model, block and alignment.
 pub(super) fn print_and_add(
     scores: Vec<Score>,
     provenance: Provenance,
@@ -125,6 +125,7 @@ fn add_to(path: &Path, fresh: Scores, provenance: Provenance) -> Result<()> {
         (
             score.benchmark.clone(),
             score.model.clone(),
+            score.block,
             score.alignment.clone(),
             source,
         )

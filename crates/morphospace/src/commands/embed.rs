@@ -25,6 +25,8 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
     if is_table {
         super::refuse_unwritable(&args.output)?;
         refuse_for_table(args).or_refuse()?;
+    } else {
+        folder::refuse_no_folder(&args.output).or_refuse()?;
     }
     let device = args.device.device.open().or_refuse()?;
     let screen = super::open(&args.screen).or_refuse()?;

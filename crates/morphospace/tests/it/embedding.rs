@@ -409,3 +409,132 @@ fn a_full_disk_ends_it_and_leaves_no_half_table() {
     assert_eq!(files(&folder.join("plates"), ".tmp").len(), 0);
     morphospace(folder, &with(&EMBED, &["--output", "plates"])).expect_status(0);
 }
+
+#[test]
+fn blocks_are_probed_and_the_network_is_cut_behind_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    six_plates(folder);
+    morphospace(folder, &with(&EMBED, &["--output", "plates"])).expect_status(0);
+    for (classifier, level) in [("ridge", "sites"), ("knn", "wells"), ("linear", "wells")] {
+        let args = [
+            "probe",
+            "plates",
+            "--label-column",
+            "Metadata_cell_type",
+            "--group-column",
+            "Metadata_Well",
+            "--classifier",
+            classifier,
+            "--level",
+            level,
+            "--model",
+            "tiny",
+            "--json",
+        ];
+        let run = morphospace(folder, &args).expect_status(0);
+        let scores: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let blocks: Vec<Option<u64>> = scores["scores"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|score| score["block"].as_u64())
+            .collect();
+        assert_eq!(blocks, [Some(1), Some(2), None], "{}", run.stdout);
+        assert_eq!(scores["scores"][0]["null"], 0.5);
+    }
+    let probe = [
+        "probe",
+        "plates",
+        "--label-column",
+        "Metadata_cell_type",
+        "--group-column",
+        "Metadata_Plate",
+        "--classifier",
+        "ridge",
+    ];
+    let held_out = with(
+        &probe,
+        &[
+            "--test",
+            "2",
+            "--output",
+            "scores.json",
+            "--figure",
+            "curve.svg",
+        ],
+    );
+    let run = morphospace(folder, &held_out).expect_status(0);
+    assert!(run.stderr.contains("the best block is"), "{}", run.stderr);
+    let curve = fs::read_to_string(folder.join("curve.svg")).unwrap();
+    assert!(curve.contains("balanced accuracy") && curve.contains("class=\"ring\""));
+    morphospace(folder, &with(&probe, &["--test", "3"]))
+        .expect_status(2)
+        .expect_stderr(&["--test '3' is the value of no row of column 'Metadata_Plate'"]);
+    morphospace(folder, &with(&probe, &["--test", "1,2"]))
+        .expect_status(2)
+        .expect_stderr(&["leaves nothing to learn from"]);
+    morphospace(folder, &with(&probe, &["--level", "crops"]))
+        .expect_status(2)
+        .expect_stderr(&["holds no crops"]);
+
+    let trim = [
+        "trim",
+        "run",
+        "--probe",
+        "scores.json",
+        "--output",
+        "trimmed",
+    ];
+    let run = morphospace(folder, &trim)
+        .expect_status(0)
+        .expect_stderr(&["of 2 is best", "the last"]);
+    // What is cut behind a block gives what was taken behind it.
+    let best = match run.stderr.contains("block 1 of 2") {
+        true => "block-01",
+        false => "block-02",
+    };
+    let embed = [
+        "embed",
+        "screen",
+        "--network",
+        "trimmed",
+        "--output",
+        "trimmed.parquet",
+    ];
+    morphospace(folder, &embed).expect_status(0);
+    let args = [
+        "collate",
+        "plates",
+        "--representation",
+        best,
+        "--output",
+        "best.parquet",
+    ];
+    morphospace(folder, &args).expect_status(0);
+    let [trimmed, block] = ["trimmed", "best"]
+        .map(|name| read_profiles(&folder.join(format!("{name}.parquet"))).unwrap());
+    for (one, other) in trimmed.values().iter().zip(block.values().iter()) {
+        assert!((one - other).abs() < 1e-5);
+    }
+    let other = [
+        "train",
+        "screen",
+        "--config",
+        "train.toml",
+        "--output",
+        "other",
+        "--set",
+        "seed=4",
+    ];
+    morphospace(folder, &other).expect_status(0);
+    morphospace(
+        folder,
+        &["trim", "other", "--probe", "scores.json", "--output", "x"],
+    )
+    .expect_status(2)
+    .expect_stderr(&["are of another network", "--blocks"]);
+    morphospace(folder, &["trim", "run", "--output", "x"])
+        .expect_status(2)
+        .expect_stderr(&["--blocks"]);
+}

@@ -1,7 +1,8 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use morphospace_core::Provenance;
 use morphospace_embed::{
@@ -31,13 +32,6 @@ pub(super) fn embed_into(
             .context("--shard auto")
             .or_refuse()?,
     };
-    if args.output.is_file() {
-        return Err(Failure::Refused(anyhow::anyhow!(
-            "'{}' is a file, and no table by its name\nhint: name a folder, or a table, e.g. \
-             profiles.parquet",
-            args.output.display()
-        )));
-    }
     let checked = config.check(screen, encoder, device);
     checked.map_err(super::failure)?;
     let network = NetworkIdentity {
@@ -67,6 +61,28 @@ pub(super) fn embed_into(
     let done = done.map_err(super::failure)?;
     progress.finish(&summary(&done, shard));
     Ok(report(args, &done))
+}
+
+/// Refuses what is the name of neither a table nor a folder.
+pub(super) fn refuse_no_folder(path: &Path) -> Result<()> {
+    if path.is_file() {
+        bail!(
+            "'{}' is a file, and no table by its name\nhint: name a folder, or a table, e.g. \
+             profiles.parquet",
+            path.display()
+        );
+    }
+    // Mistyped endings are no folders; a slash says that it is one.
+    let says_folder = path.is_dir() || path.to_string_lossy().ends_with(std::path::MAIN_SEPARATOR);
+    if path.extension().is_some() && !says_folder {
+        bail!(
+            "'{}' is no table that can be written; endings: {}\nhint: for a folder of this name put \
+             a slash behind it",
+            path.display(),
+            crate::commands::TABLE_ENDINGS.join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// A flag that is set when the process is asked to end (SIGTERM, SIGINT); the
