@@ -1,6 +1,7 @@
 //! Arguments.
 
 mod benchmarks;
+mod clusters;
 mod figures;
 mod maps;
 mod networks;
@@ -16,6 +17,7 @@ use morphospace_screen::{
 };
 
 pub(crate) use benchmarks::*;
+pub(crate) use clusters::*;
 pub(crate) use figures::*;
 pub(crate) use maps::*;
 pub(crate) use networks::*;
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Trim(TrimArgs),
     /// Turn the images of a screen into profiles: a table of wells, or a folder of plates
     Embed(EmbedArgs),
+    /// Write the job of a cluster's scheduler that embeds a screen in parts, and hand it in
+    Submit(SubmitArgs),
     /// Tell labels from every block of a network, and which block is best
     Probe(ProbeArgs),
     /// Put the plates of a folder that `embed` filled into one table

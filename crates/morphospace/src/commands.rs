@@ -29,6 +29,7 @@ mod relate;
 mod report;
 mod simulate;
 mod split;
+mod submit;
 mod train;
 mod trim;
 
@@ -71,6 +72,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Import(args) => import::run(&args),
         Command::Trim(args) => trim::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Submit(args) => submit::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Collate(args) => collate::run(&args),
         Command::Align(args) => align::run(&args),

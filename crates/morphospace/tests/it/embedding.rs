@@ -538,3 +538,137 @@ fn blocks_are_probed_and_the_network_is_cut_behind_the_best() {
         .expect_status(2)
         .expect_stderr(&["--blocks"]);
 }
+
+/// `submit` of four parts, with more before the command.
+fn submit<'a>(scheduler: &'a str, more: &[&'a str], command: &[&'a str]) -> Vec<&'a str> {
+    let first = [
+        "submit",
+        "--scheduler",
+        scheduler,
+        "--parts",
+        "4",
+        "--job",
+        "job",
+        "--dry-run",
+    ];
+    [&first[..], more, &["--"], command].concat()
+}
+
+#[test]
+fn job_files_of_schedulers_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let command = [
+        "embed",
+        "my screen",
+        "--network",
+        "run",
+        "--output",
+        "plates",
+        "--blocks",
+        "all",
+    ];
+    let slurm = [
+        "--gpus",
+        "1",
+        "--partition",
+        "gpu",
+        "--at-a-time",
+        "2",
+        "--name",
+        "rxrx3",
+    ];
+    morphospace(folder, &submit("slurm", &slurm, &command)).expect_status(0);
+    insta::assert_snapshot!("slurm_job", fs::read_to_string(folder.join("job")).unwrap());
+    let kubernetes = [
+        "--image",
+        "registry/morphospace:0.1",
+        "--volume-claim",
+        "screens",
+    ];
+    morphospace(folder, &submit("kubernetes", &kubernetes, &command)).expect_status(0);
+    insta::assert_snapshot!(
+        "kubernetes_job",
+        fs::read_to_string(folder.join("job")).unwrap()
+    );
+
+    for (command, message) in [
+        (
+            &["embed", "screen"][..],
+            "behind '--': the following required arguments",
+        ),
+        (
+            &[
+                "align",
+                "x.parquet",
+                "--method",
+                "tvn",
+                "--output",
+                "y.parquet",
+            ],
+            "only `embed` runs in parts",
+        ),
+        (
+            &["embed", "s", "--network", "n", "--output", "x.parquet"],
+            "which only one process writes",
+        ),
+        (
+            &[
+                "embed",
+                "s",
+                "--network",
+                "n",
+                "--output",
+                "x",
+                "--shard",
+                "0/2",
+            ],
+            "leave it out",
+        ),
+    ] {
+        morphospace(folder, &submit("slurm", &[], command))
+            .expect_status(2)
+            .expect_stderr(&[message]);
+    }
+    morphospace(folder, &submit("kubernetes", &[], &command))
+        .expect_status(2)
+        .expect_stderr(&["--image", "--volume-claim"]);
+    morphospace(folder, &submit("slurm", &["--name", "My Job"], &command))
+        .expect_status(2)
+        .expect_stderr(&["is no name of a job"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_slurm_job_file_runs_its_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    six_plates(folder);
+    let command = with(&EMBED, &["--output", "plates"]);
+    morphospace(folder, &submit("slurm", &[], &command)).expect_status(0);
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_morphospace"));
+    let path = format!(
+        "{}:{}",
+        program.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    for id in ["0", "1", "2", "3"] {
+        let status = Command::new("bash")
+            .arg("job")
+            .current_dir(folder)
+            .env("PATH", &path)
+            .envs([
+                ("SLURM_ARRAY_TASK_ID", id),
+                ("SLURM_ARRAY_TASK_MIN", "0"),
+                ("SLURM_ARRAY_TASK_COUNT", "4"),
+                ("SLURM_ARRAY_TASK_MAX", "3"),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+    let manifest = json(&folder.join("plates/manifest.json"));
+    assert_eq!(manifest["num_plates_done"], 6);
+}
