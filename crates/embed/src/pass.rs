@@ -100,6 +100,7 @@ impl Pass<'_> {
             num_sites: sites.len(),
             num_tiles: 0,
         };
+        observer(progress);
         let reader = SiteReader {
             screen: self.screen,
             config: self.config,

@@ -44,11 +44,6 @@ impl Progress {
         }
     }
 
-    /// How much there is to do, once that is known.
-    pub(crate) fn set_total(&self, total: usize) {
-        self.bar.set_length(total as u64);
-    }
-
     /// Where the stage stands, with a remark such as the loss.
     pub(crate) fn update(&self, done: usize, message: &str) {
         self.bar.set_position(done as u64);

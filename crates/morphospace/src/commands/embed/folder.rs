@@ -52,13 +52,15 @@ pub(super) fn embed_into(
         stop: &stop,
         provenance: &|provenance| super::joined(provenance, origin),
     };
-    let progress = Progress::new("embed", "sites", screen.sites().len());
+    // Begun once it is known how much there is left to do.
+    let mut progress: Option<Progress> = None;
     let mut observer = |at: EmbedProgress| {
-        progress.set_total(at.num_sites);
-        progress.update(at.num_sites_done, "");
+        let begun = progress.get_or_insert_with(|| Progress::new("embed", "sites", at.num_sites));
+        begun.update(at.num_sites_done, "");
     };
     let done = job.run(&mut observer, &mut |_| {});
     let done = done.map_err(super::failure)?;
+    let progress = progress.unwrap_or_else(|| Progress::new("embed", "sites", 0));
     progress.finish(&summary(&done, shard));
     Ok(report(args, &done))
 }
