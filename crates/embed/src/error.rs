@@ -58,7 +58,7 @@ pub enum EmbedError {
     },
     /// An image could not be read, and the policy is to fail.
     #[error(transparent)]
-    Screen(#[from] ScreenError),
+    Screen(Box<ScreenError>),
     /// The normalisation does not fit the screen; nothing has been done.
     #[error(transparent)]
     Normalisation(#[from] NormalisationError),
@@ -128,5 +128,11 @@ impl EmbedError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+impl From<ScreenError> for EmbedError {
+    fn from(error: ScreenError) -> Self {
+        Self::Screen(Box::new(error))
     }
 }

@@ -164,7 +164,8 @@ impl Pass<'_> {
                     }
                 }
                 if failure.is_some() {
-                    batch.clear();
+                    batch.take_images();
+                    batch.places.clear();
                 } else if batch.len() > 0 {
                     account.num_tiles += batch.len();
                     progress.num_tiles += batch.len();
@@ -255,7 +256,7 @@ impl Pass<'_> {
                 }
             }
         }
-        batch.clear();
+        batch.places.clear();
         Ok(())
     }
 
@@ -355,15 +356,9 @@ impl TileBatch {
         self.places.push((site_index, place));
     }
 
+    /// The images; what comes next begins with zeros.
     fn take_images(&mut self) -> Vec<f32> {
         std::mem::replace(&mut self.images, vec![0.0; self.size * self.tile_len])
-    }
-
-    fn clear(&mut self) {
-        if !self.places.is_empty() {
-            self.images.fill(0.0);
-        }
-        self.places.clear();
     }
 }
 
