@@ -132,7 +132,7 @@ pub struct Embedded {
 
 /// Embeds every site of a screen and averages tiles per well, in memory: of
 /// [`EmbedConfig::representations`] and [`EmbedConfig::levels`] there is one.
-/// Large screens are embedded [plate by plate](crate::embed_plates).
+/// Large screens are embedded [plate by plate](crate::PlateJob).
 ///
 /// # Errors
 /// Before any image is read: a batch size of 0, a tile side or a number of
