@@ -160,6 +160,10 @@ impl LabelPrediction {
         num_units: usize,
         bootstrap: &Bootstrap,
     ) -> Option<Interval> {
+        // One unit drawn from one is always the same.
+        if num_units < 2 {
+            return None;
+        }
         let accuracies = (0..bootstrap.num_resamples)
             .into_par_iter()
             .map(|resample| {

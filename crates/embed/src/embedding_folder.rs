@@ -3,9 +3,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use morphospace_core::{
-    PlateKey, create_atomically, remove_abandoned, sha256_hex, write_atomically,
+    PlateKey, create_atomically, remove_abandoned, sha256_hex, sha256_of_file, write_atomically,
 };
 use morphospace_models::Representation;
+use morphospace_profiles::{Profiles, read_profiles};
 use morphospace_screen::{Screen, Tiling};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -179,6 +180,11 @@ impl EmbeddingFolder {
     /// weights; [`EmbedError::Folder`] has the system's words.
     pub fn begin(root: &Path, settings: EmbeddingSettings) -> Result<Self, EmbedError> {
         let path = root.join(SETTINGS);
+        if !path.exists() && holds_something(root) {
+            return Err(EmbedError::NotEmpty {
+                folder: root.to_owned(),
+            });
+        }
         let created = create_atomically(&path, &to_json(&settings));
         if !created.map_err(|error| EmbedError::folder(&path, error))? {
             let there = Self::open(root)?;
@@ -230,12 +236,10 @@ impl EmbeddingFolder {
         format!("{}/{representation}/{plate}.parquet", level.as_str())
     }
 
-    /// What became of a plate; `None` if nothing yet.
-    ///
-    /// # Errors
-    /// The record cannot be read.
-    pub fn record(&self, plate: &PlateKey) -> Result<Option<PlateRecord>, EmbedError> {
-        read_json(&self.record_path(plate))
+    /// What became of a plate; `None` if nothing yet, or if its record cannot be
+    /// read: then it is embedded anew.
+    pub fn record(&self, plate: &PlateKey) -> Option<PlateRecord> {
+        read_json(&self.record_path(plate)).ok().flatten()
     }
 
     fn record_path(&self, plate: &PlateKey) -> PathBuf {
@@ -247,7 +251,53 @@ impl EmbeddingFolder {
         self.write(&self.record_path(&record.key()), record)
     }
 
-    /// Whether a record's tables are there as they were written.
+    /// A table of a plate, if it is as it was written.
+    ///
+    /// # Errors
+    /// The record lists no such table, or the file is gone or another.
+    pub fn read_table(
+        &self,
+        record: &PlateRecord,
+        level: Level,
+        representation: &str,
+    ) -> Result<Profiles, EmbedError> {
+        let mut tables = record.tables.iter();
+        let found =
+            tables.find(|table| table.level == level && table.representation == representation);
+        let Some(table) = found else {
+            return Err(EmbedError::NoTable {
+                plate: record.key().to_string(),
+                level,
+                representation: representation.to_owned(),
+            });
+        };
+        let path = self.root.join(&table.path);
+        let sha256 = sha256_of_file(&path).map_err(|error| EmbedError::folder(&path, error))?;
+        if sha256 != table.sha256 {
+            return Err(EmbedError::OtherTable { path });
+        }
+        Ok(read_profiles(&path)?)
+    }
+
+    /// Removes a plate's tables, which say nothing any more.
+    pub(crate) fn remove_tables(&self, plate: &PlateKey) -> Result<(), EmbedError> {
+        for level in &self.settings.levels {
+            for representation in &self.settings.representations {
+                let path = self
+                    .root
+                    .join(self.table_path(*level, representation, plate));
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(EmbedError::folder(&path, error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a record's tables are there as they were written, by their length.
     pub(crate) fn has_tables(&self, record: &PlateRecord) -> bool {
         record.tables.iter().all(|table| {
             let found = fs::metadata(self.root.join(&table.path));
@@ -280,12 +330,10 @@ impl EmbeddingFolder {
         remove_abandoned(&self.root).map_err(|error| EmbedError::folder(&self.root, error))
     }
 
-    /// What became of the screen; `None` before a process has come to its end.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn manifest(&self) -> Result<Option<Manifest>, EmbedError> {
-        read_json(&self.root.join(MANIFEST))
+    /// What became of the screen; `None` before a process has come to its end, or
+    /// if it cannot be read: the next process writes it anew.
+    pub fn manifest(&self) -> Option<Manifest> {
+        read_json(&self.root.join(MANIFEST)).ok().flatten()
     }
 
     pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), EmbedError> {
@@ -311,9 +359,16 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EmbedError> 
         Err(error) => return Err(EmbedError::folder(path, error)),
     };
     serde_json::from_slice(&text).map(Some).map_err(|error| {
-        let hint = "hint: delete it, and the plate is embedded anew";
+        let hint = "hint: it is damaged; delete it and run `embed` again";
         EmbedError::folder(path, io::Error::other(format!("{error}\n{hint}")))
     })
+}
+
+/// Whether a folder has files that are not about to become its first.
+fn holds_something(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| !name.to_string_lossy().starts_with('.'))
 }
 
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

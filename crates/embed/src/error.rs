@@ -5,6 +5,8 @@ use morphospace_models::ModelError;
 use morphospace_profiles::ProfilesError;
 use morphospace_screen::{NormalisationError, ScreenError, TilingError};
 
+use crate::Level;
+
 /// Why a screen could not be embedded.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
@@ -96,6 +98,33 @@ pub enum EmbedError {
         folder: PathBuf,
         /// `name: there / here` of each.
         differences: Vec<String>,
+    },
+    /// A folder to be filled holds other things; nothing has been done.
+    #[error(
+        "'{}' is not empty and holds no embeddings\nhint: name a new folder", folder.display()
+    )]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A plate has no such table.
+    #[error("plate {plate} has no table of {} and '{representation}'", level.as_str())]
+    NoTable {
+        /// The plate.
+        plate: String,
+        /// The level.
+        level: Level,
+        /// The embedding.
+        representation: String,
+    },
+    /// A table is not what was written.
+    #[error(
+        "'{}' is not the table that was written (by its SHA-256)\n\
+         hint: delete it and run `embed` again", path.display()
+    )]
+    OtherTable {
+        /// The table.
+        path: PathBuf,
     },
     /// There are no embeddings in a folder.
     #[error(

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ pub struct PlateJob<'a> {
 pub struct PlatesDone {
     /// Plates of the shard.
     pub num_plates: usize,
-    /// Of them, those that were done before.
-    pub num_done_before: usize,
+    /// Those that were done before.
+    pub before: Vec<PlateRecord>,
     /// What became of the others.
     pub records: Vec<PlateRecord>,
 }
@@ -60,9 +60,11 @@ pub struct Manifest {
     pub schema_version: u32,
     /// Plates of the screen.
     pub num_plates: usize,
+    /// Their names.
+    pub plates: Vec<String>,
     /// Plates with tables.
     pub num_plates_done: usize,
-    /// Plates that nobody has come to, some by name.
+    /// Plates that nobody has come to.
     pub missing: Vec<String>,
     /// Plates without tables and why.
     pub failed: BTreeMap<String, String>,
@@ -81,9 +83,6 @@ pub struct Manifest {
     /// Share of the time spent waiting for images.
     pub data_wait_share: f64,
 }
-
-/// Plates that a manifest names as missing.
-const MAX_MISSING_NAMES: usize = 100;
 
 impl PlateJob<'_> {
     /// Embeds the plates of a shard that are not done and whose images, labels
@@ -112,14 +111,15 @@ impl PlateJob<'_> {
             .iter()
             .map(|(_, sites)| self.content_sha256(sites.clone(), &columns))
             .collect();
-        let mut pending = Vec::new();
+        let (mut pending, mut before) = (Vec::new(), Vec::new());
         for ((plate, sites), content_sha256) in of_shard.iter().zip(hashes) {
-            if !self.is_done(plate, &content_sha256)? {
-                pending.push(PendingPlate {
+            match self.done(plate, &content_sha256) {
+                Some(record) => before.push(record),
+                None => pending.push(PendingPlate {
                     plate: plate.clone(),
                     sites: sites.clone(),
                     content_sha256,
-                });
+                }),
             }
         }
         let sites: Vec<Range<usize>> = pending.iter().map(|one| one.sites.clone()).collect();
@@ -133,7 +133,6 @@ impl PlateJob<'_> {
             columns,
             stop: Some(self.stop),
         };
-        let num_pending = pending.len();
         let mut sink = FolderSink {
             job: self,
             pending,
@@ -149,21 +148,21 @@ impl PlateJob<'_> {
         ran?;
         Ok(PlatesDone {
             num_plates: of_shard.len(),
-            num_done_before: of_shard.len() - num_pending,
+            before,
             records,
         })
     }
 
-    fn is_done(&self, plate: &PlateKey, content_sha256: &str) -> Result<bool, EmbedError> {
-        let Some(record) = self.folder.record(plate)? else {
-            return Ok(false);
-        };
+    /// The record of a plate that is done.
+    fn done(&self, plate: &PlateKey, content_sha256: &str) -> Option<PlateRecord> {
+        let record = self.folder.record(plate)?;
         // Whole sites are the same whatever becomes of others.
         let is_whole = record.skipped.is_empty() && record.filled.is_empty();
-        Ok(record.failure.is_none()
+        let is_done = record.failure.is_none()
             && record.content_sha256 == content_sha256
             && (is_whole || record.on_incomplete == self.config.on_incomplete.as_str())
-            && self.folder.has_tables(&record))
+            && self.folder.has_tables(&record);
+        is_done.then_some(record)
     }
 
     /// Of all that a plate's tables depend on. Images are told by their
@@ -213,8 +212,17 @@ fn plates_of(screen: &dyn Screen) -> Vec<(PlateKey, Range<usize>)> {
 }
 
 fn manifest(plates: &[(PlateKey, Range<usize>)], records: &[PlateRecord]) -> Manifest {
-    let done = || records.iter().filter(|record| record.failure.is_none());
-    let is_known = |plate: &PlateKey| records.iter().any(|record| record.key() == *plate);
+    // What is left of plates that the screen does not have any more is not told of.
+    let of_screen: BTreeSet<&PlateKey> = plates.iter().map(|(plate, _)| plate).collect();
+    let records: Vec<&PlateRecord> = records
+        .iter()
+        .filter(|record| of_screen.contains(&record.key()))
+        .collect();
+    let known: BTreeSet<PlateKey> = records.iter().map(|record| record.key()).collect();
+    let done = || {
+        let records = records.iter().copied();
+        records.filter(|record| record.failure.is_none())
+    };
     let seconds: f64 = done().map(|record| record.seconds).sum();
     let waited: f64 = done().map(|one| one.seconds * one.data_wait_share).sum();
     let num_tiles = done().map(|record| record.num_tiles).sum();
@@ -227,11 +235,11 @@ fn manifest(plates: &[(PlateKey, Range<usize>)], records: &[PlateRecord]) -> Man
     Manifest {
         schema_version: 1,
         num_plates: plates.len(),
+        plates: plates.iter().map(|(plate, _)| plate.to_string()).collect(),
         num_plates_done: done().count(),
         missing: plates
             .iter()
-            .filter(|(plate, _)| !is_known(plate))
-            .take(MAX_MISSING_NAMES)
+            .filter(|(plate, _)| !known.contains(plate))
             .map(|(plate, _)| plate.to_string())
             .collect(),
         failed: failures.collect(),
@@ -359,6 +367,8 @@ impl Sink for FolderSink<'_> {
         debug_assert_eq!(group, self.group);
         // Unfinished tables leave nothing behind.
         self.writers.clear();
+        let plate = &self.pending[self.group].plate;
+        self.job.folder.remove_tables(plate)?;
         let mut record = self.record(&Account::default());
         record.failure = Some(error.to_string());
         self.close(record)

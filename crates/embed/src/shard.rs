@@ -66,6 +66,15 @@ pub enum InvalidShard {
         /// Highest number.
         last: usize,
     },
+    /// An array that begins late is part of a larger one.
+    #[error(
+        "the array's tasks begin at {first}: of how many they are parts is not told\n\
+         hint: give --shard $SLURM_ARRAY_TASK_ID/COUNT"
+    )]
+    NotFromStart {
+        /// Lowest number.
+        first: usize,
+    },
     /// Not a number.
     #[error("{variable} is '{value}', which is not a number of parts")]
     NotANumber {
@@ -138,6 +147,10 @@ impl Shard {
         };
         if let Some(id) = number(slurm)? {
             let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+            // `--array=3` of tasks that were handed in again.
+            if first > 1 {
+                return Err(InvalidShard::NotFromStart { first });
+            }
             let (count, last) = (
                 number("SLURM_ARRAY_TASK_COUNT")?,
                 number("SLURM_ARRAY_TASK_MAX")?,
@@ -152,7 +165,12 @@ impl Shard {
         }
         if let Some(index) = number(aws)? {
             let size = "AWS_BATCH_JOB_ARRAY_SIZE";
-            return of(aws, index, number(size)?, "--shard INDEX/COUNT");
+            return of(
+                aws,
+                index,
+                number(size)?,
+                "AWS_BATCH_JOB_ARRAY_SIZE or --shard INDEX/COUNT",
+            );
         }
         if let Some(index) = number(kubernetes)? {
             let fix = "the job's number of completions as the variable JOB_COMPLETIONS";

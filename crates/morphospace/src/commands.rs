@@ -263,6 +263,15 @@ fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
             TABLE_ENDINGS.join(", ")
         )));
     }
+    let is_h5ad = path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("h5ad"));
+    if is_h5ad && !cfg!(feature = "h5ad") {
+        return Err(Failure::Refused(anyhow::anyhow!(
+            "'{}' needs a build with --features h5ad\nhint: AnnData as .zarr needs none",
+            path.display()
+        )));
+    }
     refuse_unwritable(path)
 }
 

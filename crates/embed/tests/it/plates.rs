@@ -95,7 +95,7 @@ fn all_blocks_and_levels_come_of_one_pass() {
     };
     let root = folder.path().join("all");
     let done = run(&*screen, &all, &root, Shard::WHOLE);
-    assert_eq!((done.num_plates, done.num_done_before), (4, 0));
+    assert_eq!((done.num_plates, done.before.len()), (4, 0));
     let table = |level: &str, representation: &str| -> Profiles {
         read_profiles(&root.join(format!("{level}/{representation}/HUVEC-01/1.parquet"))).unwrap()
     };
@@ -224,7 +224,7 @@ fn done_plates_are_skipped_until_something_changes() {
     );
     let before = files(&root, ".parquet");
     let again = run(&*screen, &config(), &root, Shard::WHOLE);
-    assert_eq!((again.num_plates, again.num_done_before), (4, 4));
+    assert_eq!((again.num_plates, again.before.len()), (4, 4));
 
     // Another image under the name of one.
     let images = [0, 1].map(|site| screen.plane_location(site, 0).unwrap());
@@ -315,14 +315,14 @@ fn a_plate_that_fails_is_named_and_the_others_go_on() {
         ..config()
     };
     let done = run(&*screen, &skipping, &root, Shard::WHOLE);
-    assert_eq!((done.num_done_before, done.records.len()), (3, 1));
+    assert_eq!((done.before.len(), done.records.len()), (3, 1));
     assert_eq!(done.records[0].skipped.len(), 1);
     assert_eq!(manifest(&root)["skipped"].as_array().unwrap().len(), 1);
     let done = run(&*screen, &config(), &root, Shard::WHOLE);
     assert!(done.records[0].failure.is_some(), "its policy was another");
     fs::write(&image, whole).unwrap();
     let done = run(&*screen, &config(), &root, Shard::WHOLE);
-    assert_eq!((done.num_done_before, done.records.len()), (3, 1));
+    assert_eq!((done.before.len(), done.records.len()), (3, 1));
     let intact = folder.path().join("intact");
     run(&*screen, &config(), &intact, Shard::WHOLE);
     let tables = |root: &Path| -> Vec<Profiles> {
@@ -433,7 +433,7 @@ fn a_stop_drops_the_plate_at_hand_and_goes_on_later() {
     assert_eq!(files(&root, ".tmp").len(), 0);
     assert_eq!(manifest(&root)["missing"].as_array().unwrap().len(), 3);
     let rest = run(&*screen, &config(), &root, Shard::WHOLE);
-    assert_eq!((rest.num_done_before, rest.records.len()), (1, 3));
+    assert_eq!((rest.before.len(), rest.records.len()), (1, 3));
     assert_eq!(embeddings.records().unwrap().len(), 4);
 }
 

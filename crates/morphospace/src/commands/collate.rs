@@ -1,53 +1,129 @@
-use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, bail};
 use morphospace_core::suggestion;
-use morphospace_embed::{EmbeddingFolder, Level, PlateRecord};
-use morphospace_profiles::{ProfilesWriter, read_profiles};
+use morphospace_embed::{EmbeddingFolder, PlateRecord};
+use morphospace_profiles::ProfilesWriter;
 
 use crate::cli::CollateArgs;
 use crate::failure::{Failure, Outcome, Phase};
-use crate::terminal::warn_each;
+use crate::terminal::{warn, warn_each};
 
 pub(crate) fn run(args: &CollateArgs) -> Result<Outcome, Failure> {
     super::refuse_unwritable_table(&args.table.output)?;
     let folder = EmbeddingFolder::open(&args.folder).or_refuse()?;
     let representation = representation(args, &folder).or_refuse()?;
-    let records = folder.records().or_refuse()?;
-    let done = || records.iter().filter(|record| record.failure.is_none());
-    if done().next().is_none() {
-        return Err(Failure::Refused(anyhow::anyhow!(
-            "'{}' has no plate that is done\nhint: `embed` fills it",
-            args.folder.display()
-        )));
-    }
+    refuse_inside(&args.table.output, folder.root()).or_refuse()?;
+    let plates = PlatesOf::folder(&folder).or_refuse()?;
     let mut writer = ProfilesWriter::begin(&args.table.output).or_refuse()?;
     let mut num_rows = 0;
-    for record in done() {
-        let path = path_of(record, args.level, &representation).or_stop()?;
-        let table = read_profiles(&folder.root().join(path)).or_stop()?;
+    for record in &plates.done {
+        let table = folder
+            .read_table(record, args.level, &representation)
+            .or_stop()?;
         num_rows += table.num_rows();
         let table = table.to_schema(args.table.schema.into());
         writer.append(&table).or_stop()?;
     }
     writer.finish().or_stop()?;
-    let failed: Vec<String> = records
-        .iter()
-        .filter_map(|record| {
-            let failure = record.failure.as_deref()?;
-            Some(format!("{}: {failure}", record.key()))
-        })
-        .collect();
     eprintln!(
         "  collate: {num_rows} {} of {} plates",
         args.level.as_str(),
-        done().count()
+        plates.done.len()
     );
-    warn_each("plates without a table", &failed);
-    let missing = missing(&folder).or_stop()?;
-    warn_each("plates that are not embedded yet", &missing);
     crate::print_line!("{}", args.table.output.display());
-    Ok(Outcome::with_failures(
-        !(failed.is_empty() && missing.is_empty()),
-    ))
+    Ok(Outcome::with_failures(!plates.warn_if_incomplete()))
+}
+
+/// A folder's tables are not written over.
+fn refuse_inside(output: &Path, folder: &Path) -> Result<()> {
+    let parent = output
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+    if let (Ok(parent), Ok(folder)) = (parent, folder.canonicalize())
+        && parent.starts_with(&folder)
+    {
+        bail!(
+            "'{}' lies in the folder that is read\nhint: write the table somewhere else",
+            output.display()
+        );
+    }
+    Ok(())
+}
+
+/// The plates of a folder of embeddings.
+pub(super) struct PlatesOf {
+    /// Those with tables.
+    pub(super) done: Vec<PlateRecord>,
+    failed: Vec<String>,
+    missing: Vec<String>,
+    /// Those that the screen does not have.
+    foreign: Vec<String>,
+    /// Whether a process has come to its end and told what the screen has.
+    is_told: bool,
+}
+
+impl PlatesOf {
+    pub(super) fn folder(folder: &EmbeddingFolder) -> Result<Self> {
+        let records = folder.records()?;
+        let manifest = folder.manifest();
+        let of_screen: Option<BTreeSet<String>> =
+            manifest.map(|manifest| manifest.plates.into_iter().collect());
+        let is_of_screen = |record: &PlateRecord| {
+            let name = record.key().to_string();
+            of_screen
+                .as_ref()
+                .is_none_or(|plates| plates.contains(&name))
+        };
+        let mut plates = Self {
+            done: Vec::new(),
+            failed: Vec::new(),
+            missing: Vec::new(),
+            foreign: Vec::new(),
+            is_told: of_screen.is_some(),
+        };
+        let mut seen = BTreeSet::new();
+        for record in records {
+            let name = record.key().to_string();
+            seen.insert(name.clone());
+            match &record.failure {
+                _ if !is_of_screen(&record) => plates.foreign.push(name),
+                Some(failure) => plates.failed.push(format!("{name}: {failure}")),
+                None => plates.done.push(record),
+            }
+        }
+        let of_screen = of_screen.unwrap_or_default();
+        plates.missing = of_screen.difference(&seen).cloned().collect();
+        if plates.done.is_empty() {
+            bail!(
+                "'{}' has no plate that is done\nhint: `embed` fills it",
+                folder.root().display()
+            );
+        }
+        Ok(plates)
+    }
+
+    /// Says what the tables lack; whether they lack nothing.
+    pub(super) fn warn_if_incomplete(&self) -> bool {
+        warn_each("plates without a table", &self.failed);
+        warn_each("plates that are not embedded yet", &self.missing);
+        warn_each(
+            "plates that the screen does not have, left out",
+            &self.foreign,
+        );
+        if !self.is_told {
+            warn(
+                "no `embed` into this folder has come to its end: plates may be missing\nhint: run \
+                 it again, it goes on where it was",
+            );
+        }
+        self.is_told
+            && [&self.failed, &self.missing, &self.foreign]
+                .iter()
+                .all(|of| of.is_empty())
+    }
 }
 
 /// The one that is asked for, if it is there.
@@ -78,24 +154,4 @@ fn representation(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<String
         );
     }
     Ok(wanted)
-}
-
-fn path_of<'a>(record: &'a PlateRecord, level: Level, representation: &str) -> Result<&'a str> {
-    let mut tables = record.tables.iter();
-    let table = tables.find(|table| table.level == level && table.representation == representation);
-    let table = table.with_context(|| {
-        format!(
-            "plate {} has no table of {} and '{representation}'",
-            record.key(),
-            level.as_str()
-        )
-    })?;
-    Ok(&table.path)
-}
-
-/// Plates that the manifest misses.
-fn missing(folder: &EmbeddingFolder) -> Result<Vec<String>> {
-    Ok(folder
-        .manifest()?
-        .map_or(Vec::new(), |manifest| manifest.missing))
 }

@@ -23,7 +23,7 @@ use crate::terminal::{Progress, warn, warn_each};
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
     let is_table = super::is_table(&args.output);
     if is_table {
-        super::refuse_unwritable(&args.output)?;
+        super::refuse_unwritable_table(&args.output)?;
         refuse_for_table(args).or_refuse()?;
     } else {
         folder::refuse_no_folder(&args.output).or_refuse()?;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         let any = !embedded.skipped.is_empty() || !embedded.filled.is_empty();
         return write_table(args, embedded.profiles, &origin, any);
     }
-    folder::embed_into(args, &*screen, &*encoder, &device, &config, &origin)
+    folder::embed_into(args, &*screen, &*encoder, &device, &config)
 }
 
 /// What a table cannot hold.
@@ -257,6 +257,7 @@ fn failure(error: EmbedError) -> Failure {
         | EmbedError::Incomplete { .. }
         | EmbedError::OtherSettings { .. }
         | EmbedError::NoFolder { .. }
+        | EmbedError::NotEmpty { .. }
         | EmbedError::MixedPlanes { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
     }

@@ -1,15 +1,16 @@
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use morphospace_benchmark::{
     Bootstrap, LabelClassifier, LabelPrediction, LogisticRegression, RidgeClassifier, Score,
     predict_held_out, predict_labels,
 };
 use morphospace_core::{Provenance, Seed, suggestion};
 use morphospace_embed::{EmbeddingFolder, Level};
-use morphospace_profiles::{Profiles, read_profiles};
+use morphospace_profiles::Profiles;
 use morphospace_report::{LineFigure, LineSeries};
 
+use super::collate::PlatesOf;
 use crate::cli::{ClassifierArg, ProbeArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{Progress, warn};
@@ -29,12 +30,13 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Outcome, Failure> {
     }
     let folder = EmbeddingFolder::open(&args.folder).or_refuse()?;
     let level = level(args, &folder).or_refuse()?;
+    let plates = PlatesOf::folder(&folder).or_refuse()?;
     let representations = &folder.settings().representations;
     let seed = Seed::new(args.seed).split("block-wise probes");
     let progress = Progress::new("probe", "embeddings", representations.len());
     let mut probed = Vec::new();
     for (index, name) in representations.iter().enumerate() {
-        let profiles = profiles(args, &folder, level, name).or_refuse()?;
+        let profiles = profiles(args, &folder, &plates, level, name).or_refuse()?;
         let told = told(args, &profiles, seed).or_refuse()?;
         progress.update(index + 1, name);
         probed.push(Probed {
@@ -68,7 +70,7 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Outcome, Failure> {
     for pooling in poolings(&probed) {
         tell_best(&probed, pooling, &bootstrap);
     }
-    Ok(Outcome::Done)
+    Ok(Outcome::with_failures(!plates.warn_if_incomplete()))
 }
 
 /// Where in the network an embedding was taken.
@@ -179,24 +181,15 @@ fn level(args: &ProbeArgs, folder: &EmbeddingFolder) -> Result<Level> {
 fn profiles(
     args: &ProbeArgs,
     folder: &EmbeddingFolder,
+    plates: &PlatesOf,
     level: Level,
     representation: &str,
 ) -> Result<Profiles> {
-    let mut plates = Vec::new();
-    for record in folder.records()? {
-        let mut tables = record.tables.iter();
-        let table =
-            tables.find(|table| table.level == level && table.representation == representation);
-        if let Some(table) = table {
-            plates.push(read_profiles(&folder.root().join(&table.path))?);
-        }
+    let mut tables = Vec::new();
+    for record in &plates.done {
+        tables.push(folder.read_table(record, level, representation)?);
     }
-    let all = Profiles::concat(&plates).with_context(|| {
-        format!(
-            "'{}' has no plate that is done\nhint: `embed` fills it",
-            args.folder.display()
-        )
-    })?;
+    let all = Profiles::concat(&tables)?;
     let all = super::without_rows(all, &args.exclude)?;
     let columns = [args.label_column.as_str(), &args.group_column];
     let all = super::labelled_rows(all, &columns)?;

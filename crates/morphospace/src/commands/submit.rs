@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command as Process;
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<Outcome, Failure> {
     check_command(&args.command).or_refuse()?;
     check_name(&args.name).or_refuse()?;
     super::refuse_unwritable(&args.job)?;
+    refuse_other_file(&args.job).or_refuse()?;
     let (text, program, flags): (String, &str, &[&str]) = match args.scheduler {
         SchedulerArg::Slurm => (slurm(args), "sbatch", &["--parsable"]),
         SchedulerArg::Kubernetes => (kubernetes(args), "kubectl", &["apply", "--filename"]),
@@ -53,6 +55,9 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<Outcome, Failure> {
 
 /// What every part will run is looked at once, before a thousand parts fail at it.
 fn check_command(command: &[String]) -> Result<()> {
+    if command.first().is_some_and(|word| word == "morphospace") {
+        bail!("behind '--' stands what follows 'morphospace'\nhint: leave that word out");
+    }
     let words = ["morphospace".to_owned()];
     let parsed = Cli::try_parse_from(words.iter().chain(command)).map_err(|error| {
         let text = error.to_string();
@@ -74,6 +79,24 @@ fn check_command(command: &[String]) -> Result<()> {
         bail!("--shard is added for every part\nhint: leave it out");
     }
     Ok(())
+}
+
+/// A job may be written anew, another file not.
+fn refuse_other_file(path: &Path) -> Result<()> {
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return match path.exists() {
+            true => bail!("'{}' is no job file and stays as it is", path.display()),
+            false => Ok(()),
+        };
+    };
+    let is_job = text.starts_with("#!/bin/bash\n#SBATCH") || text.contains("\"batch/v1\"");
+    match is_job {
+        true => Ok(()),
+        false => bail!(
+            "'{}' is no job file and stays as it is\nhint: name another with --job",
+            path.display()
+        ),
+    }
 }
 
 /// Names of Kubernetes, which Slurm takes too.
@@ -128,10 +151,12 @@ fn slurm(args: &SubmitArgs) -> String {
     text.push_str(
         "#SBATCH --requeue\n#SBATCH --output=%x-%A_%a.log\n#SBATCH --open-mode=append\n\n",
     );
+    // With the number of all parts, so that some can be handed in again alone.
     writeln!(
         text,
-        "exec morphospace {} --shard auto",
-        shell_words(&args.command)
+        "exec morphospace {} --shard \"$SLURM_ARRAY_TASK_ID/{}\"",
+        shell_words(&args.command),
+        args.parts
     )
     .expect("a string takes any text");
     text

@@ -122,7 +122,17 @@ fn check_kills(num_kills: usize) {
         // Not in the while before the first image is read.
         let time = whole_time.mul_f64(rng.random_range(0.05..0.6));
         let mut child = start(folder, "killed");
-        std::thread::sleep(time);
+        match kill % 2 {
+            0 => std::thread::sleep(time),
+            _ => {
+                // Until a table is half written.
+                while child.try_wait().unwrap().is_none()
+                    && files(&folder.join("killed"), ".tmp").is_empty()
+                {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+        }
         let is_done = child.try_wait().unwrap().is_some();
         child.kill().ok();
         child.wait().unwrap();
@@ -142,7 +152,9 @@ fn check_kills(num_kills: usize) {
         }
     }
     eprintln!("{num_kills} kills of a run of {whole_time:.1?}: {left:?}");
-    assert!(left.contains_key("half tables"), "{left:?}");
+    // A few kills may all miss what takes a millisecond.
+    let is_short = num_kills == NUM_KILLS_OF_THE_SHORT_TEST;
+    assert!(is_short || left.contains_key("half tables"), "{left:?}");
     // A file of a process that is gone is old enough to be told from one of
     // another that has just begun.
     std::thread::sleep(Duration::from_millis(2100));

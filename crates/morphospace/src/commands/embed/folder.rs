@@ -23,7 +23,6 @@ pub(super) fn embed_into(
     encoder: &dyn Encoder,
     device: &Device,
     config: &EmbedConfig,
-    origin: &Provenance,
 ) -> Result<Outcome, Failure> {
     let shard = match args.shard {
         None => Shard::WHOLE,
@@ -38,6 +37,14 @@ pub(super) fn embed_into(
         name: args.network.to_string(),
         sha256: args.network.sha256(args.seed).or_refuse()?,
     };
+    // By contents, not by names: the same from wherever a part is run.
+    let origin = Provenance::new("embed")
+        .with_hash("network", network.sha256.clone())
+        .with_seed("untrained network", args.seed);
+    let origin = match args.network.uses_labels().or_refuse()? {
+        Some(uses_labels) => origin.with_setting("network_uses_labels", uses_labels),
+        None => origin,
+    };
     let settings = EmbeddingSettings::new(screen, &network, config);
     let folder = EmbeddingFolder::begin(&args.output, settings).or_refuse()?;
     let stop = stop_when_told().or_refuse()?;
@@ -50,7 +57,7 @@ pub(super) fn embed_into(
         folder: &folder,
         shard,
         stop: &stop,
-        provenance: &|provenance| super::joined(provenance, origin),
+        provenance: &|provenance| super::joined(provenance, &origin),
     };
     // Begun once it is known how much there is left to do.
     let mut progress: Option<Progress> = None;
@@ -112,7 +119,7 @@ fn summary(done: &PlatesDone, shard: Shard) -> String {
         Shard::WHOLE => String::new(),
         shard => format!(" of part {shard}"),
     };
-    let before = match done.num_done_before {
+    let before = match done.before.len() {
         0 => String::new(),
         num => format!(" ({num} were done before)"),
     };
@@ -126,14 +133,15 @@ fn summary(done: &PlatesDone, shard: Shard) -> String {
     };
     format!(
         "{} of {} plates{of_shard}{before}{speed}",
-        done.num_done_before + embedded().count(),
+        done.before.len() + embedded().count(),
         done.num_plates
     )
 }
 
 fn report(args: &EmbedArgs, done: &PlatesDone) -> Outcome {
     let names = |of: fn(&PlateRecord) -> &Vec<String>| -> Vec<String> {
-        done.records.iter().flat_map(of).cloned().collect()
+        let all = done.before.iter().chain(&done.records);
+        all.flat_map(of).cloned().collect()
     };
     let skipped = names(|record| &record.skipped);
     let filled = names(|record| &record.filled);
