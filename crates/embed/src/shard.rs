@@ -245,6 +245,13 @@ mod tests {
             ("SLURM_ARRAY_TASK_COUNT", "5"),
         ]);
         assert!(matches!(with_gaps, Err(InvalidShard::Gaps { .. })));
+        let again = of(&[
+            ("SLURM_ARRAY_TASK_ID", "3"),
+            ("SLURM_ARRAY_TASK_MIN", "3"),
+            ("SLURM_ARRAY_TASK_MAX", "3"),
+            ("SLURM_ARRAY_TASK_COUNT", "1"),
+        ]);
+        assert_eq!(again, Err(InvalidShard::NotFromStart { first: 3 }));
         for text in ["", "1", "1/", "-1/2", "a/b", "2/2", "0/0"] {
             assert!(text.parse::<Shard>().is_err(), "{text}");
         }

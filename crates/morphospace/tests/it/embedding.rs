@@ -684,3 +684,117 @@ fn a_slurm_job_file_runs_its_part() {
     let manifest = json(&folder.join("plates/manifest.json"));
     assert_eq!(manifest["num_plates_done"], 6);
 }
+
+#[test]
+fn what_is_not_of_the_screen_or_not_as_written_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    six_plates(folder);
+    let args = ["embed", "screen", "--network", "run", "--output", "plates"];
+    morphospace(folder, &args).expect_status(0);
+    let collate = ["collate", "plates", "--output", "all.parquet"];
+    let num_wells = || {
+        read_profiles(&folder.join("all.parquet"))
+            .unwrap()
+            .num_rows()
+    };
+    morphospace(folder, &collate).expect_status(0);
+    let whole = num_wells();
+
+    // A plate whose record is gone, and a manifest that is.
+    let record = folder.join("plates/plates/HUVEC-01/1.json");
+    fs::remove_file(&record).unwrap();
+    morphospace(folder, &collate)
+        .expect_status(1)
+        .expect_stderr(&[
+            "of 5 plates",
+            "plates that are not embedded yet: 1",
+            "HUVEC-01 plate 1",
+        ]);
+    fs::write(&record, "{").unwrap();
+    morphospace(folder, &args)
+        .expect_status(0)
+        .expect_stderr(&["6 of 6 plates (5 were done before)"]);
+    fs::remove_file(folder.join("plates/manifest.json")).unwrap();
+    morphospace(folder, &collate)
+        .expect_status(1)
+        .expect_stderr(&["no `embed` into this folder has come to its end"]);
+    morphospace(folder, &args).expect_status(0);
+    morphospace(folder, &collate).expect_status(0);
+    assert_eq!(num_wells(), whole);
+
+    // A table in the place of another.
+    let tables = ["1", "2"]
+        .map(|plate| folder.join(format!("plates/wells/output/HUVEC-01/{plate}.parquet")));
+    let bytes = fs::read(&tables[0]).unwrap();
+    fs::copy(&tables[1], &tables[0]).unwrap();
+    for command in [
+        &collate[..],
+        &[
+            "probe",
+            "plates",
+            "--label-column",
+            "Metadata_cell_type",
+            "--group-column",
+            "Metadata_Plate",
+        ],
+    ] {
+        morphospace(folder, command)
+            .expect_stderr(&["HUVEC-01/1.parquet' is not the table that was written"]);
+    }
+    fs::write(&tables[0], bytes).unwrap();
+    let inside = "plates/wells/output/HUVEC-01/1.parquet";
+    morphospace(folder, &["collate", "plates", "--output", inside])
+        .expect_status(2)
+        .expect_stderr(&["lies in the folder that is read"]);
+
+    // A plate that fails now leaves nothing of what it was.
+    let image = first_image(folder, 1);
+    fs::write(&image, b"nothing").unwrap();
+    morphospace(folder, &args).expect_status(1);
+    assert!(!tables[0].exists() && tables[1].exists());
+    // Left out by name as often as it is run.
+    let skip = with(&args, &["--on-incomplete", "skip"]);
+    for _ in 0..2 {
+        morphospace(folder, &skip)
+            .expect_status(1)
+            .expect_stderr(&["sites left out: 1"]);
+    }
+
+    // A plate that is taken off the screen.
+    let metadata = folder.join("screen/metadata.csv");
+    let text = fs::read_to_string(&metadata).unwrap();
+    let kept = text.lines().filter(|line| !line.contains("U2OS-02_2_"));
+    fs::write(&metadata, kept.collect::<Vec<_>>().join("\n")).unwrap();
+    morphospace(folder, &skip).expect_status(1);
+    assert_eq!(
+        json(&folder.join("plates/manifest.json"))["num_plates_done"],
+        5
+    );
+    morphospace(folder, &collate)
+        .expect_status(1)
+        .expect_stderr(&[
+            "plates that the screen does not have, left out: 1",
+            "U2OS-02 plate 2",
+        ]);
+
+    morphospace(
+        folder,
+        &["embed", "screen", "--network", "run", "--output", "screen"],
+    )
+    .expect_status(2)
+    .expect_stderr(&["'screen' is not empty and holds no embeddings"]);
+    assert!(!folder.join("screen/settings.json").exists());
+    if !cfg!(feature = "h5ad") {
+        morphospace(
+            folder,
+            &["embed", "screen", "--network", "run", "--output", "x.h5ad"],
+        )
+        .expect_status(2)
+        .expect_stderr(&["--features h5ad"]);
+    }
+    fs::write(folder.join("job"), "mine").unwrap();
+    morphospace(folder, &submit("slurm", &[], &with(&args, &[])))
+        .expect_status(2)
+        .expect_stderr(&["'job' is no job file and stays as it is"]);
+}
