@@ -110,9 +110,22 @@ impl SiteArray {
         self.store(&array).map_err(|error| error.to_string())
     }
 
+    /// Whether all its pixels are 0.
+    fn is_black(&self) -> bool {
+        let mut planes = self.planes.iter().flatten();
+        planes.all(|plane| match &plane.pixels {
+            Pixels::U8(values) => values.iter().all(|value| *value == 0),
+            Pixels::U16(values) => values.iter().all(|value| *value == 0),
+        })
+    }
+
     fn store(&self, array: &Array<FilesystemStore>) -> Result<(), zarrs::array::ArrayError> {
         // Sites are packed in parallel; within one there is nothing to gain.
-        let options = CodecOptions::default().with_concurrent_target(1);
+        // Zarr leaves out what is 0 throughout: a file that is not there would tell
+        // a site of black images from one without any by nothing.
+        let options = CodecOptions::default()
+            .with_concurrent_target(1)
+            .with_store_empty_chunks(self.is_black());
         let size = self.width * self.height;
         let all = ArraySubset::new_with_shape(array.shape().to_vec());
         if self.is_deep {

@@ -194,6 +194,31 @@ fn sites() -> impl Strategy<Value = Vec<(Plane, Option<Plane>)>> {
     prop::collection::vec(site, 1..4)
 }
 
+#[test]
+fn a_black_image_alone_is_packed_as_one() {
+    for pixels in [Pixels::U8(vec![0; 85 * 64]), Pixels::U16(vec![0; 85 * 64])] {
+        let black = Plane {
+            width: 85,
+            height: 64,
+            pixels,
+        };
+        let channels = vec![Channel::new("a", Stain::Dna), Channel::new("b", Stain::Er)];
+        let mut screen = MemoryScreen::new(channels);
+        screen.add(
+            &PlateKey::new("run-1", "1"),
+            "B02",
+            1,
+            ControlRole::Treatment,
+            vec![Some(black.clone()), None],
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        pack(&screen, folder.path(), &PackConfig::default(), &|| {}).expect("packs");
+        let packed = OmeZarrScreen::open(folder.path()).expect("opens");
+        assert_eq!(packed.read_plane(0, 0).expect("is there"), black);
+        assert!(!packed.is_present(0, 1));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -224,7 +249,7 @@ proptest! {
         for site in 0..screen.sites.len() {
             for channel in 0..2 {
                 let (before, after) = (screen.read_plane(site, channel), packed.read_plane(site, channel));
-                prop_assert_eq!(before.is_ok(), after.is_ok());
+                prop_assert_eq!(before.is_ok(), after.is_ok(), "{:?}", after.as_ref().err().map(ToString::to_string));
                 let (Ok(before), Ok(after)) = (before, after) else { continue };
                 prop_assert!(before == after, "site {} channel {}", site, channel);
                 let side = before.width.min(before.height).div_ceil(2);
