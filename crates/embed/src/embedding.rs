@@ -1,16 +1,19 @@
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use morphospace_core::Provenance;
+use morphospace_core::{Provenance, Site};
+use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_models::{Encoder, Precision, Representation};
 use morphospace_profiles::Profiles;
+use morphospace_screen::sampler::Domain;
 use morphospace_screen::{LoaderOptions, Normalisation, OnIncomplete, Screen, SkippedSite, Tiling};
 
 use crate::mean_rows::FilledColumns;
 use crate::pass::{Account, Pass, Sink};
 use crate::screen_check::check_screen;
-use crate::{EmbedError, Level};
+use crate::{EmbedError, Level, SiteMasks};
 
 /// How a screen is embedded.
 #[derive(Clone, Debug)]
@@ -29,6 +32,14 @@ pub struct EmbedConfig {
     pub batch_size: usize,
     /// In what products are computed.
     pub precision: Precision,
+    /// Where batch normalisation takes its statistics from; other than from
+    /// training, only networks of maps do so.
+    pub norm: NormStatistics,
+    /// What shares its statistics then.
+    pub domain: Domain,
+    /// Where sites have something to look at; patches without are not seen, of
+    /// networks of tokens.
+    pub masks: Option<SiteMasks>,
     /// What happens to sites that lack images.
     pub on_incomplete: OnIncomplete,
     /// How many sites are read ahead of the network; changes nothing in the
@@ -74,6 +85,17 @@ impl EmbedConfig {
             .map(Representation::name)
             .collect();
         refuse_repeated("representation", names.iter().map(String::as_str))?;
+        if config.norm != NormStatistics::Running && encoder.as_map_network().is_none() {
+            return Err(EmbedError::InvalidConfig(format!(
+                "statistics of a {} are of batch normalisation, which the network does not have",
+                config.norm.as_str()
+            )));
+        }
+        if config.masks.is_some() && encoder.patch_grid().is_none() {
+            return Err(EmbedError::InvalidConfig(
+                "masks leave out patches, and the network has none: it has maps".to_owned(),
+            ));
+        }
         let num_blocks = encoder.num_blocks();
         let blocks = config.representations.iter().filter_map(|one| one.block);
         if let Some(block) = blocks.max().filter(|block| *block >= num_blocks) {
@@ -122,8 +144,13 @@ pub struct Embedded {
     /// Sites with missing channels that were embedded with zeros in their
     /// place ([`OnIncomplete::Fill`]), as `site: channels`.
     pub filled: Vec<String>,
+    /// Sites whose mask has nothing inside, which are left out.
+    pub outside: Vec<String>,
     /// Tiles through the network.
     pub num_tiles: usize,
+    /// Tiles per forward pass: those of the settings, or fewer if the device had too
+    /// little memory for them.
+    pub batch_size: usize,
     /// Wall time in seconds.
     pub wall_seconds: f64,
     /// Share of that time spent waiting for images.
@@ -155,21 +182,40 @@ pub fn embed(
     }
     let normalisation = config.normalisation.check(screen)?;
     check_screen(screen, config.on_incomplete)?;
+    if let Some(masks) = &config.masks {
+        masks.check(screen.sites().iter().map(|site| &site.key))?;
+    }
     let started = Instant::now();
-    let pass = Pass {
-        screen,
-        encoder,
-        device,
-        config,
-        normalisation,
-        columns: Arc::new(FilledColumns::of(screen.sites())),
-        stop: None,
+    let groups = match config.norm {
+        NormStatistics::Running => vec![0..screen.sites().len()],
+        NormStatistics::Batch | NormStatistics::Domain => domains(screen, config.domain),
     };
-    let mut table = OneTable::default();
-    let all = 0..screen.sites().len();
-    pass.run(std::slice::from_ref(&all), &mut table, observer)?;
+    let columns = Arc::new(FilledColumns::of(screen.sites()));
+    let mut config = config.clone();
+    let table = loop {
+        let pass = Pass {
+            screen,
+            encoder,
+            device,
+            config: &config,
+            normalisation: normalisation.clone(),
+            columns: Arc::clone(&columns),
+            stop: None,
+        };
+        let mut table = OneTable::default();
+        match pass.run(&groups, &mut table, observer) {
+            Ok(()) => break table,
+            Err(EmbedError::OutOfMemory { batch_size, .. }) if batch_size > 1 => {
+                config.batch_size = batch_size / 2;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    if table.chunks.is_empty() {
+        return Err(table.failure.expect("every group gave rows or failed"));
+    }
     let account = table.account;
-    let provenance = provenance(screen, config)
+    let provenance = provenance(screen, &config)
         .with_setting("level", config.levels[0].as_str())
         .with_setting("representation", config.representations[0].name())
         .with_setting("num_sites_of_16_bit", account.num_rescaled);
@@ -178,17 +224,40 @@ pub fn embed(
         profiles: Profiles::concat(&table.chunks)?.with_provenance(provenance),
         skipped: account.skipped,
         filled: account.filled,
+        outside: account.outside,
         num_tiles: account.num_tiles,
+        batch_size: config.batch_size,
         wall_seconds: wall,
         data_wait_share: account.waited.as_secs_f64() / wall,
     })
 }
 
-/// Keeps the rows of the only group.
+/// The sites of each domain, which stand together.
+fn domains(screen: &dyn Screen, domain: Domain) -> Vec<Range<usize>> {
+    let sites = screen.sites();
+    let is_same = |a: &Site, b: &Site| {
+        let [a, b] = [&a.key.plate, &b.key.plate];
+        match domain {
+            Domain::Experiment => (&a.source, &a.experiment) == (&b.source, &b.experiment),
+            Domain::Plate => a == b,
+        }
+    };
+    let mut end = 0;
+    let lengths = sites.chunk_by(is_same).map(<[Site]>::len);
+    let ranges = lengths.map(|len| {
+        end += len;
+        end - len..end
+    });
+    ranges.collect()
+}
+
+/// Keeps the rows of all groups.
 #[derive(Default)]
 struct OneTable {
     chunks: Vec<Profiles>,
     account: Account,
+    /// Why the first group without rows has none.
+    failure: Option<EmbedError>,
 }
 
 impl Sink for OneTable {
@@ -197,13 +266,19 @@ impl Sink for OneTable {
         Ok(())
     }
 
-    fn finish(&mut self, _: usize, account: Account) -> Result<(), EmbedError> {
-        self.account = account;
+    fn finish(&mut self, account: Account) -> Result<(), EmbedError> {
+        self.account.add(account);
         Ok(())
     }
 
-    fn fail(&mut self, _: usize, error: EmbedError) -> Result<(), EmbedError> {
-        Err(error)
+    fn fail(&mut self, account: Account, error: EmbedError) -> Result<(), EmbedError> {
+        // All its sites have been left out, by name.
+        let EmbedError::NothingToEmbed { .. } = &error else {
+            return Err(error);
+        };
+        self.account.add(account);
+        self.failure.get_or_insert(error);
+        Ok(())
     }
 }
 
@@ -229,12 +304,33 @@ pub(crate) fn provenance(screen: &dyn Screen, config: &EmbedConfig) -> Provenanc
             .provenance("embed")
             .with_setting("normalisation_content_hash", hash),
     };
-    provenance
+    let provenance = provenance
         .with_setting("crop_px", config.tiling.crop_px)
         .with_setting("edge", config.tiling.edge.as_str())
         .with_setting("tiles", config.tiling.selection.as_str())
+        .with_setting(
+            "stride_px",
+            config.tiling.stride_px.unwrap_or(config.tiling.crop_px),
+        )
         .with_setting("normalisation", config.normalisation.name())
         .with_setting("batch_size", config.batch_size)
         .with_setting("on_incomplete", config.on_incomplete.as_str())
-        .with_setting("precision", config.precision)
+        .with_setting("precision", config.precision);
+    let provenance = match config.norm {
+        NormStatistics::Running => provenance,
+        norm => provenance
+            .with_setting("norm", norm.as_str())
+            .with_setting("domain", domain_name(config.domain)),
+    };
+    match &config.masks {
+        None => provenance,
+        Some(masks) => provenance.with_setting("masks", masks.pattern()),
+    }
+}
+
+pub(crate) fn domain_name(domain: Domain) -> &'static str {
+    match domain {
+        Domain::Experiment => "experiment",
+        Domain::Plate => "plate",
+    }
 }

@@ -6,6 +6,7 @@ use morphospace_core::{
     PlateKey, create_atomically, remove_abandoned, sha256_hex, sha256_of_file, write_atomically,
 };
 use morphospace_models::Representation;
+use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_profiles::{Profiles, read_profiles};
 use morphospace_screen::{Screen, Tiling};
 use serde::de::DeserializeOwned;
@@ -47,6 +48,10 @@ pub struct EmbeddingSettings {
     pub precision: String,
     /// Tiles per forward pass, the last of a plate padded.
     pub batch_size: usize,
+    /// Where batch normalisation takes its statistics from.
+    pub norm: NormStatistics,
+    /// Pattern of the sites' masks.
+    pub masks: Option<String>,
 }
 
 impl EmbeddingSettings {
@@ -68,6 +73,11 @@ impl EmbeddingSettings {
             levels: config.levels.clone(),
             precision: config.precision.to_string(),
             batch_size: config.batch_size,
+            norm: config.norm,
+            masks: config
+                .masks
+                .as_ref()
+                .map(|masks| masks.pattern().to_owned()),
         }
     }
 
@@ -129,6 +139,11 @@ pub struct PlateRecord {
     pub skipped: Vec<String>,
     /// Sites with zeros in the place of missing channels.
     pub filled: Vec<String>,
+    /// Sites whose mask has nothing inside, left out.
+    pub outside: Vec<String>,
+    /// Tiles per forward pass: of the settings, or fewer if the device had too
+    /// little memory.
+    pub batch_size: usize,
     /// Policy for sites that lack images.
     pub on_incomplete: String,
     /// Where it was computed.

@@ -143,6 +143,42 @@ pub enum EmbedError {
         /// What the system said.
         source: io::Error,
     },
+    /// A site's mask cannot be used.
+    #[error("{site}: mask '{}': {message}", path.display())]
+    Mask {
+        /// The site.
+        site: String,
+        /// The mask's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Sites have no masks; nothing has been done.
+    #[error(
+        "{site} has no mask '{}'{}\n\
+         hint: every site needs one; a mask that is 0 throughout leaves its site out",
+        path.display(),
+        if *num_more > 0 { format!(", and {num_more} more have none") } else { String::new() }
+    )]
+    NoMask {
+        /// The first site without.
+        site: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// Sites without beside it.
+        num_more: usize,
+    },
+    /// The device has not enough memory for a forward pass.
+    #[error(
+        "the device has not enough memory for {batch_size} tiles at a time: {message}\n\
+         hint: give a smaller --batch-size"
+    )]
+    OutOfMemory {
+        /// Tiles of the pass.
+        batch_size: usize,
+        /// What the device said.
+        message: String,
+    },
     /// It was told to stop; what is done stays done.
     #[error("stopped before the end; the same command goes on from here")]
     Stopped,

@@ -10,6 +10,7 @@
 //! [`intensity_profiles`] makes the baseline every learned embedding has to
 //! beat: five numbers per channel.
 
+mod domain_tiles;
 mod embedding;
 mod embedding_folder;
 mod error;
@@ -20,6 +21,9 @@ mod pass;
 mod plates;
 mod screen_check;
 mod shard;
+mod site_masks;
+mod site_reader;
+mod tile_batch;
 
 pub use embedding::{EmbedConfig, EmbedProgress, Embedded, embed};
 pub use embedding_folder::{
@@ -30,3 +34,4 @@ pub use intensity::intensity_profiles;
 pub use level::Level;
 pub use plates::{Manifest, PlateJob, PlatesDone};
 pub use shard::{InvalidShard, Shard};
+pub use site_masks::SiteMasks;

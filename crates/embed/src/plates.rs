@@ -6,9 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use morphospace_core::{PlateKey, Provenance, sha256_hex, sha256_of_file};
+use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_models::{Encoder, Representation};
 use morphospace_profiles::{Profiles, ProfilesWriter};
 use morphospace_screen::Screen;
+use morphospace_screen::sampler::Domain;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +78,11 @@ pub struct Manifest {
     pub skipped: Vec<String>,
     /// Sites with zeros in the place of missing channels.
     pub filled: Vec<String>,
+    /// Sites whose mask has nothing inside, left out.
+    pub outside: Vec<String>,
+    /// Plates by tiles per forward pass, of which there are fewer than set where a
+    /// device had too little memory.
+    pub batch_sizes: BTreeMap<usize, usize>,
     /// Seconds, of all processes together.
     pub seconds: f64,
     /// Tiles per second of one process.
@@ -98,6 +105,7 @@ impl PlateJob<'_> {
         on_plate: &mut dyn FnMut(&PlateRecord),
     ) -> Result<PlatesDone, EmbedError> {
         self.config.check(self.screen, self.encoder, self.device)?;
+        self.refuse_experiments()?;
         let normalisation = self.config.normalisation.check(self.screen)?;
         let all = plates_of(self.screen);
         let columns = Arc::new(FilledColumns::of(self.screen.sites()));
@@ -124,24 +132,40 @@ impl PlateJob<'_> {
         }
         let sites: Vec<Range<usize>> = pending.iter().map(|one| one.sites.clone()).collect();
         check_sites(self.screen, &sites, self.config.on_incomplete)?;
-        let pass = Pass {
-            screen: self.screen,
-            encoder: self.encoder,
-            device: self.device,
-            config: self.config,
-            normalisation,
-            columns,
-            stop: Some(self.stop),
-        };
+        if let Some(masks) = &self.config.masks {
+            let sites = sites.iter().flat_map(Clone::clone);
+            masks.check(sites.map(|site| &self.screen.sites()[site].key))?;
+        }
+        let mut config = self.config.clone();
         let mut sink = FolderSink {
             job: self,
             pending,
             group: 0,
+            batch_size: config.batch_size,
             writers: BTreeMap::new(),
             records: Vec::new(),
             on_plate,
         };
-        let ran = pass.run(&sites, &mut sink, observer);
+        let ran = loop {
+            let pass = Pass {
+                screen: self.screen,
+                encoder: self.encoder,
+                device: self.device,
+                config: &config,
+                normalisation: normalisation.clone(),
+                columns: Arc::clone(&columns),
+                stop: Some(self.stop),
+            };
+            let ran = pass.run(&sites[sink.group..], &mut sink, observer);
+            let Err(EmbedError::OutOfMemory { batch_size, .. }) = &ran else {
+                break ran;
+            };
+            if *batch_size == 1 {
+                break ran;
+            }
+            config.batch_size = batch_size / 2;
+            sink.begin_anew(config.batch_size);
+        };
         let records = sink.records;
         self.folder.remove_abandoned()?;
         self.update_manifest(&all)?;
@@ -151,6 +175,20 @@ impl PlateJob<'_> {
             before,
             records,
         })
+    }
+
+    /// A plate's vectors depend on no other plate, so that parts and kills change
+    /// nothing.
+    fn refuse_experiments(&self) -> Result<(), EmbedError> {
+        match (self.config.norm, self.config.domain) {
+            (NormStatistics::Domain, Domain::Experiment) => Err(EmbedError::InvalidConfig(
+                "plates of a folder are embedded one by one, and have no statistics of their \
+                     experiment\n\
+                     hint: --domain plate, or write one table"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The record of a plate that is done.
@@ -176,7 +214,9 @@ impl PlateJob<'_> {
                     .map(|channel| self.screen.image_version(site, channel))
                     .collect();
                 let site = &self.screen.sites()[site];
-                serde_json::to_string(&(&site.key, &*site.well, versions))
+                let masks = self.config.masks.as_ref();
+                let mask = masks.and_then(|masks| masks.version(&site.key));
+                serde_json::to_string(&(&site.key, &*site.well, versions, mask))
                     .expect("keys and labels are JSON")
             })
             .collect();
@@ -232,6 +272,10 @@ fn manifest(plates: &[(PlateKey, Range<usize>)], records: &[PlateRecord]) -> Man
         Some((record.key().to_string(), failure))
     });
     let names = |of: fn(&PlateRecord) -> &Vec<String>| done().flat_map(of).cloned().collect();
+    let mut batch_sizes = BTreeMap::new();
+    for record in done() {
+        *batch_sizes.entry(record.batch_size).or_insert(0) += 1;
+    }
     Manifest {
         schema_version: 1,
         num_plates: plates.len(),
@@ -247,6 +291,8 @@ fn manifest(plates: &[(PlateKey, Range<usize>)], records: &[PlateRecord]) -> Man
         num_tiles,
         skipped: names(|record| &record.skipped),
         filled: names(|record| &record.filled),
+        outside: names(|record| &record.outside),
+        batch_sizes,
         seconds,
         tiles_per_second: per_second(num_tiles as f64),
         data_wait_share: per_second(waited),
@@ -265,12 +311,19 @@ struct FolderSink<'a> {
     pending: Vec<PendingPlate>,
     /// The plate at hand.
     group: usize,
+    batch_size: usize,
     writers: BTreeMap<(Level, usize), ProfilesWriter>,
     records: Vec<PlateRecord>,
     on_plate: &'a mut dyn FnMut(&PlateRecord),
 }
 
 impl FolderSink<'_> {
+    /// Begins the plate at hand again, with fewer tiles at a time.
+    fn begin_anew(&mut self, batch_size: usize) {
+        self.writers.clear();
+        self.batch_size = batch_size;
+    }
+
     fn representation(&self, index: usize) -> &Representation {
         &self.job.config.representations[index]
     }
@@ -299,6 +352,8 @@ impl FolderSink<'_> {
             num_tiles: account.num_tiles,
             skipped: account.skipped.iter().map(ToString::to_string).collect(),
             filled: account.filled.clone(),
+            outside: account.outside.clone(),
+            batch_size: self.batch_size,
             on_incomplete: self.job.config.on_incomplete.as_str().to_owned(),
             device: self.job.device_name.to_owned(),
             seconds,
@@ -335,10 +390,10 @@ impl Sink for FolderSink<'_> {
         Ok(writer.expect("it was just begun").append(&rows)?)
     }
 
-    fn finish(&mut self, group: usize, account: Account) -> Result<(), EmbedError> {
-        debug_assert_eq!(group, self.group);
+    fn finish(&mut self, account: Account) -> Result<(), EmbedError> {
         let mut record = self.record(&account);
-        let common = provenance(self.job.screen, self.job.config);
+        let common = provenance(self.job.screen, self.job.config)
+            .with_setting("batch_size", self.batch_size);
         for ((level, index), writer) in std::mem::take(&mut self.writers) {
             let representation = self.representation(index).name();
             let provenance = common
@@ -363,8 +418,7 @@ impl Sink for FolderSink<'_> {
         self.close(record)
     }
 
-    fn fail(&mut self, group: usize, error: EmbedError) -> Result<(), EmbedError> {
-        debug_assert_eq!(group, self.group);
+    fn fail(&mut self, _: Account, error: EmbedError) -> Result<(), EmbedError> {
         // Unfinished tables leave nothing behind.
         self.writers.clear();
         let plate = &self.pending[self.group].plate;

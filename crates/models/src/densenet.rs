@@ -319,7 +319,7 @@ impl MapNetwork for DenseNet {
         maps
     }
 
-    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
-        global_avg_pool(relu(self.forward_features(images, pass)))
+    fn embedding_of_maps(&self, last: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
+        global_avg_pool(relu(self.features.norm5.forward(last, pass)))
     }
 }

@@ -1,7 +1,8 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
+use crate::map_network::MapNetwork;
 
 /// How the tokens of an image become one vector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +136,36 @@ pub trait Encoder: Send {
         wanted: &[Representation],
     ) -> Vec<Tensor<2>>;
 
+    /// Patches along each side of an image, of networks of tokens.
+    fn patch_grid(&self) -> Option<usize> {
+        None
+    }
+
+    /// As [`Encoder::forward_representations`], of one image of which only some
+    /// patches are seen, in every channel: the tokens of the others never enter
+    /// the network, as in training masked autoencoders, nor its means.
+    ///
+    /// # Shapes
+    /// `[1, C, H, W]` to `wanted.len()` times `[1, num_pooled_features]`; `seen`
+    /// are numbers of patches, row by row, rising
+    ///
+    /// # Panics
+    /// There is no [`Encoder::patch_grid`], or nothing is seen.
+    fn forward_seen(
+        &self,
+        _image: Tensor<4>,
+        _seen: &[usize],
+        _wanted: &[Representation],
+    ) -> Vec<Tensor<2>> {
+        unreachable!("a network without patches has no grid of them")
+    }
+
+    /// The network, if it has batch normalisation, of which a pass can say whose
+    /// statistics it takes.
+    fn as_map_network(&self) -> Option<&dyn MapNetwork> {
+        None
+    }
+
     /// The network's embedding, in evaluation.
     ///
     /// # Shapes
@@ -158,6 +189,32 @@ pub trait Encoder: Send {
         let wanted: Vec<Representation> = blocks.iter().map(behind).collect();
         self.forward_representations(images, &wanted)
     }
+}
+
+/// The tokens in front of those of patches, and those of the patches that are seen,
+/// which in channel-agnostic networks are those of every channel.
+pub(crate) fn only_seen(
+    tokens: Tensor<3>,
+    seen: &[usize],
+    num_prefix: usize,
+    num_patches: usize,
+) -> Tensor<3> {
+    assert!(
+        !seen.is_empty(),
+        "an image of which nothing is seen has no embedding"
+    );
+    let num_channels = (tokens.dims()[1] - num_prefix) / num_patches;
+    let prefix = 0..num_prefix;
+    let of_channel = |channel: usize| {
+        let seen = seen.iter();
+        seen.map(move |patch| num_prefix + channel * num_patches + patch)
+    };
+    let kept = prefix.chain((0..num_channels).flat_map(of_channel));
+    let kept: Vec<i64> = kept.map(|token| token as i64).collect();
+    let device = tokens.device();
+    let shape = [kept.len()];
+    let kept = Tensor::<1, Int>::from_data(TensorData::new(kept, shape), &device);
+    tokens.select(1, kept)
 }
 
 /// Pooled tokens behind some blocks and behind the last norm, from one pass that

@@ -10,7 +10,7 @@ use crate::error::ModelError;
 ///
 /// As an [`Encoder`], it takes the running averages of training. Its embedding
 /// is the mean over pixels, for which [`Pooling::PatchMean`] stands.
-pub trait MapNetwork: Send {
+pub trait MapNetwork: Send + Sync {
     /// Features of the embedding.
     fn num_features(&self) -> usize;
 
@@ -29,11 +29,43 @@ pub trait MapNetwork: Send {
     /// `[B, C, H, W]` to `num_blocks` times `[B, _, _, _]`
     fn forward_block_maps(&self, images: Tensor<4>, pass: &mut NormPass) -> Vec<Tensor<4>>;
 
+    /// The embedding, from the maps behind the last block, in the same pass.
+    ///
+    /// # Shapes
+    /// `[B, _, _, _]` to `[B, num_features]`
+    fn embedding_of_maps(&self, last: Tensor<4>, pass: &mut NormPass) -> Tensor<2>;
+
     /// The embedding.
     ///
     /// # Shapes
     /// `[B, C, H, W]` to `[B, num_features]`
-    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2>;
+    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
+        let maps = self.forward_block_maps(images, pass);
+        self.embedding_of_maps(
+            maps.into_iter().next_back().expect("there is a block"),
+            pass,
+        )
+    }
+
+    /// As [`Encoder::forward_representations`], by the statistics of `pass`.
+    fn forward_representations_in(
+        &self,
+        images: Tensor<4>,
+        wanted: &[Representation],
+        pass: &mut NormPass,
+    ) -> Vec<Tensor<2>> {
+        let maps = self.forward_block_maps(images, pass);
+        let needs_output = wanted.iter().any(|wanted| wanted.block.is_none());
+        let output = needs_output.then(|| {
+            let last = maps.last().expect("there is a block").clone();
+            self.embedding_of_maps(last, pass)
+        });
+        let vector = |wanted: &Representation| match wanted.block {
+            Some(block) => global_avg_pool(maps[block].clone()),
+            None => output.clone().expect("it was asked for"),
+        };
+        wanted.iter().map(vector).collect()
+    }
 }
 
 impl<N: MapNetwork> Encoder for N {
@@ -74,18 +106,10 @@ impl<N: MapNetwork> Encoder for N {
         images: Tensor<4>,
         wanted: &[Representation],
     ) -> Vec<Tensor<2>> {
-        let pass = &mut NormPass::running();
-        let is_of_block = |wanted: &Representation| wanted.block.is_some();
-        let maps = match wanted.iter().any(is_of_block) {
-            true => self.forward_block_maps(images.clone(), pass),
-            false => Vec::new(),
-        };
-        let needs_output = !wanted.iter().all(is_of_block);
-        let output = needs_output.then(|| self.forward_embedding(images, pass));
-        let vector = |wanted: &Representation| match wanted.block {
-            Some(block) => global_avg_pool(maps[block].clone()),
-            None => output.clone().expect("it was asked for"),
-        };
-        wanted.iter().map(vector).collect()
+        self.forward_representations_in(images, wanted, &mut NormPass::running())
+    }
+
+    fn as_map_network(&self) -> Option<&dyn MapNetwork> {
+        Some(self)
     }
 }

@@ -504,9 +504,8 @@ impl MapNetwork for MuNet {
         maps
     }
 
-    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
-        let maps = self.forward_block_maps(images, pass);
-        global_avg_pool(maps.into_iter().next_back().expect("there is a level"))
+    fn embedding_of_maps(&self, last: Tensor<4>, _: &mut NormPass) -> Tensor<2> {
+        global_avg_pool(last)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::blocks::linear::Bias;
 use crate::blocks::patch_embed::PatchEmbed;
 use crate::blocks::position_interpolation::PositionInterpolation;
 use crate::encoder::{
-    ChannelSupport, Encoder, Pooling, Representation, check_images, pooled_in_one_pass,
+    ChannelSupport, Encoder, Pooling, Representation, check_images, only_seen, pooled_in_one_pass,
     refuse_per_channel,
 };
 use crate::error::ModelError;
@@ -506,6 +506,17 @@ impl PlainVit {
         Ok(self)
     }
 
+    fn representations(&self, tokens: Tensor<3>, wanted: &[Representation]) -> Vec<Tensor<2>> {
+        pooled_in_one_pass(
+            &self.blocks,
+            wanted,
+            tokens,
+            |block, tokens| block.forward(tokens, None),
+            |tokens| self.normalise(tokens),
+            |tokens, pooling| self.pool(tokens, pooling),
+        )
+    }
+
     /// One vector per image.
     fn pool(&self, tokens: Tensor<3>, pooling: Pooling) -> Tensor<2> {
         let [batch, num_tokens, dim] = tokens.dims();
@@ -547,13 +558,27 @@ impl Encoder for PlainVit {
         images: Tensor<4>,
         wanted: &[Representation],
     ) -> Vec<Tensor<2>> {
-        pooled_in_one_pass(
-            &self.blocks,
-            wanted,
-            self.embed_tokens(images, None),
-            |block, tokens| block.forward(tokens, None),
-            |tokens| self.normalise(tokens),
-            |tokens, pooling| self.pool(tokens, pooling),
-        )
+        self.representations(self.embed_tokens(images, None), wanted)
+    }
+
+    fn patch_grid(&self) -> Option<usize> {
+        Some(self.img_size() / self.config.patch_size)
+    }
+
+    fn forward_seen(
+        &self,
+        image: Tensor<4>,
+        seen: &[usize],
+        wanted: &[Representation],
+    ) -> Vec<Tensor<2>> {
+        let num_prefix = 1 + self.config.num_registers;
+        let num_patches = (self.img_size() / self.config.patch_size).pow(2);
+        let tokens = only_seen(
+            self.embed_tokens(image, None),
+            seen,
+            num_prefix,
+            num_patches,
+        );
+        self.representations(tokens, wanted)
     }
 }

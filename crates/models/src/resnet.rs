@@ -360,7 +360,7 @@ impl MapNetwork for ResNet {
         maps
     }
 
-    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
-        global_avg_pool(self.forward_features(images, pass))
+    fn embedding_of_maps(&self, last: Tensor<4>, _: &mut NormPass) -> Tensor<2> {
+        global_avg_pool(last)
     }
 }

@@ -209,8 +209,8 @@ impl MapNetwork for SupervisedNetwork {
         self.backbone.as_maps().forward_block_maps(images, pass)
     }
 
-    fn forward_embedding(&self, images: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
-        let features = self.backbone.as_maps().forward_embedding(images, pass);
+    fn embedding_of_maps(&self, last: Tensor<4>, pass: &mut NormPass) -> Tensor<2> {
+        let features = self.backbone.as_maps().embedding_of_maps(last, pass);
         self.head.neck.forward(features, pass)
     }
 }

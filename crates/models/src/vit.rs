@@ -28,7 +28,7 @@ use crate::blocks::patch_embed::PatchEmbed;
 use crate::blocks::position_interpolation::PositionInterpolation;
 use crate::blocks::sincos::SincosTable;
 use crate::encoder::{
-    ChannelSupport, Encoder, Pooling, Representation, check_images, pooled_in_one_pass,
+    ChannelSupport, Encoder, Pooling, Representation, check_images, only_seen, pooled_in_one_pass,
     refuse_per_channel,
 };
 use crate::error::ModelError;
@@ -559,6 +559,22 @@ impl Vit {
         Ok(self)
     }
 
+    fn representations(
+        &self,
+        tokens: Tensor<3>,
+        in_chans: usize,
+        wanted: &[Representation],
+    ) -> Vec<Tensor<2>> {
+        pooled_in_one_pass(
+            &self.blocks,
+            wanted,
+            tokens,
+            |block, tokens| block.forward(tokens, None),
+            |tokens| self.normalise(tokens),
+            |tokens, pooling| pool(tokens, pooling, in_chans),
+        )
+    }
+
     fn with_cls_token(&self, patches: Tensor<3>) -> Tensor<3> {
         let [batch, _, dim] = patches.dims();
         // The class token's own position is added too: a loaded table may hold
@@ -624,13 +640,22 @@ impl Encoder for Vit {
         wanted: &[Representation],
     ) -> Vec<Tensor<2>> {
         let in_chans = images.dims()[1];
-        pooled_in_one_pass(
-            &self.blocks,
-            wanted,
-            self.embed_tokens(images),
-            |block, tokens| block.forward(tokens, None),
-            |tokens| self.normalise(tokens),
-            |tokens, pooling| pool(tokens, pooling, in_chans),
-        )
+        self.representations(self.embed_tokens(images), in_chans, wanted)
+    }
+
+    fn patch_grid(&self) -> Option<usize> {
+        Some(self.config.grid_size())
+    }
+
+    fn forward_seen(
+        &self,
+        image: Tensor<4>,
+        seen: &[usize],
+        wanted: &[Representation],
+    ) -> Vec<Tensor<2>> {
+        let in_chans = image.dims()[1];
+        let num_patches = self.config.grid_size().pow(2);
+        let tokens = only_seen(self.embed_tokens(image), seen, 1, num_patches);
+        self.representations(tokens, in_chans, wanted)
     }
 }

@@ -5,6 +5,7 @@ mod clusters;
 mod figures;
 mod maps;
 mod networks;
+mod recipes;
 mod screens;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use clusters::*;
 pub(crate) use figures::*;
 pub(crate) use maps::*;
 pub(crate) use networks::*;
+pub(crate) use recipes::*;
 pub(crate) use screens::*;
 
 /// From the pixels of a high-content microscopy screen to a scored map of
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     Curate(CurateArgs),
     /// Take batch effects out of profiles
     Align(AlignArgs),
+    /// Take what cuts do to whole chromosome arms out of aligned profiles of knock-outs
+    CenterArms(CenterArmsArgs),
     /// Turn replicate wells into one row per perturbation
     Aggregate(AggregateArgs),
     /// List the relations of a map, known and novel, or the neighbours of some entities
@@ -100,6 +104,10 @@ pub(crate) enum Command {
     Figure(FigureCommand),
     /// Draw a page about a run
     Report(ReportArgs),
+    /// Follow a recipe: from a screen to scores, with seeds and folds; goes on after a kill
+    Run(RunArgs),
+    /// Put what recipes came to into tables as in papers, with means and spreads
+    Collect(CollectArgs),
     /// Print what this machine and this binary can do
     Doctor(DoctorArgs),
 }

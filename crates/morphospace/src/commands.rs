@@ -3,8 +3,10 @@
 mod aggregate;
 mod align;
 mod benchmark;
+mod center_arms;
 mod channel_importance;
 mod collate;
+mod collect;
 mod compare;
 mod convert;
 mod curate;
@@ -27,6 +29,7 @@ mod probe;
 mod reconstruct;
 mod relate;
 mod report;
+mod run;
 mod simulate;
 mod split;
 mod submit;
@@ -76,6 +79,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Probe(args) => probe::run(&args),
         Command::Collate(args) => collate::run(&args),
         Command::Align(args) => align::run(&args),
+        Command::CenterArms(args) => center_arms::run(&args),
         Command::Aggregate(args) => aggregate::run(&args),
         Command::Hits(args) => hits::run(&args),
         Command::Benchmark(command) => benchmark::run(&command),
@@ -87,6 +91,8 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::ChannelImportance(args) => channel_importance::run(&args),
         Command::Figure(command) => figure::run(&command),
         Command::Report(args) => report::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Collect(args) => collect::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -34,4 +34,7 @@ pub mod device;
 pub mod evaluation;
 pub mod inspection_page;
 pub mod oracle;
+pub mod recipe;
+pub mod recipe_run;
+pub mod result_table;
 pub mod run_report;

@@ -15,6 +15,7 @@ mod cli;
 mod commands;
 mod failure;
 mod network_source;
+mod signals;
 mod terminal;
 
 use std::process::ExitCode;

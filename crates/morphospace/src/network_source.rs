@@ -10,7 +10,8 @@ use morphospace_core::{Seed, Stain, sha256_hex, sha256_of_file};
 use morphospace_models::{
     CheckpointConfig, Encoder, NetworkConfig, open_checkpoint, read_checkpoint_config,
 };
-use morphospace_train::latest_checkpoint;
+use morphospace_screen::sampler::Domain;
+use morphospace_train::{adabn_domain, latest_checkpoint};
 
 /// `--network`.
 #[derive(Clone, Debug)]
@@ -97,6 +98,14 @@ impl NetworkSource {
     /// Whether labels had a part in its training, where that is known.
     pub(crate) fn uses_labels(&self) -> Result<Option<bool>> {
         Ok(self.config()?.and_then(|config| config.uses_labels))
+    }
+
+    /// What shared its statistics in training with AdaBN.
+    pub(crate) fn adabn_domain(&self) -> Result<Option<Domain>> {
+        match self {
+            Self::Folder(folder) => Ok(adabn_domain(folder)?),
+            Self::Untrained(_) | Self::Intensity => Ok(None),
+        }
     }
 
     fn config(&self) -> Result<Option<CheckpointConfig>> {

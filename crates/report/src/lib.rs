@@ -14,6 +14,7 @@
 //! | [`PlateHeatMap`] | one value per well of a plate |
 //! | [`PlateGrid`] | one value per well of many plates, small and side by side |
 //! | [`CountTable`] | counts by group |
+//! | [`ResultGrid`] | results of several things below several headings, as in papers |
 //! | [`ImagePanel`] | the channels of a site and their colour composite |
 //! | [`LineFigure`] | curves, e.g. the training loss; recall over thresholds, a score over compute or over blocks, with intervals and chance |
 //! | [`DistributionFigure`] | distributions upon each other, e.g. similarities |
@@ -67,6 +68,7 @@ mod palette;
 mod plate_grid;
 mod plate_heat_map;
 mod point_raster;
+mod result_grid;
 mod scatter_figure;
 mod score_table;
 mod section;
@@ -90,6 +92,7 @@ pub use number::{counted, format_number};
 pub use page::{Page, ReportError, write_page};
 pub use plate_grid::{GridPlate, GridWell, PlateGrid};
 pub use plate_heat_map::{HeatMapWell, PlateHeatMap};
+pub use result_grid::{ResultCell, ResultGrid};
 pub use scatter_figure::{
     Colouring, Projection, ScatterFigure, ScatterPanel, ScatterPoint, ScatterRow,
 };

@@ -3,7 +3,8 @@ use std::fmt::Write;
 use crate::escape::Escaped;
 use crate::{
     BarFigure, CountTable, DistributionFigure, FailureTable, ImagePanel, KeyValueTable, LineFigure,
-    NamedScatterFigure, Notes, PlateGrid, PlateHeatMap, ScatterFigure, ScoreTable, SpreadFigure,
+    NamedScatterFigure, Notes, PlateGrid, PlateHeatMap, ResultGrid, ScatterFigure, ScoreTable,
+    SpreadFigure,
 };
 
 /// Anything a section can hold; every figure and table converts into it.
@@ -36,6 +37,8 @@ pub enum Block {
     NamedScatter(NamedScatterFigure),
     /// Counts by group.
     Counts(CountTable),
+    /// Results as in a paper's table.
+    Results(ResultGrid),
     /// Sites with problems.
     Failures(FailureTable),
     /// Warnings and notes.
@@ -66,6 +69,7 @@ block_from!(
     Bars(BarFigure),
     NamedScatter(NamedScatterFigure),
     Counts(CountTable),
+    Results(ResultGrid),
     Failures(FailureTable),
     Notes(Notes),
 );
@@ -92,6 +96,7 @@ impl Block {
             Self::Bars(figure) => figure.one_drawing()?.write_html(html),
             Self::NamedScatter(figure) => figure.one_drawing()?.write_html(html),
             Self::Counts(table) => table.write_html(html),
+            Self::Results(table) => table.write_html(html),
             Self::Failures(table) => table.write_html(html),
             Self::Notes(notes) => notes.write_html(html),
         }

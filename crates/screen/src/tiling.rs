@@ -108,6 +108,9 @@ pub struct Tiling {
     pub edge: EdgePolicy,
     /// Which tiles are used.
     pub selection: TileSelection,
+    /// Pixels from one tile to the next; without, the side of a tile. Fewer make
+    /// tiles overlap, more leave gaps.
+    pub stride_px: Option<usize>,
 }
 
 impl Default for Tiling {
@@ -117,6 +120,7 @@ impl Default for Tiling {
             crop_px: 256,
             edge: EdgePolicy::Overlap,
             selection: TileSelection::All,
+            stride_px: None,
         }
     }
 }
@@ -127,6 +131,9 @@ pub enum TilingError {
     /// A tile of no pixels.
     #[error("crop_px is 0\nhint: the published networks take 256")]
     NoCrop,
+    /// Tiles that all lie in one place.
+    #[error("stride_px is 0\nhint: the side of a tile puts tiles beside each other")]
+    NoStride,
     /// The image has no pixels.
     #[error("an image of {width} x {height} pixels has nothing to tile")]
     EmptyImage {
@@ -227,6 +234,9 @@ impl Tiling {
         if crop_px == 0 {
             return Err(TilingError::NoCrop);
         }
+        if self.stride_px == Some(0) {
+            return Err(TilingError::NoStride);
+        }
         if width == 0 || height == 0 {
             return Err(TilingError::EmptyImage { width, height });
         }
@@ -267,19 +277,19 @@ impl Tiling {
     /// Where tiles start along a side of the image.
     fn starts(&self, length: usize) -> Vec<usize> {
         let crop_px = self.crop_px;
+        let stride = self.stride_px.unwrap_or(crop_px);
+        let beyond_first = length.saturating_sub(crop_px);
         match self.edge {
-            EdgePolicy::Drop => (0..length / crop_px).map(|index| index * crop_px).collect(),
-            EdgePolicy::Reflect => (0..length.div_ceil(crop_px))
-                .map(|index| index * crop_px)
+            EdgePolicy::Drop => (0..=beyond_first).step_by(stride).collect(),
+            EdgePolicy::Reflect => (0..=beyond_first.div_ceil(stride))
+                .map(|index| index * stride)
                 .collect(),
             EdgePolicy::Overlap => {
-                let num_tiles = length.div_ceil(crop_px);
-                let slack = length - crop_px;
-                let num_steps = (num_tiles - 1).max(1);
-                // Neighbours lie at most crop_px apart: slack is at most
-                // num_steps * crop_px, and the floor moves both alike.
-                (0..num_tiles)
-                    .map(|index| index * slack / num_steps)
+                let num_steps = beyond_first.div_ceil(stride);
+                // Neighbours lie at most a stride apart: beyond_first is at most
+                // num_steps * stride, and the floor moves both alike.
+                (0..=num_steps)
+                    .map(|index| index * beyond_first / num_steps.max(1))
                     .collect()
             }
         }
@@ -314,8 +324,33 @@ mod tests {
         Tiling {
             crop_px,
             edge,
-            selection: TileSelection::All,
+            ..Tiling::default()
         }
+    }
+
+    #[test]
+    fn a_stride_of_its_own() {
+        let starts = |edge, length| {
+            let tiling = Tiling {
+                stride_px: Some(4),
+                ..tiling(6, edge)
+            };
+            let plan = tiling.plan(6.max(length), length).expect("fits");
+            let mut tops: Vec<usize> = plan.tiles().iter().map(|tile| tile.top).collect();
+            tops.sort_unstable();
+            tops.dedup();
+            tops
+        };
+        assert_eq!(starts(EdgePolicy::Drop, 15), [0, 4, 8]);
+        assert_eq!(starts(EdgePolicy::Reflect, 15), [0, 4, 8, 12]);
+        assert_eq!(starts(EdgePolicy::Overlap, 15), [0, 3, 6, 9]);
+        assert_eq!(starts(EdgePolicy::Overlap, 6), [0]);
+        assert_eq!(starts(EdgePolicy::Overlap, 14), [0, 4, 8]);
+        let none = Tiling {
+            stride_px: Some(0),
+            ..Tiling::default()
+        };
+        assert_eq!(none.plan(512, 512), Err(TilingError::NoStride));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub use objective::{
 pub use objective_config::ObjectiveConfig;
 pub use observer::Observer;
 pub use optimiser::{Optimiser, OptimiserConfig, ParameterGroup, Rule, StepSize};
-pub use predict::{Prediction, PredictionNorm, Predictor};
+pub use predict::{Prediction, Predictor, adabn_domain};
 pub use prepare::{Prepared, TrainingData};
 pub use probe_sites::EmbeddedSites;
 pub use reconstruct::{Reconstruction, reconstruct};

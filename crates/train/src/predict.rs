@@ -6,14 +6,13 @@ use std::thread;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use morphospace_core::{Seed, Site, parse_config};
 use morphospace_models::blocks::domain::forward_domain;
-use morphospace_models::blocks::norm_pass::NormPass;
+use morphospace_models::blocks::norm_pass::{NormPass, NormStatistics};
 use morphospace_models::{
     CheckpointConfig, MapNetwork, ModelError, Network, SupervisedNetwork, Unexpected, WeightsFile,
     load_weights_as, read_checkpoint_config,
 };
-use morphospace_screen::sampler::SamplerChoice;
+use morphospace_screen::sampler::{Domain, SamplerChoice};
 use morphospace_screen::{LoaderOptions, Screen};
-use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::loader::{Pairing, Recipe, spawn_loader_of_sites};
@@ -30,18 +29,27 @@ const NUM_TOP: usize = 5;
 /// The name of the head of domains.
 const BATCH_HEAD: &str = "batch";
 
-/// Where batch normalisation takes its statistics from in prediction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PredictionNorm {
-    /// Running averages of training.
-    Running,
-    /// Batches of one domain each, as AdaBN is trained: what is told of a site
-    /// depends on those it shares a batch with.
-    Batch,
-    /// All sites of a domain: exact, in any order, and with all of them in
-    /// memory between any two layers.
-    Domain,
+fn run_config(run_folder: &Path) -> Result<TrainConfig, TrainError> {
+    let path = run_folder.join(CONFIG_FILE);
+    let text = fs::read_to_string(&path).map_err(TrainError::file(&path))?;
+    parse_config(&path.display().to_string(), &text, &[])
+        .map_err(|error| TrainError::InvalidConfig(error.to_string()))
+}
+
+/// By what the images of a batch belonged together in a run, if it was trained with
+/// AdaBN; `None` also of folders that are no runs, such as a checkpoint alone.
+///
+/// # Errors
+/// [`TrainError`]: the run's configuration cannot be read.
+pub fn adabn_domain(folder: &Path) -> Result<Option<Domain>, TrainError> {
+    if !folder.join(CONFIG_FILE).is_file() {
+        return Ok(None);
+    }
+    let config = run_config(folder)?;
+    Ok(match &config.objective {
+        ObjectiveConfig::Supervised(supervised) if supervised.adabn => Some(config.labels.domain),
+        _ => None,
+    })
 }
 
 /// What a head tells of a site.
@@ -83,11 +91,7 @@ impl Predictor {
         checkpoint: &Checkpoint,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let path = run_folder.join(CONFIG_FILE);
-        let text = fs::read_to_string(&path).map_err(TrainError::file(&path))?;
-        let config: TrainConfig = parse_config(&path.display().to_string(), &text, &[])
-            .map_err(|error| TrainError::InvalidConfig(error.to_string()))?;
-        let config = config.check()?;
+        let config = run_config(run_folder)?.check()?;
         let folder = &checkpoint.folder;
         let saved: CheckpointConfig = read_checkpoint_config(folder)?;
         let no_heads = || {
@@ -155,10 +159,10 @@ impl Predictor {
     }
 
     /// Where statistics come from if nothing else is said: as in training.
-    pub fn usual_norm(&self) -> PredictionNorm {
+    pub fn usual_norm(&self) -> NormStatistics {
         match &self.config.get().objective {
-            ObjectiveConfig::Supervised(supervised) if supervised.adabn => PredictionNorm::Batch,
-            _ => PredictionNorm::Running,
+            ObjectiveConfig::Supervised(supervised) if supervised.adabn => NormStatistics::Batch,
+            _ => NormStatistics::Running,
         }
     }
 
@@ -175,7 +179,7 @@ impl Predictor {
     pub fn predict(
         &self,
         screen: &dyn Screen,
-        norm: PredictionNorm,
+        norm: NormStatistics,
         device: &Device,
         loader: LoaderOptions,
         observer: &mut dyn FnMut(usize, usize),
@@ -197,7 +201,7 @@ impl Predictor {
         &self,
         screen: &dyn Screen,
         shown: &[Vec<bool>],
-        norm: PredictionNorm,
+        norm: NormStatistics,
         device: &Device,
         loader: LoaderOptions,
         observer: &mut dyn FnMut(usize, usize),
@@ -219,7 +223,7 @@ impl Predictor {
             seed: self.config.seed(),
         };
         let groups = match norm {
-            PredictionNorm::Running => vec![site_indices.clone()],
+            NormStatistics::Running => vec![site_indices.clone()],
             _ => by_domain(&settings.labels, sites, site_indices),
         };
         let batch_size = match settings.sampler {
@@ -240,11 +244,11 @@ impl Predictor {
                     let of_batch = batch?.into_images(&labels, device).views.swap_remove(0);
                     num_batches += 1;
                     match norm {
-                        PredictionNorm::Domain => images.push(of_batch),
+                        NormStatistics::Domain => images.push(of_batch),
                         _ => {
                             for (scores, shown) in scores.iter_mut().zip(shown) {
                                 let mut pass = match norm {
-                                    PredictionNorm::Running => NormPass::running(),
+                                    NormStatistics::Running => NormPass::running(),
                                     _ => NormPass::batch(),
                                 };
                                 let of_batch = only_channels(of_batch.clone(), shown);
@@ -257,7 +261,7 @@ impl Predictor {
                 }
                 Ok(())
             })?;
-            if norm == PredictionNorm::Domain {
+            if norm == NormStatistics::Domain {
                 // Sites that fill up the last batch would count twice.
                 let num_last = group.len() - (batches.len() - 1) * batch_size;
                 if let Some(last) = images.pop() {

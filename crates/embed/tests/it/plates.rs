@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use burn::tensor::{Device, Tensor};
 use morphospace_core::Provenance;
@@ -344,9 +344,10 @@ fn a_plate_whose_folder_vanishes_fails_alone() {
     let last = screen.sites().len() - 1;
     let image = PathBuf::from(screen.plane_location(last, 0).unwrap());
     // After the screen was opened and looked at, while the first plate is at work.
-    let vanishing = Vanishing {
+    let vanishing = Meddling {
         vit: tiny_vit(6),
-        folder: image.parent().unwrap().to_owned(),
+        // Gone at the first pass already.
+        before: |_: &Tensor<4>| drop(fs::remove_dir_all(image.parent().unwrap())),
     };
     let stop = AtomicBool::new(false);
     let done = run_with(&*screen, &vanishing, &config(), &root, Shard::WHOLE, &stop).unwrap();
@@ -366,13 +367,13 @@ fn a_plate_whose_folder_vanishes_fails_alone() {
     assert!(matches!(error, Err(EmbedError::Incomplete { .. })));
 }
 
-/// Takes a folder away at the first pass.
-struct Vanishing {
+/// Does something before every pass.
+struct Meddling<F> {
     vit: Vit,
-    folder: PathBuf,
+    before: F,
 }
 
-impl Encoder for Vanishing {
+impl<F: Fn(&Tensor<4>) + Send> Encoder for Meddling<F> {
     fn num_features(&self) -> usize {
         self.vit.num_features()
     }
@@ -398,9 +399,72 @@ impl Encoder for Vanishing {
         images: Tensor<4>,
         wanted: &[Representation],
     ) -> Vec<Tensor<2>> {
-        // Gone at the first pass already.
-        fs::remove_dir_all(&self.folder).ok();
+        (self.before)(&images);
         self.vit.forward_representations(images, wanted)
+    }
+}
+
+#[test]
+fn a_device_without_memory_is_given_fewer_tiles_and_the_plate_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = screen(folder.path());
+    let num_passes = AtomicUsize::new(0);
+    // Four tiles of each site.
+    let passes_of_plate = screen.sites().len().div_ceil(5);
+    // There is room for five tiles until the second plate, and then for two.
+    let small = Meddling {
+        vit: tiny_vit(6),
+        before: |images: &Tensor<4>| {
+            let room = match num_passes.fetch_add(1, Ordering::Relaxed) < passes_of_plate + 3 {
+                true => 5,
+                false => 2,
+            };
+            let batch = images.dims()[0];
+            assert!(batch <= room, "Vulkan: VK_ERROR_OUT_OF_DEVICE_MEMORY");
+        },
+    };
+    let (root, stop) = (folder.path().join("small"), AtomicBool::new(false));
+    let done = run_with(&*screen, &small, &config(), &root, Shard::WHOLE, &stop).unwrap();
+    let sizes: Vec<usize> = done.records.iter().map(|one| one.batch_size).collect();
+    assert_eq!(sizes, [5, 2, 2, 2]);
+    assert!(done.records.iter().all(|one| one.failure.is_none()));
+    assert_eq!(
+        manifest(&root)["batch_sizes"],
+        serde_json::json!({"2": 3, "5": 1})
+    );
+    // Done plates stay done, whatever they were made with.
+    assert_eq!(
+        run(&*screen, &config(), &root, Shard::WHOLE).before.len(),
+        4
+    );
+    // The same numbers, but for rounding, and no row twice.
+    let whole = folder.path().join("whole");
+    run(&*screen, &config(), &whole, Shard::WHOLE);
+    for plate in ["HUVEC-01/1", "HUVEC-01/2", "U2OS-01/1", "U2OS-01/2"] {
+        let table = |root: &Path| {
+            read_profiles(&root.join(format!("wells/output/{plate}.parquet"))).unwrap()
+        };
+        let (found, expected) = (table(&root), table(&whole));
+        assert_eq!(found.num_rows(), expected.num_rows());
+        for (a, b) in found.values().iter().zip(&*expected.values()) {
+            assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a} {b}");
+        }
+    }
+
+    // One tile at a time and still none, and other panics, end it.
+    for (message, is_memory) in [("out of memory", true), ("index out of bounds", false)] {
+        let never = Meddling {
+            vit: tiny_vit(6),
+            before: |_: &Tensor<4>| panic!("{message}"),
+        };
+        let root = folder.path().join(message);
+        let work = || run_with(&*screen, &never, &config(), &root, Shard::WHOLE, &stop);
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        match ended {
+            Ok(Err(EmbedError::OutOfMemory { batch_size: 1, .. })) => assert!(is_memory),
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => assert!(!is_memory),
+        }
     }
 }
 

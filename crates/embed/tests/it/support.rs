@@ -6,7 +6,9 @@ use std::path::Path;
 use burn::tensor::Device;
 use morphospace_core::Seed;
 use morphospace_embed::{EmbedConfig, Level};
+use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_models::{Pooling, Precision, Representation, Vit, VitConfig};
+use morphospace_screen::sampler::Domain;
 use morphospace_screen::simulator::{SimulatorConfig, simulate};
 use morphospace_screen::{LoaderOptions, Normalisation, OnIncomplete, Screen, Tiling, open_screen};
 
@@ -64,6 +66,9 @@ pub(crate) fn config() -> EmbedConfig {
         levels: vec![Level::Wells],
         batch_size: 5,
         precision: Precision::F32,
+        norm: NormStatistics::Running,
+        domain: Domain::Plate,
+        masks: None,
         on_incomplete: OnIncomplete::Fail,
         loader: LoaderOptions::default(),
     }

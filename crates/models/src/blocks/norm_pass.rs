@@ -4,8 +4,35 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use super::domain::DomainMember;
+
+/// Where batch normalisation takes its statistics from in evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormStatistics {
+    /// Running averages of training.
+    #[default]
+    Running,
+    /// Batches of one domain each, as AdaBN is trained: what comes of an image
+    /// depends on those it shares a batch with.
+    Batch,
+    /// All images of a domain: exact, in any order, and with all of them in
+    /// memory between any two layers.
+    Domain,
+}
+
+impl NormStatistics {
+    /// The word in configurations and provenance.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Batch => "batch",
+            Self::Domain => "domain",
+        }
+    }
+}
 
 /// Which mean and variance batch normalisation uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -267,6 +267,41 @@ pub(crate) struct AggregateArgs {
     pub(crate) controls: ControlArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CenterArmsArgs {
+    /// Aligned profiles of wells, guides or genes: .parquet, .csv, .csv.gz or .tsv
+    #[arg(value_name = "PROFILES")]
+    pub(crate) profiles: PathBuf,
+    /// Column of the genes, by symbol
+    #[arg(long, default_value = "Metadata_gene", value_name = "COLUMN")]
+    pub(crate) gene_column: String,
+    /// A table of genes and their arms: columns gene and chromosome_arm, such as chr7q
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["transcripts", "centromeres"])]
+    pub(crate) arms: Option<PathBuf>,
+    /// A table of transcripts in place of --arms: columns name2, chrom, txStart and txEnd, as
+    /// UCSC's refGene
+    #[arg(long, value_name = "FILE", requires = "centromeres")]
+    pub(crate) transcripts: Option<PathBuf>,
+    /// A table of centromeres: columns chrom, chromStart and chromEnd
+    #[arg(long, value_name = "FILE", requires = "transcripts")]
+    pub(crate) centromeres: Option<PathBuf>,
+    /// A table of the genes' expression in these cells: columns gene and zfpkm; arms are
+    /// then known by genes that are not expressed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expression: Option<PathBuf>,
+    /// Genes below this zFPKM are not expressed
+    #[arg(long, default_value_t = -3.0, value_name = "ZFPKM", allow_negative_numbers = true)]
+    pub(crate) unexpressed_below: f64,
+    /// Arms are corrected that have more rows than this (of genes that are not expressed)
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    pub(crate) min_rows: usize,
+    /// Leave out every gene whose symbol begins with LO, as the published pattern does
+    #[arg(long)]
+    pub(crate) loc_as_published: bool,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum AverageArg {
     /// Mean of each feature

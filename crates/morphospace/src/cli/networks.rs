@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use morphospace_embed::{InvalidShard, Level, Shard};
+use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_models::plan::Precision as PlanPrecision;
 use morphospace_models::{Pooling, Precision};
+use morphospace_screen::sampler::Domain;
 use morphospace_screen::split::Part;
 use morphospace_screen::{EdgePolicy, NormalisationChoice, OnIncomplete, TileSelection};
 
@@ -256,6 +258,33 @@ pub(crate) enum NormArg {
     Domain,
 }
 
+impl From<NormArg> for NormStatistics {
+    fn from(norm: NormArg) -> Self {
+        match norm {
+            NormArg::Running => Self::Running,
+            NormArg::Batch => Self::Batch,
+            NormArg::Domain => Self::Domain,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DomainArg {
+    /// All plates of an experiment
+    Experiment,
+    /// A plate
+    Plate,
+}
+
+impl From<DomainArg> for Domain {
+    fn from(domain: DomainArg) -> Self {
+        match domain {
+            DomainArg::Experiment => Self::Experiment,
+            DomainArg::Plate => Self::Plate,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ReconstructArgs {
     #[command(flatten)]
@@ -374,9 +403,25 @@ pub(crate) struct EmbedArgs {
     /// Which tiles of a site
     #[arg(long, default_value = "all")]
     pub(crate) tiles: TilesArg,
+    /// Pixels from one tile to the next [default: the side of a tile]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) stride: Option<u32>,
     /// What to make of a tile's tokens, or several, comma-separated
     #[arg(long, default_value = "patch-mean", value_delimiter = ',')]
     pub(crate) pooling: Vec<PoolingArg>,
+    /// Where batch normalisation takes its statistics from [default: batch for runs with
+    /// AdaBN, else running]
+    #[arg(long)]
+    pub(crate) norm: Option<NormArg>,
+    /// What shares statistics of --norm batch and domain [default: as the run was trained,
+    /// else plate]
+    #[arg(long)]
+    pub(crate) domain: Option<DomainArg>,
+    /// Images that are 0 where there is nothing to look at, such as segmentations: patches
+    /// without a pixel of another value are left out, e.g.
+    /// masks/{batch}/{plate}/{well}_s{site}.png ({source} too)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) masks: Option<String>,
     /// Numbers to compute products with: f32, bf16 or f16
     #[arg(long, default_value = "f32", value_name = "PRECISION")]
     pub(crate) precision: Precision,

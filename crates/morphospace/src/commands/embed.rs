@@ -6,10 +6,12 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use morphospace_core::{Provenance, Seed, Stain};
 use morphospace_embed::{
-    EmbedConfig, EmbedError, EmbedProgress, Embedded, Level, embed, intensity_profiles,
+    EmbedConfig, EmbedError, EmbedProgress, Embedded, Level, SiteMasks, embed, intensity_profiles,
 };
+use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_models::{Encoder, Pooling, Precision, Representation};
 use morphospace_profiles::Profiles;
+use morphospace_screen::sampler::Domain;
 use morphospace_screen::{
     Normalisation, NormalisationChoice, NormalisationScheme, NormalisationScope, Screen, Tiling,
     pixel_history, with_stains,
@@ -57,26 +59,47 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         warn_each("sites left out", &names);
         return write_table(args, profiles, &origin, !names.is_empty());
     };
+    let (norm, domain) = norm(args).or_refuse()?;
+    let masks = args.masks.as_ref().map(SiteMasks::new).transpose();
+    let masks = masks.map_err(failure)?;
     let config = EmbedConfig {
         tiling: Tiling {
             crop_px: encoder.img_size(),
             edge: args.edge.into(),
             selection: args.tiles.into(),
+            stride_px: args.stride.map(|stride| stride as usize),
         },
         normalisation,
         representations: representations(args, &*encoder).or_refuse()?,
         levels: args.levels.clone(),
         batch_size: args.batch_size,
         precision: args.precision,
+        norm,
+        domain,
+        masks,
         on_incomplete: args.on_incomplete,
         loader: args.loader.options(),
     };
     if is_table {
         let embedded = embed_under_progress(&*screen, &*encoder, &device, &config)?;
-        let any = !embedded.skipped.is_empty() || !embedded.filled.is_empty();
+        let any = !(embedded.skipped.is_empty()
+            && embedded.filled.is_empty()
+            && embedded.outside.is_empty());
         return write_table(args, embedded.profiles, &origin, any);
     }
     folder::embed_into(args, &*screen, &*encoder, &device, &config)
+}
+
+/// Where batch normalisation takes its statistics from, and what shares them.
+fn norm(args: &EmbedArgs) -> Result<(NormStatistics, Domain)> {
+    let trained = args.network.adabn_domain()?;
+    let norm = match (args.norm, trained) {
+        (Some(norm), _) => norm.into(),
+        (None, Some(_)) => NormStatistics::Batch,
+        (None, None) => NormStatistics::Running,
+    };
+    let domain = args.domain.map(Domain::from).or(trained);
+    Ok((norm, domain.unwrap_or(Domain::Plate)))
 }
 
 /// What a table cannot hold.
@@ -246,7 +269,18 @@ pub(crate) fn embed_under_progress(
         "sites with zeros in place of missing channels",
         &embedded.filled,
     );
+    warn_each("sites whose mask has nothing inside", &embedded.outside);
+    if embedded.batch_size < config.batch_size {
+        warn_of_smaller_batches(config.batch_size, embedded.batch_size);
+    }
     Ok(embedded)
+}
+
+fn warn_of_smaller_batches(asked: usize, used: usize) {
+    warn(format!(
+        "the device has not enough memory for batches of {asked}: {used} tiles at a time were \
+         embedded\nhint: --batch-size {used}"
+    ));
 }
 
 fn failure(error: EmbedError) -> Failure {
@@ -258,6 +292,7 @@ fn failure(error: EmbedError) -> Failure {
         | EmbedError::OtherSettings { .. }
         | EmbedError::NoFolder { .. }
         | EmbedError::NotEmpty { .. }
+        | EmbedError::NoMask { .. }
         | EmbedError::MixedPlanes { .. } => Failure::Refused(error.into()),
         _ => Failure::Stopped(error.into()),
     }
@@ -279,6 +314,9 @@ pub(crate) fn profiles_of(
         levels: vec![Level::Wells],
         batch_size: 16,
         precision: Precision::F32,
+        norm: NormStatistics::Running,
+        domain: Domain::Plate,
+        masks: None,
         on_incomplete: morphospace_screen::OnIncomplete::Fail,
         loader: morphospace_screen::LoaderOptions::default(),
     };

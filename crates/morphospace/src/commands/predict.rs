@@ -4,11 +4,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use morphospace_benchmark::binomial_interval;
 use morphospace_core::{Provenance, Site};
+use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_profiles::{PredictionRow, Predictions, write_predictions};
 use morphospace_screen::site_key_text;
 use morphospace_train::{
-    Checkpoint, Prediction, PredictionNorm, Predictor, TrainError, best_checkpoint,
-    latest_checkpoint,
+    Checkpoint, Prediction, Predictor, TrainError, best_checkpoint, latest_checkpoint,
 };
 
 use serde::Serialize;
@@ -104,13 +104,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::with_failures(num_told < num_sites))
 }
 
-pub(super) fn norm_of(norm: Option<NormArg>, predictor: &Predictor) -> PredictionNorm {
-    match norm {
-        None => predictor.usual_norm(),
-        Some(NormArg::Running) => PredictionNorm::Running,
-        Some(NormArg::Batch) => PredictionNorm::Batch,
-        Some(NormArg::Domain) => PredictionNorm::Domain,
-    }
+pub(super) fn norm_of(norm: Option<NormArg>, predictor: &Predictor) -> NormStatistics {
+    norm.map_or_else(|| predictor.usual_norm(), NormStatistics::from)
 }
 
 /// What a head tells of the sites whose label is one of its classes.

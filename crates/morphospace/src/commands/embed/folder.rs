@@ -1,6 +1,4 @@
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
@@ -14,6 +12,7 @@ use morphospace_screen::Screen;
 
 use crate::cli::{EmbedArgs, ShardArg};
 use crate::failure::{Failure, Outcome, Phase};
+use crate::signals::StopWhenTold;
 use crate::terminal::{Progress, warn_each};
 
 /// Embeds into a folder, plate by plate.
@@ -47,7 +46,7 @@ pub(super) fn embed_into(
     };
     let settings = EmbeddingSettings::new(screen, &network, config);
     let folder = EmbeddingFolder::begin(&args.output, settings).or_refuse()?;
-    let stop = stop_when_told().or_refuse()?;
+    let stop = StopWhenTold::listen().or_refuse()?;
     let job = PlateJob {
         screen,
         encoder,
@@ -56,7 +55,7 @@ pub(super) fn embed_into(
         config,
         folder: &folder,
         shard,
-        stop: &stop,
+        stop: stop.flag(),
         provenance: &|provenance| super::joined(provenance, &origin),
     };
     // Begun once it is known how much there is left to do.
@@ -92,20 +91,6 @@ pub(super) fn refuse_no_folder(path: &Path) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// A flag that is set when the process is asked to end (SIGTERM, SIGINT); the
-/// second time it ends at once.
-fn stop_when_told() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(1);
-        }
-    })
-    .context("listening for signals")?;
-    Ok(stop)
 }
 
 fn summary(done: &PlatesDone, shard: Shard) -> String {
@@ -145,6 +130,7 @@ fn report(args: &EmbedArgs, done: &PlatesDone) -> Outcome {
     };
     let skipped = names(|record| &record.skipped);
     let filled = names(|record| &record.filled);
+    let outside = names(|record| &record.outside);
     let failed = done.records.iter().filter_map(|record| {
         let failure = record.failure.as_deref()?;
         Some(format!("{}: {failure}", record.key()))
@@ -152,7 +138,15 @@ fn report(args: &EmbedArgs, done: &PlatesDone) -> Outcome {
     let failed: Vec<String> = failed.collect();
     warn_each("sites left out", &skipped);
     warn_each("sites with zeros in place of missing channels", &filled);
+    warn_each("sites whose mask has nothing inside", &outside);
+    let used = done.records.iter().map(|record| record.batch_size).min();
+    if let Some(used) = used.filter(|used| *used < args.batch_size) {
+        super::warn_of_smaller_batches(args.batch_size, used);
+    }
     warn_each("plates that could not be embedded", &failed);
     crate::print_line!("{}", args.output.display());
-    Outcome::with_failures(!(skipped.is_empty() && filled.is_empty() && failed.is_empty()))
+    let is_all = [&skipped, &filled, &outside, &failed]
+        .iter()
+        .all(|names| names.is_empty());
+    Outcome::with_failures(!is_all)
 }

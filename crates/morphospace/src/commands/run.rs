@@ -1,0 +1,319 @@
+//! Follows a recipe: commands one after the other, those that are done left out.
+
+mod step_record;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Parser;
+use morphospace::recipe::{Recipe, Repetition, RunFolder, StepCommand};
+use morphospace::recipe_run::RecipeRun;
+use morphospace::result_table::ResultTable;
+use morphospace_core::write_atomically;
+
+use self::step_record::{StepRecord, version};
+use crate::cli::{Cli, Command, RunArgs};
+use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::warn_each;
+
+/// Options before the name of a file or folder that a command writes.
+const OUTPUT_OPTIONS: [&str; 12] = [
+    "--output",
+    "--save-aligner",
+    "--figure",
+    "--summary",
+    "--manifest",
+    "--qc",
+    "--page",
+    "--json",
+    "--experiments",
+    "--coordinates",
+    "--perturbations",
+    "--histograms",
+];
+
+/// The steps of a repetition, each of which the command line understands.
+struct Planned {
+    repetition: Repetition,
+    steps: Vec<StepCommand>,
+}
+
+pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
+    let recipe = Recipe::read(&args.recipe, &args.set, &args.inputs).or_refuse()?;
+    let folder = RunFolder(args.output.clone());
+    let plan = plan(args, &recipe, &folder).or_refuse()?;
+    if args.dry_run {
+        crate::print_line!("{}", script(&plan).or_refuse()?.trim_end());
+        return Ok(Outcome::Done);
+    }
+    check_given(&recipe).or_refuse()?;
+    let _lock = lock(&args.output).or_refuse()?;
+    let run = RecipeRun::new(recipe);
+    run.write(&args.output).or_refuse()?;
+    let path = args.output.join("commands.sh");
+    let script = script(&plan).or_refuse()?;
+    write_atomically(&path, |file| file.write_all(script.as_bytes()))
+        .with_context(|| format!("cannot write '{}'", path.display()))
+        .or_refuse()?;
+
+    let num_steps: usize = plan.iter().map(|planned| planned.steps.len()).sum();
+    let mut incomplete = Vec::new();
+    let mut index = 0;
+    for planned in &plan {
+        for step in &planned.steps {
+            index += 1;
+            let name = name_of(&planned.repetition, step);
+            let at = format!("[{index}/{num_steps}] {name}");
+            let is_complete = follow(&args.output, step, &at).map_err(|failure| {
+                let what = || format!("step '{name}' of recipe '{}'", args.recipe.display());
+                match failure {
+                    // Nothing was done by this step, but by others.
+                    Failure::Refused(error) if index == 1 => {
+                        Failure::Refused(error.context(what()))
+                    }
+                    Failure::Refused(error) | Failure::Stopped(error) => {
+                        Failure::Stopped(error.context(what()))
+                    }
+                }
+            })?;
+            if !is_complete {
+                incomplete.push(name);
+            }
+        }
+    }
+    let rows = run.scored_rows(&args.output).or_stop()?;
+    for table in ResultTable::of_rows(&rows).or_stop()? {
+        crate::print_line!("{}", table.to_markdown());
+    }
+    warn_each("steps that left something out", &incomplete);
+    crate::print_line!("{}", args.output.display());
+    Ok(Outcome::with_failures(!incomplete.is_empty()))
+}
+
+fn name_of(repetition: &Repetition, step: &StepCommand) -> String {
+    let repeated = repetition.0.iter();
+    let repeated: Vec<String> = repeated
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    match repeated.is_empty() {
+        true => step.name.clone(),
+        false => format!("{} ({})", step.name, repeated.join(", ")),
+    }
+}
+
+/// All commands, understood and in an order in which each finds what it reads.
+fn plan(args: &RunArgs, recipe: &Recipe, folder: &RunFolder) -> Result<Vec<Planned>> {
+    let mut plan = Vec::new();
+    let mut written = BTreeSet::new();
+    for repetition in recipe.repetitions() {
+        let steps = recipe.commands(&args.recipe, &repetition, folder)?;
+        for step in &steps {
+            let named = || {
+                let name = name_of(&repetition, step);
+                format!("step '{name}' of recipe '{}'", args.recipe.display())
+            };
+            let cli = parsed(&step.words).with_context(named)?;
+            if matches!(cli.command, Command::Run(_) | Command::Submit(_)) {
+                bail!("{}: a recipe can neither `run` nor `submit`", named());
+            }
+            let paths = Paths::of(&step.words, &folder.0);
+            let unwritten = paths.read.iter().find(|path| {
+                let mut written = written.iter();
+                !written.any(|there: &PathBuf| path.starts_with(there))
+            });
+            if let Some(path) = unwritten {
+                bail!("{}: no step before it writes '{}'", named(), path.display());
+            }
+            written.extend(paths.written);
+        }
+        plan.push(Planned { repetition, steps });
+    }
+    Ok(plan)
+}
+
+fn parsed(words: &[String]) -> Result<Cli> {
+    let program = std::iter::once("morphospace");
+    let words = program.chain(words.iter().map(String::as_str));
+    Cli::try_parse_from(words).map_err(|error| {
+        let text = error.render().to_string();
+        let text = text.trim_start_matches("error: ").trim_end();
+        anyhow!("{text}")
+    })
+}
+
+/// What a command's words name below the run's folder.
+struct Paths {
+    read: Vec<PathBuf>,
+    written: Vec<PathBuf>,
+}
+
+impl Paths {
+    fn of(words: &[String], folder: &Path) -> Self {
+        let (mut read, mut written) = (Vec::new(), Vec::new());
+        let mut option = "";
+        for word in words {
+            let (before, path) = split_path(word);
+            let option_of_word = match before.starts_with("--") {
+                true => before,
+                false => option,
+            };
+            let path = Path::new(path);
+            if path.starts_with(folder) && path != folder {
+                match OUTPUT_OPTIONS.contains(&option_of_word) {
+                    true => written.push(path.to_owned()),
+                    false => read.push(path.to_owned()),
+                }
+            }
+            if word.starts_with('-') {
+                option = word;
+            }
+        }
+        Self { read, written }
+    }
+}
+
+/// `NAME=PATH` and `--option=PATH` in two; of others the first part is empty.
+fn split_path(word: &str) -> (&str, &str) {
+    word.rsplit_once('=').unwrap_or(("", word))
+}
+
+/// What the user gave is there, before hours are spent that lead to it.
+fn check_given(recipe: &Recipe) -> Result<()> {
+    for (name, word) in recipe.given() {
+        let is_name = word.contains(':') || word == "intensity";
+        if !is_name && !Path::new(word).exists() {
+            bail!("--input {name}={word}: there is no '{word}'");
+        }
+    }
+    Ok(())
+}
+
+/// Nobody else follows a recipe into this folder meanwhile.
+fn lock(folder: &Path) -> Result<File> {
+    let cannot = || format!("cannot write into '{}'", folder.display());
+    fs::create_dir_all(folder).with_context(cannot)?;
+    let file = File::create(folder.join(".lock")).with_context(cannot)?;
+    if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
+        bail!("another `run` is at work in '{}'", folder.display());
+    }
+    Ok(file)
+}
+
+/// The commands as a shell takes them.
+fn script(plan: &[Planned]) -> Result<String> {
+    let mut text = String::from("#!/bin/sh\n# The commands of the recipe, in order.\nset -e\n");
+    let mut seen = BTreeSet::new();
+    for planned in plan {
+        for step in &planned.steps {
+            // What repetitions have in common is done once.
+            if seen.insert(&step.words) {
+                let words = shlex::try_join(step.words.iter().map(String::as_str))?;
+                let name = name_of(&planned.repetition, step);
+                text.push_str(&format!("\n# {name}\nmorphospace {words}\n"));
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// Does a step, if it is not done; whether it left nothing out.
+fn follow(run: &Path, step: &StepCommand, at: &str) -> Result<bool, Failure> {
+    let paths = Paths::of(&step.words, run);
+    let inputs = inputs(&step.words, &paths).or_stop()?;
+    let record_path = StepRecord::path(run, &step.words);
+    let before = StepRecord::read(&record_path);
+    if before.is_some_and(|record| record.stands_for(&step.words, &inputs)) {
+        eprintln!("{at}: done before");
+        return Ok(true);
+    }
+    eprintln!("{at}");
+    for path in &paths.written {
+        let parent = path.parent().unwrap_or(run);
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make folder '{}'", parent.display()))
+            .or_stop()?;
+    }
+    let started = Instant::now();
+    let cli = parsed(&step.words).or_refuse()?;
+    let outcome = super::run(cli)?;
+    let mut outputs = BTreeMap::new();
+    for path in paths.written {
+        let found = version(&path).with_context(|| format!("cannot read '{}'", path.display()));
+        if let Some(found) = found.or_stop()? {
+            outputs.insert(path, found);
+        }
+    }
+    let record = StepRecord {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: step.words.clone(),
+        inputs,
+        outputs,
+        is_complete: outcome == Outcome::Done,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    record
+        .write(&record_path)
+        .with_context(|| format!("cannot write '{}'", record_path.display()))
+        .or_stop()?;
+    Ok(record.is_complete)
+}
+
+/// Versions of what a command's words name and that is there, but for what it writes.
+fn inputs(words: &[String], paths: &Paths) -> Result<BTreeMap<PathBuf, String>> {
+    let mut inputs = BTreeMap::new();
+    for word in words {
+        for path in [Path::new(word), Path::new(split_path(word).1)] {
+            if word.starts_with('-') || paths.written.iter().any(|written| written == path) {
+                continue;
+            }
+            let found = version(path).with_context(|| format!("cannot read '{}'", path.display()));
+            if let Some(found) = found? {
+                inputs.insert(path.to_owned(), found);
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_tell_what_is_read_and_written() {
+        let words = "align run/a.parquet --method tvn --output run/b.parquet --settings x \
+                     --save-aligner=run/c NAME=run/d run";
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let paths = Paths::of(&words, Path::new("run"));
+        let names = |paths: &[PathBuf]| -> Vec<String> {
+            paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect()
+        };
+        assert_eq!(names(&paths.written), ["run/b.parquet", "run/c"]);
+        assert_eq!(names(&paths.read), ["run/a.parquet", "run/d"]);
+    }
+
+    #[test]
+    fn options_of_outputs_are_options_of_commands() {
+        fn options(command: &clap::Command, found: &mut BTreeSet<String>) {
+            let longs = command
+                .get_arguments()
+                .filter_map(|argument| argument.get_long());
+            found.extend(longs.map(|long| format!("--{long}")));
+            command
+                .get_subcommands()
+                .for_each(|command| options(command, found));
+        }
+        let mut found = BTreeSet::new();
+        options(&<Cli as clap::CommandFactory>::command(), &mut found);
+        for option in OUTPUT_OPTIONS {
+            assert!(found.contains(option), "{option}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What a recipe that was followed left behind.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use morphospace_benchmark::{Score, Scores};
+use morphospace_core::write_atomically;
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::{Recipe, Repetition, RunFolder};
+use crate::result_table::ScoredRow;
+
+/// `run.json`: the recipe with all that was given, and its repetitions. Written
+/// before the first step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeRun {
+    /// Of this file.
+    pub schema_version: u32,
+    /// Version of the program.
+    pub tool_version: String,
+    /// With every value in it.
+    pub recipe: Recipe,
+    /// What was gone through.
+    pub repetitions: Vec<Repetition>,
+}
+
+impl RecipeRun {
+    /// The version this release writes, and the newest it reads.
+    pub const SCHEMA_VERSION: u32 = 1;
+    /// Its file.
+    pub const FILE: &str = "run.json";
+
+    /// A run to come.
+    pub fn new(recipe: Recipe) -> Self {
+        Self {
+            schema_version: Self::SCHEMA_VERSION,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            repetitions: recipe.repetitions(),
+            recipe,
+        }
+    }
+
+    /// Writes it into a run's folder.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(Self::FILE);
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        write_atomically(&path, |file| file.write_all(&json))
+            .with_context(|| format!("cannot write '{}'", path.display()))
+    }
+
+    /// Reads that of a run's folder.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged or newer.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(Self::FILE);
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!(
+                "'{}' is no folder that `run` filled: cannot read '{}'",
+                folder.display(),
+                path.display()
+            )
+        })?;
+        let run: Self = serde_json::from_str(&text)
+            .with_context(|| format!("'{}' is damaged", path.display()))?;
+        if run.schema_version > Self::SCHEMA_VERSION {
+            bail!(
+                "'{}' has schema version {}, which is newer than {}\nhint: update morphospace",
+                path.display(),
+                run.schema_version,
+                Self::SCHEMA_VERSION
+            );
+        }
+        Ok(run)
+    }
+
+    /// Its rows, one for each of the recipe's tables.
+    ///
+    /// # Errors
+    /// A file of scores cannot be read.
+    pub fn scored_rows(&self, folder: &Path) -> Result<Vec<ScoredRow>> {
+        let folder = RunFolder(folder.to_owned());
+        let mut repetitions = Vec::new();
+        for repetition in &self.repetitions {
+            repetitions.push((repetition.clone(), scores_of(&folder.scores(repetition))?));
+        }
+        let tables = self.recipe.tables.values();
+        let row = |spec: &crate::result_table::TableSpec| ScoredRow {
+            title: self.recipe.title.clone(),
+            spec: spec.clone(),
+            repetitions: repetitions.clone(),
+        };
+        Ok(tables.map(row).collect())
+    }
+}
+
+/// The scores of all `.json` files of a folder, by the files' names; none if there
+/// is no folder.
+fn scores_of(folder: &Path) -> Result<Vec<Score>> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(Vec::new());
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot read '{}'", folder.display()))?
+            .path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".json") && !name.starts_with('.') {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut scores = Vec::new();
+    for path in paths {
+        scores.extend(Scores::read(&path)?.scores);
+    }
+    Ok(scores)
+}

@@ -1,0 +1,566 @@
+//! The tables of papers, from scores of many runs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result, bail};
+use morphospace_benchmark::Score;
+use morphospace_report::{
+    Page, ResultCell, ResultGrid, Section, SpreadFigure, SpreadGroup, format_number,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::Repetition;
+
+/// A table of a paper, and what stands in a recipe's row of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableSpec {
+    /// Its title; runs whose tables have one title are its rows.
+    pub title: String,
+    /// Its columns.
+    pub columns: Vec<ColumnSpec>,
+    /// What the paper reports, by column.
+    #[serde(default)]
+    pub expected: BTreeMap<String, Expected>,
+}
+
+/// A column of a table: which score stands in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSpec {
+    /// Its heading.
+    pub name: String,
+    /// [`Score::benchmark`].
+    pub benchmark: String,
+    /// The setting `source` of the score, such as `CORUM`.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// A number among the score's settings in place of its value.
+    #[serde(default)]
+    pub setting: Option<String>,
+    /// Which of several scores: those of a network's blocks.
+    #[serde(default)]
+    pub pick: Pick,
+    /// Only repetitions with these values, e.g. `cell_type = "U2OS"`.
+    #[serde(default)]
+    pub of: BTreeMap<String, String>,
+    /// By what scores are multiplied: 100 for per cent.
+    #[serde(default = "one")]
+    pub factor: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Which of several scores of one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// There is but one.
+    #[default]
+    Only,
+    /// The highest.
+    Best,
+    /// That of the last block.
+    Last,
+    /// Not the score but the block of the highest.
+    BestBlock,
+}
+
+/// What a paper reports.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Expected {
+    /// A number.
+    Value(f64),
+    /// A mean and its spread.
+    MeanAndSpread([f64; 2]),
+}
+
+impl Expected {
+    fn mean(self) -> f64 {
+        match self {
+            Self::Value(mean) | Self::MeanAndSpread([mean, _]) => mean,
+        }
+    }
+}
+
+impl TableSpec {
+    /// What is wrong with it.
+    ///
+    /// # Errors
+    /// In words: columns of one name, something expected of none.
+    pub fn check(&self) -> Result<(), String> {
+        for (index, column) in self.columns.iter().enumerate() {
+            if self.columns[..index]
+                .iter()
+                .any(|other| other.name == column.name)
+            {
+                return Err(format!("two columns are called '{}'", column.name));
+            }
+        }
+        let is_column = |name: &String| self.columns.iter().any(|column| column.name == *name);
+        match self.expected.keys().find(|name| !is_column(name)) {
+            Some(name) => Err(format!(
+                "something is expected of '{name}', which is no column"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ColumnSpec {
+    fn is_of(&self, repetition: &Repetition) -> bool {
+        let mut wanted = self.of.iter();
+        wanted.all(|(name, value)| repetition.0.get(name) == Some(value))
+    }
+
+    /// The number that the scores of a repetition have for it; `None` if they have
+    /// none.
+    fn value(&self, scores: &[Score]) -> Result<Option<f64>> {
+        let found: Vec<&Score> = scores
+            .iter()
+            .filter(|score| {
+                let source = score.settings.get("source");
+                score.benchmark == self.benchmark
+                    && self
+                        .source
+                        .as_ref()
+                        .is_none_or(|wanted| source == Some(wanted))
+            })
+            .collect();
+        let best = || {
+            found
+                .iter()
+                .copied()
+                .max_by(|a, b| a.value.total_cmp(&b.value))
+        };
+        let score = match self.pick {
+            Pick::Only if found.len() > 1 => bail!(
+                "{} scores are called '{}'\nhint: name their source, or pick best or last",
+                found.len(),
+                self.benchmark
+            ),
+            Pick::Only => found.first().copied(),
+            Pick::Best => best(),
+            Pick::Last => found.iter().copied().max_by_key(|score| score.block),
+            Pick::BestBlock => {
+                return Ok(best().and_then(|score| score.block).map(f64::from));
+            }
+        };
+        let Some(score) = score else { return Ok(None) };
+        let value = match &self.setting {
+            None => score.value,
+            Some(name) => {
+                let Some(text) = score.settings.get(name) else {
+                    return Ok(None);
+                };
+                text.parse()
+                    .with_context(|| format!("setting '{name}' of '{}'", self.benchmark))?
+            }
+        };
+        Ok(Some(value * self.factor))
+    }
+}
+
+/// Scores of a row, repetition by repetition.
+#[derive(Clone, Debug)]
+pub struct ScoredRow {
+    /// The row's name.
+    pub title: String,
+    /// What stands in it.
+    pub spec: TableSpec,
+    /// The scores of each repetition.
+    pub repetitions: Vec<(Repetition, Vec<Score>)>,
+}
+
+/// A table of means over repetitions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ResultTable {
+    /// What it is.
+    pub title: String,
+    /// Headings.
+    pub columns: Vec<String>,
+    /// Rows with one cell for each column.
+    pub rows: Vec<ResultRow>,
+}
+
+/// A row of a [`ResultTable`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ResultRow {
+    /// Its name.
+    pub title: String,
+    /// One for each column.
+    pub cells: Vec<Cell>,
+}
+
+/// What stands in a row below a column.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Cell {
+    /// The score of each repetition that has one.
+    pub values: Vec<f64>,
+    /// Their mean.
+    pub mean: Option<f64>,
+    /// Their standard deviation (divided by n - 1); of one there is none.
+    pub sd: Option<f64>,
+    /// What the paper reports.
+    pub expected: Option<Expected>,
+}
+
+impl Cell {
+    /// The mean and spread of values.
+    pub fn new(values: Vec<f64>, expected: Option<Expected>) -> Self {
+        let n = values.len() as f64;
+        let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / n);
+        let sd = mean.filter(|_| values.len() > 1).map(|mean| {
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            (squares / (n - 1.0)).sqrt()
+        });
+        Self {
+            values,
+            mean,
+            sd,
+            expected,
+        }
+    }
+
+    fn found(&self) -> String {
+        match (self.mean, self.sd) {
+            (None, _) => "-".to_owned(),
+            (Some(mean), None) => format_number(mean),
+            (Some(mean), Some(sd)) => with_spread(mean, sd),
+        }
+    }
+
+    fn expected(&self) -> Option<String> {
+        self.expected.map(|expected| match expected {
+            Expected::Value(value) => format_number(value),
+            Expected::MeanAndSpread([mean, sd]) => with_spread(mean, sd),
+        })
+    }
+}
+
+/// Mean and spread with as many decimals as the mean has.
+fn with_spread(mean: f64, sd: f64) -> String {
+    let mean = format_number(mean);
+    let decimals = mean
+        .split_once('.')
+        .map_or(0, |(_, decimals)| decimals.len());
+    match mean.contains('e') {
+        true => format!("{mean} ± {}", format_number(sd)),
+        false => format!("{mean} ± {sd:.decimals$}"),
+    }
+}
+
+impl ResultTable {
+    /// Tables by title, in the order in which rows name them; columns as the first row
+    /// of each has them, those that later rows add behind.
+    ///
+    /// # Errors
+    /// A column of one number finds several.
+    pub fn of_rows(rows: &[ScoredRow]) -> Result<Vec<Self>> {
+        let mut tables: Vec<Self> = Vec::new();
+        for row in rows {
+            let index = tables
+                .iter()
+                .position(|table| table.title == row.spec.title);
+            let index = index.unwrap_or_else(|| {
+                tables.push(Self {
+                    title: row.spec.title.clone(),
+                    columns: Vec::new(),
+                    rows: Vec::new(),
+                });
+                tables.len() - 1
+            });
+            let table = &mut tables[index];
+            for column in &row.spec.columns {
+                if !table.columns.contains(&column.name) {
+                    table.columns.push(column.name.clone());
+                }
+            }
+            let mut cells = Vec::new();
+            for name in &table.columns {
+                let column = row.spec.columns.iter().find(|column| column.name == *name);
+                let Some(column) = column else {
+                    cells.push(Cell::default());
+                    continue;
+                };
+                let mut values = Vec::new();
+                for (_, scores) in row.repetitions.iter().filter(|(one, _)| column.is_of(one)) {
+                    let value = column.value(scores);
+                    let named = || format!("row '{}', column '{name}'", row.title);
+                    values.extend(value.with_context(named)?);
+                }
+                cells.push(Cell::new(values, row.spec.expected.get(name).copied()));
+            }
+            table.rows.push(ResultRow {
+                title: row.title.clone(),
+                cells,
+            });
+        }
+        for table in &mut tables {
+            for row in &mut table.rows {
+                row.cells.resize(table.columns.len(), Cell::default());
+            }
+        }
+        Ok(tables)
+    }
+
+    /// Rows are models, columns are scores: of files that no recipe made. Files in
+    /// which a model has the same score are repetitions.
+    pub fn of_scores(title: &str, files: &[Vec<Score>]) -> Self {
+        let mut columns: Vec<String> = Vec::new();
+        let mut rows: Vec<(String, BTreeMap<String, Vec<f64>>)> = Vec::new();
+        for score in files.iter().flatten() {
+            let column = match score.settings.get("source") {
+                Some(source) => format!("{}, {source}", score.benchmark),
+                None => score.benchmark.clone(),
+            };
+            let block = score
+                .block
+                .map_or(String::new(), |block| format!(", block {block}"));
+            let alignment = match score.alignment.as_str() {
+                "unstated" | "none" => String::new(),
+                alignment => format!(", {alignment}"),
+            };
+            let name = format!("{}{block}{alignment}", score.model);
+            if !columns.contains(&column) {
+                columns.push(column.clone());
+            }
+            let index = rows.iter().position(|(row, _)| *row == name);
+            let index = index.unwrap_or_else(|| {
+                rows.push((name, BTreeMap::new()));
+                rows.len() - 1
+            });
+            rows[index].1.entry(column).or_default().push(score.value);
+        }
+        let rows = rows.into_iter().map(|(title, mut values)| ResultRow {
+            title,
+            cells: columns
+                .iter()
+                .map(|column| Cell::new(values.remove(column).unwrap_or_default(), None))
+                .collect(),
+        });
+        Self {
+            title: title.to_owned(),
+            rows: rows.collect(),
+            columns,
+        }
+    }
+
+    fn has_expected(&self) -> bool {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        cells.any(|cell| cell.expected.is_some())
+    }
+
+    /// As a table of Markdown; what the paper reports in brackets.
+    pub fn to_markdown(&self) -> String {
+        let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+        let mut text = format!("### {}\n\n", cell(&self.title));
+        if self.has_expected() {
+            text.push_str("Mean ± standard deviation over repetitions (in the paper).\n\n");
+        }
+        text.push_str("| |");
+        for column in &self.columns {
+            let _ = write!(text, " {} |", cell(column));
+        }
+        let _ = writeln!(text, "\n|---|{}", "--:|".repeat(self.columns.len()));
+        for row in &self.rows {
+            let _ = write!(text, "| {} |", cell(&row.title));
+            for found in &row.cells {
+                let expected = found.expected();
+                let expected = expected.map_or(String::new(), |text| format!(" ({text})"));
+                let _ = write!(text, " {}{expected} |", found.found());
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// A line for each cell: table, row, column, mean, sd, n, and what the paper
+    /// reports.
+    pub(crate) fn csv_records(&self) -> impl Iterator<Item = [String; 8]> + '_ {
+        self.rows.iter().flat_map(move |row| {
+            row.cells
+                .iter()
+                .zip(&self.columns)
+                .map(move |(cell, column)| {
+                    let number =
+                        |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
+                    let spread = cell.expected.and_then(|expected| match expected {
+                        Expected::Value(_) => None,
+                        Expected::MeanAndSpread([_, sd]) => Some(sd),
+                    });
+                    [
+                        self.title.clone(),
+                        row.title.clone(),
+                        column.clone(),
+                        number(cell.mean),
+                        number(cell.sd),
+                        cell.values.len().to_string(),
+                        number(cell.expected.map(Expected::mean)),
+                        number(spread),
+                    ]
+                })
+        })
+    }
+
+    /// The heading of [`ResultTable::csv_records`].
+    pub(crate) const CSV_HEADER: [&str; 8] = [
+        "table",
+        "row",
+        "column",
+        "mean",
+        "sd",
+        "num_repetitions",
+        "paper_mean",
+        "paper_sd",
+    ];
+
+    /// All tables in one CSV.
+    ///
+    /// # Errors
+    /// None that is not of memory.
+    pub fn to_csv(tables: &[Self]) -> Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(Self::CSV_HEADER)?;
+        for record in tables.iter().flat_map(Self::csv_records) {
+            writer.write_record(record)?;
+        }
+        Ok(writer.into_inner()?)
+    }
+
+    /// How the rows' scores in one column spread; `None` if there are none.
+    pub fn figure(&self, column: usize) -> Option<SpreadFigure> {
+        let mut figure = SpreadFigure::new(
+            format!("{}: {}", self.title, self.columns[column]),
+            &self.columns[column],
+        );
+        let mut any = false;
+        for row in &self.rows {
+            let cell = &row.cells[column];
+            let mut group = SpreadGroup::new(&row.title).with_values(cell.values.clone());
+            if let (Some(mean), Some(sd)) = (cell.mean, cell.sd) {
+                group = group.with_quantiles([mean - sd, mean, mean, mean, mean + sd]);
+            }
+            any |= !cell.values.is_empty();
+            figure = figure.with_group(group);
+            if let Some(expected) = cell.expected {
+                let label = format!("{} (paper)", row.title);
+                let group = SpreadGroup::new(label).with_values(vec![expected.mean()]);
+                figure = figure.with_group(match expected {
+                    Expected::Value(_) => group,
+                    Expected::MeanAndSpread([mean, sd]) => {
+                        group.with_quantiles([mean - sd, mean, mean, mean, mean + sd])
+                    }
+                });
+            }
+        }
+        let remark = "Dots: repetitions; lines: one standard deviation to each side of the mean.";
+        any.then(|| figure.with_remark(remark))
+    }
+
+    /// A page of tables and a figure for each of their columns.
+    pub fn page(title: &str, tables: &[Self]) -> Page {
+        let mut page = Page::new(title);
+        for table in tables {
+            let mut grid = ResultGrid::new(&table.title, &table.columns);
+            for row in &table.rows {
+                let cells = row.cells.iter().map(|cell| ResultCell {
+                    text: cell.found(),
+                    detail: cell.expected().map(|text| format!("paper {text}")),
+                });
+                grid = grid.with_row(&row.title, cells.collect());
+            }
+            let mut section = Section::new(&table.title)
+                .with_intro("Means and standard deviations over repetitions.")
+                .with(grid);
+            let figures = (0..table.columns.len()).filter_map(|column| table.figure(column));
+            for figure in figures {
+                section = section.with(figure);
+            }
+            page = page.with_section(section);
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(title: &str, values: &[f64]) -> ScoredRow {
+        let spec = TableSpec {
+            title: "Table 1".to_owned(),
+            columns: vec![ColumnSpec {
+                name: "CORUM".to_owned(),
+                benchmark: "recall".to_owned(),
+                source: Some("CORUM".to_owned()),
+                setting: None,
+                pick: Pick::Only,
+                of: BTreeMap::new(),
+                factor: 100.0,
+            }],
+            expected: BTreeMap::from([("CORUM".to_owned(), Expected::MeanAndSpread([60.0, 1.5]))]),
+        };
+        let score = |value: &f64| {
+            let score = Score::new("recall", "model", "tvn", *value, 3);
+            let other = Score::new("recall", "model", "tvn", 0.9, 3);
+            let score = vec![
+                score.with_setting("source", "CORUM"),
+                other.with_setting("source", "hu.MAP"),
+            ];
+            (Repetition::default(), score)
+        };
+        ScoredRow {
+            title: title.to_owned(),
+            spec,
+            repetitions: values.iter().map(score).collect(),
+        }
+    }
+
+    #[test]
+    fn means_and_spreads_stand_beside_those_of_the_paper() {
+        let tables = ResultTable::of_rows(&[row("a", &[0.5, 0.6, 0.7]), row("b", &[0.5])]);
+        let [table] = &tables.expect("tables")[..] else {
+            panic!("one table")
+        };
+        let text = table.to_markdown();
+        assert!(text.contains("| a | 60.0 ± 10.0 (60.0 ± 1.5) |"), "{text}");
+        assert!(text.contains("| b | 50.0 (60.0 ± 1.5) |"), "{text}");
+        assert!(table.figure(0).is_some());
+        let csv = ResultTable::to_csv(std::slice::from_ref(table)).expect("CSV");
+        let csv = String::from_utf8(csv).expect("text");
+        assert!(csv.contains("Table 1,b,CORUM,50,,1,60,1.5"), "{csv}");
+    }
+
+    #[test]
+    fn several_scores_need_a_choice() {
+        let mut several = row("a", &[0.5]);
+        several.spec.columns[0].source = None;
+        let error = ResultTable::of_rows(&[several.clone()]).expect_err("two scores");
+        assert!(
+            format!("{error:#}").contains("pick best or last"),
+            "{error:#}"
+        );
+        several.spec.columns[0].pick = Pick::Best;
+        let table = &ResultTable::of_rows(&[several]).expect("tables")[0];
+        assert_eq!(table.rows[0].cells[0].mean, Some(90.0));
+    }
+
+    #[test]
+    fn scores_of_no_recipe_make_a_table_of_models() {
+        let score = |model: &str, value| Score::new("recall", model, "tvn", value, 3);
+        let files = [
+            vec![score("a", 1.0), score("b", 3.0)],
+            vec![score("a", 2.0)],
+        ];
+        let table = ResultTable::of_scores("Scores", &files);
+        let names: Vec<&str> = table.rows.iter().map(|row| row.title.as_str()).collect();
+        assert_eq!(names, ["a, tvn", "b, tvn"]);
+        assert_eq!(table.rows[0].cells[0].mean, Some(1.5));
+        assert_eq!(table.rows[1].cells[0].sd, None);
+    }
+}
