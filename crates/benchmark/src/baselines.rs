@@ -2,6 +2,7 @@ use std::f64::consts::TAU;
 
 use morphospace_core::Seed;
 use rand::RngExt;
+use rand::seq::SliceRandom;
 
 /// Random embeddings: independent N(0, 1), row-major
 /// `[num_rows, num_features]`; the floor every score is compared with.
@@ -30,4 +31,28 @@ pub fn random_embeddings(num_rows: usize, num_features: usize, seed: Seed) -> Ve
         }
     }
     values
+}
+
+/// The rows of a table in another order: every well has the embedding of some other,
+/// row-major `[rows, num_features]`. What the embeddings know of batches and of how
+/// far they lie apart stays, what they know of wells goes.
+///
+/// # Source
+/// Kraus et al. 2023 (masked autoencoders), shuffled baseline.
+///
+/// # Panics
+/// There are no features.
+///
+/// # Example
+/// ```
+/// use morphospace_benchmark::shuffled_rows;
+/// use morphospace_core::Seed;
+///
+/// let shuffled = shuffled_rows(&[1.0, 2.0, 3.0, 4.0], 2, Seed::new(1));
+/// assert!(shuffled == [1.0, 2.0, 3.0, 4.0] || shuffled == [3.0, 4.0, 1.0, 2.0]);
+/// ```
+pub fn shuffled_rows(values: &[f64], num_features: usize, seed: Seed) -> Vec<f64> {
+    let mut rows: Vec<&[f64]> = values.chunks_exact(num_features).collect();
+    rows.shuffle(&mut seed.rng());
+    rows.concat()
 }

@@ -72,7 +72,7 @@ mod trustworthiness;
 mod two_sample;
 
 pub use average_precision::{Ties, area_under_roc, average_precision, expected_average_precision};
-pub use baselines::random_embeddings;
+pub use baselines::{random_embeddings, shuffled_rows};
 pub use batch_mixing::{Distances, Metric};
 pub use binomial_interval::binomial_interval;
 pub use bootstrap::{Bootstrap, Interval, quantile_of_sorted};

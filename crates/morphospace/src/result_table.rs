@@ -48,6 +48,9 @@ pub struct ColumnSpec {
     /// By what scores are multiplied: 100 for per cent.
     #[serde(default = "one")]
     pub factor: f64,
+    /// Digits behind the point; without, three that count.
+    #[serde(default)]
+    pub decimals: Option<usize>,
 }
 
 fn one() -> f64 {
@@ -207,6 +210,9 @@ pub struct Cell {
     pub sd: Option<f64>,
     /// What the paper reports.
     pub expected: Option<Expected>,
+    /// [`ColumnSpec::decimals`].
+    #[serde(skip)]
+    pub decimals: Option<usize>,
 }
 
 impl Cell {
@@ -223,28 +229,35 @@ impl Cell {
             mean,
             sd,
             expected,
+            decimals: None,
+        }
+    }
+
+    fn number(&self, value: f64) -> String {
+        match self.decimals {
+            Some(decimals) => format!("{value:.decimals$}"),
+            None => format_number(value),
         }
     }
 
     fn found(&self) -> String {
         match (self.mean, self.sd) {
             (None, _) => "-".to_owned(),
-            (Some(mean), None) => format_number(mean),
-            (Some(mean), Some(sd)) => with_spread(mean, sd),
+            (Some(mean), None) => self.number(mean),
+            (Some(mean), Some(sd)) => with_spread(&self.number(mean), sd),
         }
     }
 
     fn expected(&self) -> Option<String> {
         self.expected.map(|expected| match expected {
-            Expected::Value(value) => format_number(value),
-            Expected::MeanAndSpread([mean, sd]) => with_spread(mean, sd),
+            Expected::Value(value) => self.number(value),
+            Expected::MeanAndSpread([mean, sd]) => with_spread(&self.number(mean), sd),
         })
     }
 }
 
 /// Mean and spread with as many decimals as the mean has.
-fn with_spread(mean: f64, sd: f64) -> String {
-    let mean = format_number(mean);
+fn with_spread(mean: &str, sd: f64) -> String {
     let decimals = mean
         .split_once('.')
         .map_or(0, |(_, decimals)| decimals.len());
@@ -293,7 +306,9 @@ impl ResultTable {
                     let named = || format!("row '{}', column '{name}'", row.title);
                     values.extend(value.with_context(named)?);
                 }
-                cells.push(Cell::new(values, row.spec.expected.get(name).copied()));
+                let mut cell = Cell::new(values, row.spec.expected.get(name).copied());
+                cell.decimals = column.decimals;
+                cells.push(cell);
             }
             table.rows.push(ResultRow {
                 title: row.title.clone(),
@@ -502,6 +517,7 @@ mod tests {
                 pick: Pick::Only,
                 of: BTreeMap::new(),
                 factor: 100.0,
+                decimals: None,
             }],
             expected: BTreeMap::from([("CORUM".to_owned(), Expected::MeanAndSpread([60.0, 1.5]))]),
         };

@@ -87,6 +87,20 @@ pub(crate) struct ConvertArgs {
     /// Rows to leave out (repeatable)
     #[arg(long, value_name = "COLUMN=VALUE[,VALUE]")]
     pub(crate) exclude: Vec<String>,
+    /// Put chance in the place of what was measured, to see what scores make of it
+    #[arg(long)]
+    pub(crate) chance: Option<ChanceArg>,
+    /// Seed of --chance
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ChanceArg {
+    /// Normal numbers
+    Random,
+    /// The rows' own features, exchanged between rows
+    Shuffled,
 }
 
 #[derive(Debug, Args)]

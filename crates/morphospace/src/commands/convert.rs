@@ -1,8 +1,9 @@
 use anyhow::{Context, Result};
-use morphospace_core::Provenance;
+use morphospace_benchmark::{random_embeddings, shuffled_rows};
+use morphospace_core::{Provenance, Seed};
 use morphospace_profiles::{Profiles, ReadOptions, read_metadata, read_profiles_with};
 
-use crate::cli::ConvertArgs;
+use crate::cli::{ChanceArg, ConvertArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::warn;
 
@@ -17,8 +18,28 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<Outcome, Failure> {
         Some(path) => provenance.with_input(path).or_stop()?,
         None => provenance,
     };
+    let provenance = match args.chance {
+        Some(chance) => provenance
+            .with_setting("chance", format!("{chance:?}").to_lowercase())
+            .with_seed("chance", args.seed),
+        None => provenance,
+    };
     super::write_table(&args.table, profiles.with_provenance(provenance))?;
     Ok(Outcome::Done)
+}
+
+/// The same rows with features of chance.
+fn of_chance(profiles: &Profiles, chance: ChanceArg, seed: Seed) -> Result<Profiles> {
+    let num_features = profiles.num_features();
+    let values = match chance {
+        ChanceArg::Random => {
+            random_embeddings(profiles.num_rows(), num_features, seed.split("random"))
+        }
+        ChanceArg::Shuffled => {
+            shuffled_rows(&profiles.values(), num_features, seed.split("shuffled"))
+        }
+    };
+    Ok(profiles.with_values(profiles.feature_names().to_vec(), values)?)
 }
 
 fn converted(args: &ConvertArgs) -> Result<Profiles> {
@@ -46,6 +67,10 @@ fn converted(args: &ConvertArgs) -> Result<Profiles> {
         profiles = joined;
     }
     let profiles = super::without_rows(profiles, &args.exclude)?;
+    let profiles = match args.chance {
+        None => profiles,
+        Some(chance) => of_chance(&profiles, chance, Seed::new(args.seed))?,
+    };
     Ok(match &args.rename_features {
         None => profiles,
         Some(text) => {

@@ -17,6 +17,7 @@ mod pipeline;
 mod plan;
 mod predictions;
 mod quality;
+mod recipes;
 mod scores;
 mod split;
 mod support;
