@@ -1,10 +1,7 @@
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use morphospace_core::{
-    PlateKey, create_atomically, remove_abandoned, sha256_hex, sha256_of_file, write_atomically,
-};
+use morphospace_core::{PlateKey, sha256_hex, sha256_of_file};
 use morphospace_models::Representation;
 use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_profiles::{Profiles, read_profiles};
@@ -12,6 +9,7 @@ use morphospace_screen::{Screen, Tiling};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::place::Place;
 use crate::{EmbedConfig, EmbedError, Level, Manifest};
 
 /// What a network is known by.
@@ -176,10 +174,11 @@ impl PlateRecord {
 ///
 /// A data set that names its sources has a folder for each above the batches.
 /// Every file appears whole or not at all, a plate's record last. Several
-/// processes may fill one folder.
+/// processes may fill one folder. It may lie in a bucket: tables are then written
+/// on disk, in the system's folder of temporary files, plate by plate.
 #[derive(Clone, Debug)]
 pub struct EmbeddingFolder {
-    root: PathBuf,
+    place: Place,
     settings: EmbeddingSettings,
 }
 
@@ -188,21 +187,21 @@ const PLATES: &str = "plates";
 const MANIFEST: &str = "manifest.json";
 
 impl EmbeddingFolder {
-    /// Begins a folder, or goes on with one that has the same settings.
+    /// Begins a folder, or goes on with one that has the same settings; `root` is a
+    /// path or the URL of a folder in a bucket.
     ///
     /// # Errors
     /// [`EmbedError::OtherSettings`] says what differs, e.g. the network's
     /// weights; [`EmbedError::Folder`] has the system's words.
     pub fn begin(root: &Path, settings: EmbeddingSettings) -> Result<Self, EmbedError> {
-        let path = root.join(SETTINGS);
-        if !path.exists() && holds_something(root) {
+        let place = Place::open(root)?;
+        if place.read(SETTINGS)?.is_none() && place.holds_something()? {
             return Err(EmbedError::NotEmpty {
                 folder: root.to_owned(),
             });
         }
-        let created = create_atomically(&path, &to_json(&settings));
-        if !created.map_err(|error| EmbedError::folder(&path, error))? {
-            let there = Self::open(root)?;
+        if !place.create(SETTINGS, &to_json(&settings))? {
+            let there = Self::in_place(place.clone())?;
             let differences = there.settings.differences(&settings);
             if !differences.is_empty() {
                 return Err(EmbedError::OtherSettings {
@@ -211,8 +210,7 @@ impl EmbeddingFolder {
                 });
             }
         }
-        let root = root.to_owned();
-        Ok(Self { root, settings })
+        Ok(Self { place, settings })
     }
 
     /// Opens what [`EmbeddingFolder::begin`] began.
@@ -220,14 +218,16 @@ impl EmbeddingFolder {
     /// # Errors
     /// There is no such folder, or its settings cannot be read.
     pub fn open(root: &Path) -> Result<Self, EmbedError> {
-        let settings = read_json(&root.join(SETTINGS))?;
-        let Some(settings) = settings else {
-            return Err(EmbedError::NoFolder {
-                folder: root.to_owned(),
-            });
-        };
-        let root = root.to_owned();
-        Ok(Self { root, settings })
+        Self::in_place(Place::open(root)?)
+    }
+
+    fn in_place(place: Place) -> Result<Self, EmbedError> {
+        match read_json(&place, SETTINGS)? {
+            Some(settings) => Ok(Self { place, settings }),
+            None => Err(EmbedError::NoFolder {
+                folder: place.location(),
+            }),
+        }
     }
 
     /// What all its tables have in common.
@@ -241,8 +241,12 @@ impl EmbeddingFolder {
     }
 
     /// Where it is.
-    pub fn root(&self) -> &Path {
-        &self.root
+    pub fn location(&self) -> PathBuf {
+        self.place.location()
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The table of a plate, relative to the folder.
@@ -254,16 +258,12 @@ impl EmbeddingFolder {
     /// What became of a plate; `None` if nothing yet, or if its record cannot be
     /// read: then it is embedded anew.
     pub fn record(&self, plate: &PlateKey) -> Option<PlateRecord> {
-        read_json(&self.record_path(plate)).ok().flatten()
-    }
-
-    fn record_path(&self, plate: &PlateKey) -> PathBuf {
-        let name = format!("{}.json", path_of(plate));
-        self.root.join(PLATES).join(name)
+        read_json(&self.place, &record_path(plate)).ok().flatten()
     }
 
     pub(crate) fn write_record(&self, record: &PlateRecord) -> Result<(), EmbedError> {
-        self.write(&self.record_path(&record.key()), record)
+        self.place
+            .write(&record_path(&record.key()), to_json(record))
     }
 
     /// A table of a plate, if it is as it was written.
@@ -286,27 +286,26 @@ impl EmbeddingFolder {
                 representation: representation.to_owned(),
             });
         };
-        let path = self.root.join(&table.path);
-        let sha256 = sha256_of_file(&path).map_err(|error| EmbedError::folder(&path, error))?;
+        let path = self.place.file_location(&table.path);
+        let Some(file) = self.place.on_disk(&table.path)? else {
+            let missing = io::Error::from(io::ErrorKind::NotFound);
+            return Err(EmbedError::folder(&path, missing));
+        };
+        let sha256 = sha256_of_file(&file).map_err(|error| EmbedError::folder(&path, error))?;
         if sha256 != table.sha256 {
             return Err(EmbedError::OtherTable { path });
         }
-        Ok(read_profiles(&path)?)
+        let profiles = read_profiles(&file)?;
+        self.place.forget(&file);
+        Ok(profiles)
     }
 
     /// Removes a plate's tables, which say nothing any more.
     pub(crate) fn remove_tables(&self, plate: &PlateKey) -> Result<(), EmbedError> {
         for level in &self.settings.levels {
             for representation in &self.settings.representations {
-                let path = self
-                    .root
-                    .join(self.table_path(*level, representation, plate));
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(EmbedError::folder(&path, error));
-                    }
-                    _ => {}
-                }
+                self.place
+                    .remove(&self.table_path(*level, representation, plate))?;
             }
         }
         Ok(())
@@ -314,10 +313,8 @@ impl EmbeddingFolder {
 
     /// Whether a record's tables are there as they were written, by their length.
     pub(crate) fn has_tables(&self, record: &PlateRecord) -> bool {
-        record.tables.iter().all(|table| {
-            let found = fs::metadata(self.root.join(&table.path));
-            found.is_ok_and(|found| found.len() == table.num_bytes)
-        })
+        let mut tables = record.tables.iter();
+        tables.all(|table| self.place.len(&table.path) == Some(table.num_bytes))
     }
 
     /// All records, sorted by plate.
@@ -325,16 +322,13 @@ impl EmbeddingFolder {
     /// # Errors
     /// A record cannot be read.
     pub fn records(&self) -> Result<Vec<PlateRecord>, EmbedError> {
-        let mut paths = Vec::new();
-        let folder = self.root.join(PLATES);
-        files_below(&folder, &mut paths).map_err(|error| EmbedError::folder(&folder, error))?;
-        let is_record = |path: &&PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_record = |path: &&String| {
+            let name = path.rsplit('/').next().unwrap_or_default();
             name.ends_with(".json") && !name.starts_with('.')
         };
         let mut records: Vec<PlateRecord> = Vec::new();
-        for path in paths.iter().filter(is_record) {
-            records.extend(read_json::<PlateRecord>(path)?);
+        for path in self.place.files(PLATES)?.iter().filter(is_record) {
+            records.extend(read_json::<PlateRecord>(&self.place, path)?);
         }
         records.sort_by_key(PlateRecord::key);
         Ok(records)
@@ -342,23 +336,22 @@ impl EmbeddingFolder {
 
     /// Removes what kills have left of files.
     pub(crate) fn remove_abandoned(&self) -> Result<(), EmbedError> {
-        remove_abandoned(&self.root).map_err(|error| EmbedError::folder(&self.root, error))
+        self.place.remove_abandoned()
     }
 
     /// What became of the screen; `None` before a process has come to its end, or
     /// if it cannot be read: the next process writes it anew.
     pub fn manifest(&self) -> Option<Manifest> {
-        read_json(&self.root.join(MANIFEST)).ok().flatten()
+        read_json(&self.place, MANIFEST).ok().flatten()
     }
 
     pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), EmbedError> {
-        self.write(&self.root.join(MANIFEST), manifest)
+        self.place.write(MANIFEST, to_json(manifest))
     }
+}
 
-    fn write(&self, path: &Path, value: &impl Serialize) -> Result<(), EmbedError> {
-        write_atomically(path, |file| io::Write::write_all(file, &to_json(value)))
-            .map_err(|error| EmbedError::folder(path, error))
-    }
+fn record_path(plate: &PlateKey) -> String {
+    format!("{PLATES}/{}.json", path_of(plate))
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
@@ -367,39 +360,15 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     json
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EmbedError> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(EmbedError::folder(path, error)),
+fn read_json<T: DeserializeOwned>(place: &Place, path: &str) -> Result<Option<T>, EmbedError> {
+    let Some(text) = place.read(path)? else {
+        return Ok(None);
     };
     serde_json::from_slice(&text).map(Some).map_err(|error| {
         let hint = "hint: it is damaged; delete it and run `embed` again";
-        EmbedError::folder(path, io::Error::other(format!("{error}\n{hint}")))
+        let error = io::Error::other(format!("{error}\n{hint}"));
+        EmbedError::folder(&place.file_location(path), error)
     })
-}
-
-/// Whether a folder has files that are not about to become its first.
-fn holds_something(folder: &Path) -> bool {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names = entries.map(|entry| entry.file_name());
-    names.any(|name| !name.to_string_lossy().starts_with('.'))
-}
-
-fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let path = entry?.path();
-        match path.is_dir() {
-            true => files_below(&path, files)?,
-            false => files.push(path),
-        }
-    }
-    Ok(())
 }
 
 /// `source/batch/plate`, in letters that every file system and bucket takes.

@@ -18,6 +18,7 @@ mod intensity;
 mod level;
 mod mean_rows;
 mod pass;
+mod place;
 mod plates;
 mod screen_check;
 mod shard;

@@ -1,11 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use morphospace_core::{PlateKey, Provenance, sha256_hex, sha256_of_file};
+use morphospace_core::{PlateKey, Provenance, sha256_hex};
 use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_models::{Encoder, Representation};
 use morphospace_profiles::{Profiles, ProfilesWriter};
@@ -383,7 +382,8 @@ impl Sink for FolderSink<'_> {
     ) -> Result<(), EmbedError> {
         if !self.writers.contains_key(&(level, representation)) {
             let path = self.path(level, representation);
-            let writer = ProfilesWriter::begin(&self.job.folder.root().join(path))?;
+            let path = self.job.folder.place().path_to_write(&path);
+            let writer = ProfilesWriter::begin(&path)?;
             self.writers.insert((level, representation), writer);
         }
         let writer = self.writers.get_mut(&(level, representation));
@@ -405,13 +405,12 @@ impl Sink for FolderSink<'_> {
             let provenance = (self.job.provenance)(provenance);
             writer.with_provenance(provenance).finish()?;
             let path = self.path(level, index);
-            let file = self.job.folder.root().join(&path);
-            let read = |error| EmbedError::folder(&file, error);
+            let (num_bytes, sha256) = self.job.folder.place().publish(&path)?;
             record.tables.push(TableRecord {
                 level,
                 representation,
-                num_bytes: fs::metadata(&file).map_err(read)?.len(),
-                sha256: sha256_of_file(&file).map_err(read)?,
+                num_bytes,
+                sha256,
                 path,
             });
         }

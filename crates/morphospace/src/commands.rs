@@ -47,6 +47,7 @@ use morphospace_core::{
 use morphospace_map::ControlRule;
 use morphospace_profiles::{Profiles, read_profiles, write_profiles};
 use morphospace_screen::split::{Part, read_split};
+use morphospace_screen::store::is_url;
 use morphospace_screen::{
     CorrectedScreen, Screen, ScreenFormat, SelectedScreen, Selection, choose_channels, open_screen,
     read_curation,
@@ -262,6 +263,13 @@ fn read(path: &Path) -> Result<Profiles> {
 
 /// A table nobody can write is refused before hours of work.
 fn refuse_unwritable_table(path: &Path) -> Result<(), Failure> {
+    if path.to_str().is_some_and(is_url) {
+        return Err(Failure::Refused(anyhow::anyhow!(
+            "'{}': tables are written to disk\nhint: `embed` fills folders in buckets; copy tables \
+             there with the bucket's own program",
+            path.display()
+        )));
+    }
     if !is_table(path) {
         return Err(Failure::Refused(anyhow::anyhow!(
             "'{}' is no table that can be written; endings: {}",

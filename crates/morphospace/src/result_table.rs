@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use morphospace_benchmark::Score;
 use morphospace_report::{
-    Page, ResultCell, ResultGrid, Section, SpreadFigure, SpreadGroup, format_number,
+    Page, ResultCell, ResultFigure, ResultGrid, ResultPoint, Section, format_number,
 };
 use serde::{Deserialize, Serialize};
 
@@ -447,41 +447,41 @@ impl ResultTable {
         Ok(writer.into_inner()?)
     }
 
-    /// How the rows' scores in one column spread; `None` if there are none.
-    pub fn figure(&self, column: usize) -> Option<SpreadFigure> {
-        let mut figure = SpreadFigure::new(
+    /// The rows in one column beside each other and beside what the paper reports;
+    /// `None` if there is nothing to compare.
+    pub fn figure(&self, column: usize) -> Option<ResultFigure> {
+        let mut figure = ResultFigure::new(
             format!("{}: {}", self.title, self.columns[column]),
             &self.columns[column],
         );
-        let mut any = false;
+        let mut num_points = 0;
+        let mut any_found = false;
         for row in &self.rows {
             let cell = &row.cells[column];
-            let mut group = SpreadGroup::new(&row.title).with_values(cell.values.clone());
-            if let (Some(mean), Some(sd)) = (cell.mean, cell.sd) {
-                group = group.with_quantiles([mean - sd, mean, mean, mean, mean + sd]);
-            }
-            any |= !cell.values.is_empty();
-            figure = figure.with_group(group);
-            if let Some(expected) = cell.expected {
-                let label = format!("{} (paper)", row.title);
-                let group = SpreadGroup::new(label).with_values(vec![expected.mean()]);
-                figure = figure.with_group(match expected {
-                    Expected::Value(_) => group,
-                    Expected::MeanAndSpread([mean, sd]) => {
-                        group.with_quantiles([mean - sd, mean, mean, mean, mean + sd])
-                    }
-                });
-            }
+            let found = cell.mean.map(|value| ResultPoint { value, sd: cell.sd });
+            let reported = cell.expected.map(|expected| match expected {
+                Expected::Value(value) => ResultPoint { value, sd: None },
+                Expected::MeanAndSpread([value, sd]) => ResultPoint {
+                    value,
+                    sd: Some(sd),
+                },
+            });
+            any_found |= found.is_some();
+            num_points += [found, reported].iter().flatten().count();
+            figure = figure.with_row(&row.title, found, reported);
         }
-        let remark = "Dots: repetitions; lines: one standard deviation to each side of the mean.";
-        any.then(|| figure.with_remark(remark))
+        (any_found && num_points > 1).then_some(figure)
     }
 
     /// A page of tables and a figure for each of their columns.
     pub fn page(title: &str, tables: &[Self]) -> Page {
         let mut page = Page::new(title);
         for table in tables {
-            let mut grid = ResultGrid::new(&table.title, &table.columns);
+            let caption = match table.has_expected() {
+                true => "Mean ± standard deviation over repetitions, above what the paper reports",
+                false => "Mean ± standard deviation over repetitions",
+            };
+            let mut grid = ResultGrid::new(caption, &table.columns);
             for row in &table.rows {
                 let cells = row.cells.iter().map(|cell| ResultCell {
                     text: cell.found(),
@@ -489,9 +489,7 @@ impl ResultTable {
                 });
                 grid = grid.with_row(&row.title, cells.collect());
             }
-            let mut section = Section::new(&table.title)
-                .with_intro("Means and standard deviations over repetitions.")
-                .with(grid);
+            let mut section = Section::new(&table.title).with(grid);
             let figures = (0..table.columns.len()).filter_map(|column| table.figure(column));
             for figure in figures {
                 section = section.with(figure);

@@ -27,6 +27,7 @@ pub fn figure_svg(figure: &Block) -> Option<String> {
         Block::Distributions(figure) => (figure.one_drawing().map(|f| f.sheet()), &figure.caption),
         Block::Spreads(figure) => (figure.one_drawing().map(|f| f.sheet()), &figure.caption),
         Block::Bars(figure) => (figure.one_drawing().map(|f| f.sheet()), &figure.caption),
+        Block::ResultPoints(figure) => (figure.one_drawing().map(|f| f.sheet()), &figure.caption),
         Block::NamedScatter(figure) => (figure.one_drawing().map(|f| f.sheet()), &figure.caption),
         _ => return None,
     };

@@ -19,6 +19,7 @@
 //! | [`LineFigure`] | curves, e.g. the training loss; recall over thresholds, a score over compute or over blocks, with intervals and chance |
 //! | [`DistributionFigure`] | distributions upon each other, e.g. similarities |
 //! | [`SpreadFigure`] | how values spread in groups, e.g. energy distances by model |
+//! | [`ResultFigure`] | what was found of several things, beside what is reported |
 //! | [`BarFigure`] | values with intervals, e.g. Shapley values of channels |
 //! | [`NamedScatterFigure`] | named things by two numbers, e.g. a probe's score and a benchmark's |
 //! | [`FailureTable`] | sites that are incomplete or unreadable, by name |
@@ -68,6 +69,7 @@ mod palette;
 mod plate_grid;
 mod plate_heat_map;
 mod point_raster;
+mod result_figure;
 mod result_grid;
 mod scatter_figure;
 mod score_table;
@@ -92,6 +94,7 @@ pub use number::{counted, format_number};
 pub use page::{Page, ReportError, write_page};
 pub use plate_grid::{GridPlate, GridWell, PlateGrid};
 pub use plate_heat_map::{HeatMapWell, PlateHeatMap};
+pub use result_figure::{ResultFigure, ResultPoint};
 pub use result_grid::{ResultCell, ResultGrid};
 pub use scatter_figure::{
     Colouring, Projection, ScatterFigure, ScatterPanel, ScatterPoint, ScatterRow,

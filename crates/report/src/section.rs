@@ -3,8 +3,8 @@ use std::fmt::Write;
 use crate::escape::Escaped;
 use crate::{
     BarFigure, CountTable, DistributionFigure, FailureTable, ImagePanel, KeyValueTable, LineFigure,
-    NamedScatterFigure, Notes, PlateGrid, PlateHeatMap, ResultGrid, ScatterFigure, ScoreTable,
-    SpreadFigure,
+    NamedScatterFigure, Notes, PlateGrid, PlateHeatMap, ResultFigure, ResultGrid, ScatterFigure,
+    ScoreTable, SpreadFigure,
 };
 
 /// Anything a section can hold; every figure and table converts into it.
@@ -33,6 +33,8 @@ pub enum Block {
     Spreads(SpreadFigure),
     /// Values as bars.
     Bars(BarFigure),
+    /// Results beside those of others.
+    ResultPoints(ResultFigure),
     /// Named things by two numbers.
     NamedScatter(NamedScatterFigure),
     /// Counts by group.
@@ -67,6 +69,7 @@ block_from!(
     Distributions(DistributionFigure),
     Spreads(SpreadFigure),
     Bars(BarFigure),
+    ResultPoints(ResultFigure),
     NamedScatter(NamedScatterFigure),
     Counts(CountTable),
     Results(ResultGrid),
@@ -94,6 +97,7 @@ impl Block {
             Self::Distributions(figure) => figure.one_drawing()?.write_html(html),
             Self::Spreads(figure) => figure.one_drawing()?.write_html(html),
             Self::Bars(figure) => figure.one_drawing()?.write_html(html),
+            Self::ResultPoints(figure) => figure.one_drawing()?.write_html(html),
             Self::NamedScatter(figure) => figure.one_drawing()?.write_html(html),
             Self::Counts(table) => table.write_html(html),
             Self::Results(table) => table.write_html(html),

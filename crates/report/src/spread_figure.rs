@@ -241,7 +241,7 @@ impl SpreadGroup {
 }
 
 /// Names of rows are cut beyond this.
-const NAME_CHARS: usize = 28;
+const NAME_CHARS: usize = 46;
 
 /// A frame of named rows, the first on top, over a horizontal axis.
 pub(crate) fn rows_frame<'a>(

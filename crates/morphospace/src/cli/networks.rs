@@ -595,6 +595,21 @@ pub(crate) struct CollateArgs {
     /// Which embedding: output, block-07, block-07-cls, ... [default: the only one, or output]
     #[arg(long, value_name = "NAME")]
     pub(crate) representation: Option<String>,
+    /// What is written: one table, or the tree `workspace_dl` of the Cell Painting Gallery into
+    /// the folder --output
+    #[arg(long, default_value = "table")]
+    pub(crate) layout: CollateLayoutArg,
+    /// The network's name in the tree
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CollateLayoutArg {
+    /// One table
+    Table,
+    /// Tables of plates and sites, and one of each batch, by the gallery's paths
+    Gallery,
 }
 
 #[derive(Debug, Args)]

@@ -1,3 +1,5 @@
+mod gallery;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -6,15 +8,20 @@ use morphospace_core::suggestion;
 use morphospace_embed::{EmbeddingFolder, PlateRecord};
 use morphospace_profiles::ProfilesWriter;
 
-use crate::cli::CollateArgs;
+use crate::cli::{CollateArgs, CollateLayoutArg};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{warn, warn_each};
 
 pub(crate) fn run(args: &CollateArgs) -> Result<Outcome, Failure> {
+    if args.layout == CollateLayoutArg::Gallery {
+        let folder = EmbeddingFolder::open(&args.folder).or_refuse()?;
+        return gallery::write(args, &folder);
+    }
     super::refuse_unwritable_table(&args.table.output)?;
     let folder = EmbeddingFolder::open(&args.folder).or_refuse()?;
+    refuse_absent_level(args, &folder).or_refuse()?;
     let representation = representation(args, &folder).or_refuse()?;
-    refuse_inside(&args.table.output, folder.root()).or_refuse()?;
+    refuse_inside(&args.table.output, &folder.location()).or_refuse()?;
     let plates = PlatesOf::folder(&folder).or_refuse()?;
     let mut writer = ProfilesWriter::begin(&args.table.output).or_refuse()?;
     let mut num_rows = 0;
@@ -99,7 +106,7 @@ impl PlatesOf {
         if plates.done.is_empty() {
             bail!(
                 "'{}' has no plate that is done\nhint: `embed` fills it",
-                folder.root().display()
+                folder.location().display()
             );
         }
         Ok(plates)
@@ -126,8 +133,7 @@ impl PlatesOf {
     }
 }
 
-/// The one that is asked for, if it is there.
-fn representation(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<String> {
+fn refuse_absent_level(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<()> {
     let settings = folder.settings();
     if !settings.levels.contains(&args.level) {
         let levels: Vec<&str> = settings.levels.iter().map(|level| level.as_str()).collect();
@@ -138,6 +144,12 @@ fn representation(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<String
             levels.join(", ")
         );
     }
+    Ok(())
+}
+
+/// The one that is asked for, if it is there.
+fn representation(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<String> {
+    let settings = folder.settings();
     let there = &settings.representations;
     let wanted = match (&args.representation, &there[..]) {
         (Some(name), _) => name.clone(),

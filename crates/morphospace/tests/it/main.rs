@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[cfg(feature = "buckets")]
+mod buckets;
 mod channels;
 mod cli;
 mod embedding;
@@ -18,9 +20,16 @@ mod plan;
 mod predictions;
 mod quality;
 mod recipes;
+#[cfg(feature = "buckets")]
+#[path = "../../../screen/tests/it/s3_server.rs"]
+mod s3_server;
 mod scores;
 mod split;
 mod support;
 mod tables;
 mod train_configs;
 mod training;
+#[cfg(feature = "buckets")]
+#[path = "../../../screen/tests/it/web_server.rs"]
+#[expect(dead_code, reason = "the tests of another crate need more of it")]
+mod web_server;

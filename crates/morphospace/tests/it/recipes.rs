@@ -253,6 +253,12 @@ impl Ground {
         for (set, genes) in (1..=3).zip(genes.chunks(genes.len().div_ceil(3))) {
             fs::write(path(&format!("gene_sets/{set}.txt")), genes.join("\n")).expect("a file");
         }
+        let groups: String = genes
+            .iter()
+            .enumerate()
+            .map(|(index, gene)| format!("group {}\t{gene}\n", index / 4))
+            .collect();
+        fs::write(path("groups.tsv"), format!("group\tgene\n{groups}")).expect("a file");
         let pairs: String = genes
             .iter()
             .enumerate()
@@ -423,8 +429,20 @@ fn a_recipe_of_each_kind_runs_at_tiny_scale() {
     follow_those(|name| kinds.contains(&name));
 }
 
-#[test]
-#[ignore = "all of configs/evaluate: cargo test --workspace --test it -- --ignored every_recipe"]
-fn every_recipe_runs_at_tiny_scale() {
-    follow_those(|_| true);
+macro_rules! every_recipe_runs_at_tiny_scale {
+    ($($name:ident),*) => {$(
+        #[test]
+        #[ignore = "all of configs/evaluate: cargo test --workspace --test it -- --ignored recipes::of_"]
+        fn $name() {
+            let folder = stringify!($name).strip_prefix("of_").expect("a prefix");
+            follow_those(|name| name.starts_with(&format!("{folder}/")));
+        }
+    )*};
 }
+
+every_recipe_runs_at_tiny_scale!(
+    of_masked_autoencoders,
+    of_rxrx1,
+    of_self_supervised,
+    of_vitally_consistent
+);

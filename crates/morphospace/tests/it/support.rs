@@ -64,6 +64,15 @@ pub(crate) struct Run {
 
 /// Runs the program in a folder.
 pub(crate) fn morphospace(folder: &Path, args: &[&str]) -> Run {
+    morphospace_with(folder, args, &[])
+}
+
+/// Runs the program in a folder, with variables of the environment.
+pub(crate) fn morphospace_with(
+    folder: &Path,
+    args: &[&str],
+    environment: &[(String, String)],
+) -> Run {
     let Output {
         status,
         stdout,
@@ -72,6 +81,7 @@ pub(crate) fn morphospace(folder: &Path, args: &[&str]) -> Run {
         .args(args)
         .current_dir(folder)
         .env_remove("MORPHOSPACE_DEVICE")
+        .envs(environment.iter().cloned())
         .output()
         .expect("the program starts");
     Run {

@@ -345,7 +345,7 @@ pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
 
 /// The settings that concern clouds, in lower case, with those that follow
 /// from them.
-fn options(
+pub(super) fn options(
     url: &Url,
     settings: impl IntoIterator<Item = (String, String)>,
 ) -> BTreeMap<String, String> {
@@ -376,7 +376,7 @@ fn options(
     options
 }
 
-fn client(
+pub(super) fn client(
     url: &Url,
     options: &BTreeMap<String, String>,
 ) -> Result<(Box<dyn ObjectStore>, ObjectPath), ObjectError> {
@@ -439,7 +439,7 @@ fn configured<B, K: FromStr>(
         })
 }
 
-fn refusal(error: ObjectError) -> StoreError {
+pub(super) fn refusal(error: ObjectError) -> StoreError {
     let status = match &error {
         ObjectError::NotFound { .. } => Some(404),
         ObjectError::Unauthenticated { .. } | ObjectError::PermissionDenied { .. } => Some(403),
@@ -497,7 +497,7 @@ pub(crate) fn in_short(error: &(dyn Error + 'static)) -> String {
 
 /// Runs a request to its end. The threads that wait are the caller's; those
 /// of the runtime only move bytes.
-fn wait<F: Future>(request: F) -> Result<F::Output, StoreError> {
+pub(super) fn wait<F: Future>(request: F) -> Result<F::Output, StoreError> {
     Ok(blocking_runtime()?.block_on(request))
 }
 

@@ -7,6 +7,8 @@
 mod archive;
 #[cfg(feature = "buckets")]
 mod bucket;
+#[cfg(feature = "buckets")]
+mod bucket_folder;
 mod folder;
 mod linked;
 mod mounted;
@@ -15,6 +17,7 @@ mod stored_file;
 mod subfolder;
 mod tar;
 
+mod writable;
 mod zarr_files;
 mod zip;
 
@@ -36,6 +39,9 @@ pub use open::{is_url, open_store};
 pub(crate) use stored_file::StoredFile;
 pub(crate) use subfolder::SubfolderStore;
 pub use tar::TarStore;
+#[cfg(feature = "buckets")]
+pub use writable::open_writable_in;
+pub use writable::{WritableStore, open_writable};
 pub(crate) use zarr_files::ZarrFiles;
 pub use zip::ZipStore;
 

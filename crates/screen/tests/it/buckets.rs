@@ -5,80 +5,25 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 use morphospace_screen::conformance::check_screen;
-use morphospace_screen::store::{SharedStore, StoreError, open_bucket};
+use morphospace_screen::store::{SharedStore, StoreError, open_bucket, open_writable_in};
 use morphospace_screen::{
     Manifest, Screen, open_screen, open_screen_in, read_manifest, write_manifest,
 };
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
-use tokio::runtime::Runtime;
 
 use crate::rxrx1;
+use crate::s3_server::S3Server;
 use crate::support::{assert_names, files_of, message, png_u8, write, write_zip};
 use crate::web_server::{Answer, WebServer, closed_port};
 
 const KEY: (&str, &str) = ("AKIAEXAMPLE", "a-secret");
 
-/// An S3 server over a folder of buckets, until it is dropped.
-pub(crate) struct S3Server {
-    pub(crate) endpoint: String,
-    _runtime: Runtime,
-}
-
-impl S3Server {
-    /// With a key, unsigned requests are refused.
-    pub(crate) fn start(buckets: &Path, key: Option<(&str, &str)>) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let files = s3s_fs::FileSystem::new(buckets).expect("a folder");
-        let mut service = S3ServiceBuilder::new(files);
-        if let Some((access, secret)) = key {
-            service.set_auth(SimpleAuth::from_single(access, secret));
-        }
-        let service = service.build();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a socket");
-        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        runtime.spawn(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-            while let Ok((socket, _)) = listener.accept().await {
-                socket.set_nodelay(true).expect("a socket");
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let server = Builder::new(TokioExecutor::new());
-                    let _ = server.serve_connection(TokioIo::new(socket), service).await;
-                });
-            }
-        });
-        Self {
-            endpoint,
-            _runtime: runtime,
-        }
-    }
-
-    fn settings(&self, key: Option<(&str, &str)>) -> Vec<(String, String)> {
-        let mut settings = vec![("AWS_ENDPOINT_URL", self.endpoint.as_str())];
-        if let Some((access, secret)) = key {
-            settings.extend([
-                ("AWS_ACCESS_KEY_ID", access),
-                ("AWS_SECRET_ACCESS_KEY", secret),
-            ]);
-        }
-        settings
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
-    }
-
-    fn open(&self, url: &str, key: Option<(&str, &str)>) -> Result<SharedStore, StoreError> {
-        open_bucket(url, self.settings(key))
-    }
+fn open(
+    server: &S3Server,
+    url: &str,
+    key: Option<(&str, &str)>,
+) -> Result<SharedStore, StoreError> {
+    open_bucket(url, server.settings(key))
 }
 
 /// A folder with the bucket `screens`, in which there is `rxrx1`.
@@ -108,7 +53,7 @@ fn a_bucket_is_read_unsigned_and_signed() {
     for key in [None, Some(KEY)] {
         let server = S3Server::start(folder.path(), key);
         for url in ["s3://screens/rxrx1", "s3://screens/rxrx1/", "s3://screens"] {
-            let store = server.open(url, key).expect("answers");
+            let store = open(&server, url, key).expect("answers");
             let screen = open_screen_in(store, None).expect(url);
             assert_same_screen(&*screen, &plain);
         }
@@ -119,7 +64,7 @@ fn a_bucket_is_read_unsigned_and_signed() {
 fn a_manifest_names_the_bucket() {
     let folder = buckets();
     let server = S3Server::start(folder.path(), None);
-    let store = server.open("s3://screens/rxrx1", None).expect("answers");
+    let store = open(&server, "s3://screens/rxrx1", None).expect("answers");
     let screen = open_screen_in(store, None).expect("opens");
     let manifest = Manifest::of(&*screen);
     let first = "s3://screens/rxrx1/images/HUVEC-01/Plate1/B02_s1_w1.png";
@@ -135,7 +80,7 @@ fn wrong_keys_are_refused_at_once() {
     let server = S3Server::start(folder.path(), Some(KEY));
     let started = Instant::now();
     for key in [None, Some((KEY.0, "wrong")), Some(("AKIAWRONG", KEY.1))] {
-        let error = message(server.open("s3://screens/rxrx1", key));
+        let error = message(open(&server, "s3://screens/rxrx1", key));
         assert_names(&error, &["no permission", "hint", "AWS_ACCESS_KEY_ID"]);
         assert!(!error.contains(KEY.1), "{error}");
     }
@@ -147,10 +92,10 @@ fn what_is_not_there_is_missing() {
     let folder = buckets();
     let server = S3Server::start(folder.path(), None);
     for url in ["s3://nowhere/rxrx1", "s3://screens/rxrx2"] {
-        let error = server.open(url, None).expect_err(url);
+        let error = open(&server, url, None).expect_err(url);
         assert_eq!(error, StoreError::Missing, "{url}");
     }
-    let store = server.open("s3://screens/rxrx1", None).expect("answers");
+    let store = open(&server, "s3://screens/rxrx1", None).expect("answers");
     assert_eq!(store.read("images/no.png"), Err(StoreError::Missing));
     assert_eq!(store.len("images/no.png"), Ok(None));
     assert_eq!(store.entries("no/folder"), Ok(Vec::new()));
@@ -168,7 +113,7 @@ fn what_is_not_there_is_missing() {
         .path()
         .join("screens/rxrx1/images/HUVEC-01/Plate1/B02_s2_w4.png");
     std::fs::remove_file(lost).expect("removed");
-    let store = server.open("s3://screens/rxrx1", None).expect("answers");
+    let store = open(&server, "s3://screens/rxrx1", None).expect("answers");
     let screen = open_screen_in(store, None).expect("opens");
     check_screen(&*screen).expect("conforms");
     assert_names(
@@ -244,7 +189,7 @@ fn names_are_kept_as_they_are() {
         write(folder.path(), &format!("bucket/Plate 1/{name}"), name);
     }
     let server = S3Server::start(folder.path(), None);
-    let store = server.open("s3://bucket", None).expect("answers");
+    let store = open(&server, "s3://bucket", None).expect("answers");
     let mut listed = store.files("").expect("listed");
     listed.sort();
     let mut expected = names.map(|name| format!("Plate 1/{name}"));
@@ -264,13 +209,13 @@ fn an_archive_is_read_where_it_lies() {
     write_zip(&folder.path().join("screens/rxrx1.zip"), &files_of(&plain));
     write(folder.path(), "screens/rxrx1.tar", "x");
     let server = S3Server::start(folder.path(), None);
-    let store = server.open("s3://screens/rxrx1.zip", None).expect("opens");
+    let store = open(&server, "s3://screens/rxrx1.zip", None).expect("opens");
     assert_same_screen(&*open_screen_in(store, None).expect("opens"), &plain);
     assert_names(
-        &message(server.open("s3://screens/rxrx1.tar", None)),
+        &message(open(&server, "s3://screens/rxrx1.tar", None)),
         &["rxrx1.tar", "hint: download it"],
     );
-    let error = server.open("s3://screens/no.zip", None).expect_err("none");
+    let error = open(&server, "s3://screens/no.zip", None).expect_err("none");
     assert_eq!(error, StoreError::Missing);
 }
 
@@ -401,4 +346,44 @@ fn a_given_bucket_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     rxrx1::write_screen(folder.path());
     assert_same_screen(&*screen, folder.path());
+}
+
+#[test]
+fn a_folder_in_a_bucket_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("results")).expect("a bucket");
+    for key in [None, Some(KEY)] {
+        let server = S3Server::start(folder.path(), key);
+        let settings = server.settings(key);
+        let store = open_writable_in("s3://results/map 1/", settings).expect("opens");
+        assert_eq!(store.read("a/b c.json"), Ok(None));
+        assert_eq!(store.len("a/b c.json"), Ok(None));
+        assert_eq!(store.files(""), Ok(Vec::new()));
+        store.write("a/b c.json", b"one".to_vec()).expect("written");
+        store
+            .write("a/b c.json", b"another".to_vec())
+            .expect("replaced");
+        assert_eq!(store.read("a/b c.json"), Ok(Some(b"another".to_vec())));
+        assert_eq!(store.len("a/b c.json"), Ok(Some(7)));
+        assert_eq!(store.write_new("new", b"first".to_vec()), Ok(true));
+        assert_eq!(store.write_new("new", b"second".to_vec()), Ok(false));
+        assert_eq!(store.read("new"), Ok(Some(b"first".to_vec())));
+        assert_eq!(
+            store.files(""),
+            Ok(vec!["a/b c.json".to_owned(), "new".to_owned()])
+        );
+        assert_eq!(store.files("a"), Ok(vec!["a/b c.json".to_owned()]));
+        for path in ["a/b c.json", "new", "new"] {
+            store.remove(path).expect("removed");
+        }
+        assert_eq!(store.files(""), Ok(Vec::new()));
+    }
+    // Where one may not write, it says so.
+    let server = S3Server::start(folder.path(), Some(KEY));
+    let store = open_writable_in("s3://results", server.settings(None)).expect("opens");
+    let error = message(store.write("a", Vec::new()));
+    assert_names(&error, &["no permission", "AWS_ACCESS_KEY_ID"]);
+    for url in ["https://server/a", "s3://results?x=1", "ftp://server/a"] {
+        assert!(open_writable_in(url, []).is_err(), "{url}");
+    }
 }

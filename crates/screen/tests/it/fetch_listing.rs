@@ -4,9 +4,9 @@ use morphospace_core::sha256_hex;
 use morphospace_screen::fetch::{Dataset, FetchError, Listing, plan_fetch};
 use morphospace_screen::open_screen;
 
-use crate::buckets::S3Server;
 use crate::fetch::{contents, dataset, succeeds};
 use crate::rxrx1;
+use crate::s3_server::S3Server;
 use crate::support::{assert_names, message, write};
 use crate::web_server::{Answer, WebServer};
 

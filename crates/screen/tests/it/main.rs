@@ -43,6 +43,8 @@ mod real_metadata;
 mod rxrx1;
 mod rxrx3;
 mod rxrx3_core;
+#[cfg(feature = "buckets")]
+mod s3_server;
 mod sampler;
 mod selected;
 mod simulator_layouts;
