@@ -11,6 +11,8 @@
              same images, two threads or worker processes each
     network  the same against what the network alone does with images in memory
     blocks   all blocks in one pass against the last block alone
+    trimmed  what a network trimmed to half of its blocks gains: a pass ends behind the
+             last block that is asked for
     memory   peak memory as wells grow
 
 Needs torch, timm==0.9.7, numpy and pillow for `peer`. Images are simulated, six
@@ -156,6 +158,17 @@ def blocks(folder, _wells):
           f"{100 * (last / every - 1):+.1f} % time", flush=True)
 
 
+def trimmed(folder, _wells):
+    screen = simulated(folder, 40, 512)
+    whole, half = 0.0, 0.0
+    for _ in range(TURNS):
+        # In turn: the machine's mood is the same for both.
+        whole = max(whole, embedded(screen, folder, "--blocks", str(DEPTH))[0]["tiles_per_second"])
+        half = max(half, embedded(screen, folder, "--blocks", str(DEPTH // 2))[0]["tiles_per_second"])
+    print(f"trimmed: {DEPTH // 2} of {DEPTH} blocks {half:.2f} tiles/s, all {whole:.2f}, "
+          f"{half / whole:.2f} x", flush=True)
+
+
 def memory(folder, wells):
     for count in wells:
         screen = simulated(folder, count, 256)
@@ -164,7 +177,7 @@ def memory(folder, wells):
               f"{peak:.0f} MiB", flush=True)
 
 
-ROWS = {"peer": peer, "network": network, "blocks": blocks, "memory": memory}
+ROWS = {"peer": peer, "network": network, "blocks": blocks, "trimmed": trimmed, "memory": memory}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -240,9 +240,14 @@ mod tests {
         writer.get_mut().set_modified(long_ago).unwrap();
         let left = below.join(".2.csv.abc.tmp");
         let new = below.join(".3.csv.abc.tmp");
-        for path in [&left, &new] {
+        let future = below.join(".5.csv.abc.tmp");
+        for path in [&left, &new, &future] {
             fs::write(path, b"half").unwrap();
         }
+        // Written by a machine whose clock is ahead.
+        let ahead = SystemTime::now() + Duration::from_secs(3600);
+        let opened = File::options().write(true).open(&future).unwrap();
+        opened.set_modified(ahead).unwrap();
         File::options()
             .write(true)
             .open(&left)
@@ -251,6 +256,7 @@ mod tests {
             .unwrap();
         fs::write(below.join("4.tmp"), b"somebody else's").unwrap();
         remove_abandoned(folder.path()).unwrap();
+        assert!(future.exists());
         assert!(!left.exists() && new.exists() && below.join("4.tmp").exists());
         writer.write_all(b"whole").unwrap();
         unfinished.finish(writer).unwrap();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use morphospace_core::{Provenance, Site};
 use morphospace_models::blocks::norm_pass::NormStatistics;
-use morphospace_models::{Encoder, Precision, Representation};
+use morphospace_models::{Encoder, ModelError, Precision, Representation};
 use morphospace_profiles::Profiles;
 use morphospace_screen::sampler::Domain;
 use morphospace_screen::{LoaderOptions, Normalisation, OnIncomplete, Screen, SkippedSite, Tiling};
@@ -110,15 +110,18 @@ impl EmbedConfig {
             .representations
             .iter()
             .try_for_each(check)
-            .map_err(|source| EmbedError::WrongChannels {
-                screen: screen.name().to_owned(),
-                num_channels: channels.len(),
-                channels: channels
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                source: Box::new(source),
+            .map_err(|source| match source {
+                ModelError::WrongPooling(message) => EmbedError::InvalidConfig(message),
+                source => EmbedError::WrongChannels {
+                    screen: screen.name().to_owned(),
+                    num_channels: channels.len(),
+                    channels: channels
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                    source: Box::new(source),
+                },
             })
     }
 }

@@ -36,6 +36,9 @@ pub struct ColumnSpec {
     /// The setting `source` of the score, such as `CORUM`.
     #[serde(default)]
     pub source: Option<String>,
+    /// [`Score::model`], where a repetition has scores of several.
+    #[serde(default)]
+    pub model: Option<String>,
     /// A number among the score's settings in place of its value.
     #[serde(default)]
     pub setting: Option<String>,
@@ -128,6 +131,10 @@ impl ColumnSpec {
             .filter(|score| {
                 let source = score.settings.get("source");
                 score.benchmark == self.benchmark
+                    && self
+                        .model
+                        .as_ref()
+                        .is_none_or(|wanted| score.model == *wanted)
                     && self
                         .source
                         .as_ref()
@@ -511,6 +518,7 @@ mod tests {
                 name: "CORUM".to_owned(),
                 benchmark: "recall".to_owned(),
                 source: Some("CORUM".to_owned()),
+                model: None,
                 setting: None,
                 pick: Pick::Only,
                 of: BTreeMap::new(),

@@ -225,7 +225,9 @@ fn one_cycle(step: u64, num_steps: u64, pct_start: f64, [first, peak, last]: [f6
     let top = pct_start * num_steps as f64 - 1.0;
     let end = num_steps as f64 - 1.0;
     if step <= top {
-        cosine(first, peak, step / top)
+        // Of two steps with half of them to rise, the first is at the peak.
+        let progress = if top > 0.0 { step / top } else { 1.0 };
+        cosine(first, peak, progress)
     } else {
         cosine(peak, last, (step - top) / (end - top))
     }
@@ -255,6 +257,12 @@ pub fn cosine_between(start: f64, end: f64, step: u64, num_steps: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rise_of_one_step_begins_at_the_peak() {
+        assert_eq!(one_cycle(0, 2, 0.5, [0.1, 1.0, 0.0]), 1.0);
+        assert_eq!(one_cycle(1, 2, 0.5, [0.1, 1.0, 0.0]), 0.0);
+    }
 
     #[test]
     fn warm_up_rises_to_one_and_the_cosine_falls() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use burn::tensor::{Device, Tensor};
 use morphospace_core::Provenance;
@@ -365,6 +366,49 @@ fn a_plate_whose_folder_vanishes_fails_alone() {
         &stop,
     );
     assert!(matches!(error, Err(EmbedError::Incomplete { .. })));
+}
+
+/// Times are compared, never ordered: a machine whose clock is wrong does no harm.
+#[test]
+fn clocks_may_be_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = screen(folder.path());
+    let root = folder.path().join("out");
+    run(&*screen, &config(), &root, Shard::WHOLE);
+    let tables = files(&root, ".parquet");
+    let set_time = |path: &Path, time: SystemTime| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let day = Duration::from_secs(86_400);
+    // Tables and records of the future, and half a file of a machine that is ahead.
+    for path in files(&root, "").keys() {
+        set_time(&root.join(path), SystemTime::now() + day);
+    }
+    let half = root.join("wells/output/HUVEC-01/.1.parquet.xyz.tmp");
+    fs::write(&half, b"half").unwrap();
+    set_time(&half, SystemTime::now() + day);
+    let image = |site: usize| PathBuf::from(screen.plane_location(site, 0).unwrap());
+    let of_plate = screen.sites().len() / 4;
+    // An image that came later but says that it is older, and one of the future.
+    set_time(&image(0), SystemTime::now() - 400 * day);
+    set_time(&image(of_plate), SystemTime::now() + 400 * day);
+    let reopened = open_screen(&folder.path().join("screen"), None).unwrap();
+    let done = run(&*reopened, &config(), &root, Shard::WHOLE);
+    assert_eq!((done.before.len(), done.records.len()), (2, 2));
+    assert_eq!(
+        run(&*reopened, &config(), &root, Shard::WHOLE).before.len(),
+        4
+    );
+    assert!(half.exists(), "who writes it may be at work");
+    fs::remove_file(half).unwrap();
+    let again = files(&root, ".parquet");
+    assert_eq!(again.len(), tables.len());
+    // What is said of versions of images changes, the numbers do not.
+    for plate in ["HUVEC-01/1", "U2OS-01/2"] {
+        let path = root.join(format!("wells/output/{plate}.parquet"));
+        assert!(read_profiles(&path).unwrap().num_rows() > 0);
+    }
 }
 
 /// Does something before every pass.

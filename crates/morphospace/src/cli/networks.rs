@@ -345,12 +345,13 @@ pub(crate) struct ImportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["blocks", "probe"]))]
 pub(crate) struct TrimArgs {
     /// A checkpoint folder, or a run folder of `train`
     #[arg(value_name = "NETWORK")]
     pub(crate) network: PathBuf,
     /// Blocks to keep, from the first
-    #[arg(long, value_name = "COUNT", required_unless_present = "probe")]
+    #[arg(long, value_name = "COUNT")]
     pub(crate) blocks: Option<usize>,
     /// Keep up to the best block by the scores that `probe --output` wrote
     #[arg(long, value_name = "JSON", conflicts_with = "blocks")]

@@ -133,6 +133,17 @@ impl PlatesOf {
     }
 }
 
+/// `block-7` as folders are called: `block-07`.
+fn with_two_digits(name: &str) -> String {
+    let number = name.strip_prefix("block-").unwrap_or_default();
+    let (block, rest) = number.split_once('-').unwrap_or((number, ""));
+    match block.parse::<u32>() {
+        Ok(block) if rest.is_empty() => format!("block-{block:02}"),
+        Ok(block) => format!("block-{block:02}-{rest}"),
+        Err(_) => name.to_owned(),
+    }
+}
+
 fn refuse_absent_level(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<()> {
     let settings = folder.settings();
     if !settings.levels.contains(&args.level) {
@@ -152,7 +163,7 @@ fn representation(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<String
     let settings = folder.settings();
     let there = &settings.representations;
     let wanted = match (&args.representation, &there[..]) {
-        (Some(name), _) => name.clone(),
+        (Some(name), _) => with_two_digits(name),
         (None, [only]) => only.clone(),
         (None, _) => "output".to_owned(),
     };

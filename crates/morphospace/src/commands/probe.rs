@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use morphospace_benchmark::{
@@ -37,6 +37,9 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Outcome, Failure> {
     let mut probed = Vec::new();
     for (index, name) in representations.iter().enumerate() {
         let profiles = profiles(args, &folder, &plates, level, name).or_refuse()?;
+        if index == 0 {
+            warn_of_lonely_labels(args, &profiles).or_refuse()?;
+        }
         let told = told(args, &profiles, seed).or_refuse()?;
         progress.update(index + 1, name);
         probed.push(Probed {
@@ -71,6 +74,32 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Outcome, Failure> {
         tell_best(&probed, pooling, &bootstrap);
     }
     Ok(Outcome::with_failures(!plates.warn_if_incomplete()))
+}
+
+/// Labels whose rows are all in one group are never learned where they are asked
+/// for, and count as told wrong.
+fn warn_of_lonely_labels(args: &ProbeArgs, profiles: &Profiles) -> Result<()> {
+    let labels = profiles.keys(&args.label_column)?;
+    let groups = profiles.keys(&args.group_column)?;
+    let mut groups_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (label, group) in labels.iter().zip(&groups) {
+        groups_of.entry(label).or_default().insert(group);
+    }
+    let num_lonely = groups_of
+        .values()
+        .filter(|groups| groups.len() == 1)
+        .count();
+    if num_lonely > 0 {
+        warn(format!(
+            "{num_lonely} of {} values of column '{}' are in one value of column '{}' only and \
+             cannot be told in any other\nhint: leave their rows out with --exclude, or give \
+             another --group-column",
+            groups_of.len(),
+            args.label_column,
+            args.group_column
+        ));
+    }
+    Ok(())
 }
 
 /// Where in the network an embedding was taken.
@@ -299,6 +328,13 @@ fn tell_best(probed: &[Probed], pooling: &str, bootstrap: &Bootstrap) {
     let accuracy = of_best.balanced_accuracy;
     if best == *last {
         eprintln!("the best block{of_pooling} is the last, {best}: {accuracy:.4}");
+        return;
+    }
+    if accuracy == of_last.balanced_accuracy {
+        eprintln!(
+            "block{of_pooling} {best} tells as much as the last, {last}: {accuracy:.4}; of equal \
+             ones the first is kept"
+        );
         return;
     }
     let against = match of_last.compare(of_best, bootstrap) {

@@ -239,6 +239,10 @@ fn follow(run: &Path, step: &StepCommand, at: &str) -> Result<bool, Failure> {
     }
     let started = Instant::now();
     let cli = parsed(&step.words).or_refuse()?;
+    if let Command::Trim(_) | Command::Import(_) | Command::Simulate(_) = &cli.command {
+        // They write into nothing but a new folder.
+        remove_all(&paths.written).or_stop()?;
+    }
     let outcome = super::run(cli)?;
     let mut outputs = BTreeMap::new();
     for path in paths.written {
@@ -260,6 +264,19 @@ fn follow(run: &Path, step: &StepCommand, at: &str) -> Result<bool, Failure> {
         .with_context(|| format!("cannot write '{}'", record_path.display()))
         .or_stop()?;
     Ok(record.is_complete)
+}
+
+/// Takes away what a step wrote before, below the run's folder.
+fn remove_all(paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        let removed = match path.is_dir() {
+            true => fs::remove_dir_all(path),
+            false if path.exists() => fs::remove_file(path),
+            false => Ok(()),
+        };
+        removed.with_context(|| format!("cannot remove '{}'", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Versions of what a command's words name and that is there, but for what it writes.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -5,10 +6,12 @@ use std::process::Command as Process;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use morphospace_core::write_atomically;
+use morphospace_core::{PlateKey, write_atomically};
+use morphospace_screen::store::is_url;
 
-use crate::cli::{Cli, Command, SchedulerArg, SubmitArgs};
+use crate::cli::{Cli, Command, EmbedArgs, SchedulerArg, SubmitArgs};
 use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::warn;
 
 /// Retries of a part of an indexed job before it counts as failed.
 const NUM_RETRIES: u32 = 3;
@@ -17,7 +20,10 @@ const NUM_RETRIES: u32 = 3;
 const SECONDS_TO_END: u32 = 120;
 
 pub(crate) fn run(args: &SubmitArgs) -> Result<Outcome, Failure> {
-    check_command(&args.command).or_refuse()?;
+    let embed = check_command(&args.command).or_refuse()?;
+    if args.scheduler == SchedulerArg::Slurm {
+        warn_of_what_is_not_here(args, &embed).or_refuse()?;
+    }
     check_name(&args.name).or_refuse()?;
     super::refuse_unwritable(&args.job)?;
     refuse_other_file(&args.job).or_refuse()?;
@@ -47,14 +53,16 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<Outcome, Failure> {
     match status.success() {
         true => Ok(Outcome::Done),
         false => Err(Failure::Stopped(anyhow::anyhow!(
-            "'{program}' did not take '{}' ({status})",
-            args.job.display()
+            "'{program}' did not take '{job}' ({status})\nhint: the job is written; `{program} {} \
+             {job}` hands it in",
+            flags.join(" "),
+            job = args.job.display()
         ))),
     }
 }
 
 /// What every part will run is looked at once, before a thousand parts fail at it.
-fn check_command(command: &[String]) -> Result<()> {
+fn check_command(command: &[String]) -> Result<EmbedArgs> {
     if command.first().is_some_and(|word| word == "morphospace") {
         bail!("behind '--' stands what follows 'morphospace'\nhint: leave that word out");
     }
@@ -77,6 +85,35 @@ fn check_command(command: &[String]) -> Result<()> {
     }
     if embed.shard.is_some() {
         bail!("--shard is added for every part\nhint: leave it out");
+    }
+    Ok(embed)
+}
+
+/// Machines of a Slurm cluster see the same files: what is not here is hardly there.
+fn warn_of_what_is_not_here(args: &SubmitArgs, embed: &EmbedArgs) -> Result<()> {
+    let network = embed.network.to_string();
+    if !network.contains(':') && network != "intensity" && !Path::new(&network).exists() {
+        warn(format!("there is no network '{network}' on this machine"));
+    }
+    let screen = &embed.screen.screen;
+    if !screen.to_str().is_some_and(is_url) && !screen.exists() {
+        warn(format!(
+            "there is no screen '{}' on this machine",
+            screen.display()
+        ));
+        return Ok(());
+    }
+    let plates: BTreeSet<PlateKey> = super::open(&embed.screen)?
+        .sites()
+        .iter()
+        .map(|site| site.key.plate.clone())
+        .collect();
+    if plates.len() < args.parts as usize {
+        warn(format!(
+            "{} parts for {} plates: those beyond have nothing to do",
+            args.parts,
+            plates.len()
+        ));
     }
     Ok(())
 }

@@ -112,9 +112,10 @@ fn screen_of_urls(folder: &Path, url: &str) {
         let row = [batch, plate, well, "1"].map(str::to_owned).into_iter();
         rows.push(row.chain((1..=6).map(image)).collect::<Vec<_>>().join(","));
     }
-    let mut description = "[index]\nfile = \"index.csv\"\nexperiment = \"batch\"\nplate = \"plate\"\n\
+    let mut description =
+        "[index]\nfile = \"index.csv\"\nexperiment = \"batch\"\nplate = \"plate\"\n\
                            well = \"well\"\nsite = \"site\"\n"
-        .to_owned();
+            .to_owned();
     let stains = ["DNA", "ER", "Actin", "RNA", "Mito", "Golgi"];
     for (index, stain) in stains.iter().enumerate() {
         let path = format!("w{}", index + 1);

@@ -103,6 +103,253 @@ fn every_recipe_is_understood_at_full_and_at_tiny_scale() {
     );
 }
 
+/// A recipe of a few seconds.
+const SMALL: &str = r#"
+title = "intensities"
+[inputs]
+screen = "the screen"
+[values]
+method = "center_scale"
+[repeat]
+seed = [1, 2]
+[[steps]]
+name = "embed"
+command = "embed {screen} --network intensity --output {shared}/wells.parquet"
+[[steps]]
+name = "align"
+command = "align {shared}/wells.parquet --method {method} --output {shared}/aligned.parquet"
+[[steps]]
+name = "recall"
+command = """
+benchmark relationship-recall {shared}/aligned.parquet --entity-column Metadata_treatment
+    --relationships {screen}/relationships.csv --seed {seed} --output {scores}/recall.json
+"""
+[tables.recall]
+title = "Recall"
+columns = [{ name = "10/90", benchmark = "relationship recall 10/90" }]
+expected = { "10/90" = [0.3, 0.01] }
+"#;
+
+fn small(folder: &Path) {
+    crate::support::tiny_screen(folder);
+    fs::write(folder.join("small.toml"), SMALL).expect("a recipe");
+}
+
+fn run_small(folder: &Path, more: &[&str]) -> crate::support::Run {
+    let args = [
+        "run",
+        "small.toml",
+        "--input",
+        "screen=screen",
+        "--output",
+        "out",
+    ];
+    morphospace(folder, &[&args[..], more].concat())
+}
+
+#[test]
+fn steps_are_done_once_and_again_when_something_changed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    small(folder);
+    let done = |run: &crate::support::Run| -> Vec<String> {
+        let lines = run
+            .stderr
+            .lines()
+            .filter(|line| line.contains(": done before"));
+        lines
+            .map(|line| line.split(':').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let first = run_small(folder, &[]).expect_status(0);
+    // What both repetitions share is done in the first.
+    assert_eq!(
+        done(&first),
+        ["[4/6] embed (seed 2)", "[5/6] align (seed 2)"]
+    );
+    assert!(
+        first.stdout.contains("| intensities | "),
+        "{}",
+        first.stdout
+    );
+    assert!(first.stdout.contains("(0.300 ± 0.010)"), "{}", first.stdout);
+    assert!(first.stdout.ends_with("out\n"));
+    assert_eq!(done(&run_small(folder, &[])).len(), 6);
+
+    // The commands are those of a shell.
+    let script = fs::read_to_string(folder.join("out/commands.sh")).expect("a script");
+    assert_eq!(script.matches("\nmorphospace ").count(), 4, "{script}");
+
+    // A table that somebody changed, another option, another image.
+    let aligned = folder.join("out/shared/aligned.parquet");
+    fs::write(&aligned, b"PAR1").expect("a table");
+    assert_eq!(done(&run_small(folder, &[]).expect_status(0)).len(), 5);
+    let other = run_small(folder, &["--set", "values.method=mad_robustize"]).expect_status(0);
+    assert_eq!(
+        done(&other),
+        [
+            "[1/6] embed (seed 1)",
+            "[4/6] embed (seed 2)",
+            "[5/6] align (seed 2)"
+        ]
+    );
+    let image = crate::support::first_image(folder, 1);
+    let bytes = fs::read(&image).expect("an image");
+    fs::remove_file(&image).expect("an image");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(&image, bytes).expect("an image");
+    assert_eq!(done(&run_small(folder, &[]).expect_status(0)).len(), 2);
+
+    // A row of its own in a collected table, and of files alone.
+    let collected = morphospace(folder, &["collect", "out", "--output", "t.csv"]);
+    collected.expect_status(0);
+    let table = fs::read_to_string(folder.join("t.csv")).expect("a table");
+    assert!(table.starts_with("table,row,column,mean,sd,num_repetitions,paper_mean,paper_sd\n"));
+    assert!(table.contains("Recall,intensities,10/90,") && table.contains(",2,0.3,0.01"));
+    let files = [
+        "out/seed-1/scores/recall.json",
+        "out/seed-2/scores/recall.json",
+    ];
+    let of_files = morphospace(folder, &[&["collect"], &files[..]].concat()).expect_status(0);
+    assert!(
+        of_files.stdout.contains("relationship recall 10/90"),
+        "{}",
+        of_files.stdout
+    );
+    for ending in ["md", "json", "html"] {
+        let output = format!("t.{ending}");
+        morphospace(folder, &["collect", "out", "--output", &output]).expect_status(0);
+    }
+    for (args, message) in [
+        (
+            &["collect", "out", "--output", "t.txt"][..],
+            "end it in .md",
+        ),
+        (&["collect", "screen"], "no folder that `run` filled"),
+        (&["collect", "out", "--table", "Recal"], "there are Recall"),
+    ] {
+        morphospace(folder, args)
+            .expect_status(2)
+            .expect_stderr(&[message]);
+    }
+}
+
+#[test]
+fn what_cannot_come_to_an_end_is_refused_before_it_begins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    small(folder);
+    let with = |from: &str, to: &str| {
+        assert!(SMALL.contains(from), "{from}");
+        fs::write(folder.join("small.toml"), SMALL.replacen(from, to, 1)).expect("a recipe");
+    };
+    let refused = |more: &[&str], messages: &[&str]| {
+        let run = run_small(folder, more)
+            .expect_status(2)
+            .expect_stderr(messages);
+        assert!(!folder.join("out").exists(), "{}", run.stderr);
+    };
+    with("--method {method}", "--methd {method}");
+    refused(&[], &["step 'align (seed 1)'", "--methd", "--method"]);
+    with("align {shared}/wells", "align {shared}/wels");
+    refused(
+        &[],
+        &[
+            "step 'align (seed 1)'",
+            "no step before it writes",
+            "wels.parquet",
+        ],
+    );
+    with("{method}", "{metod}");
+    refused(&[], &["step 'align'", "{metod}", "did you mean 'method'"]);
+    with("center_scale", "centre_scale");
+    refused(&[], &["step 'align (seed 1)'", "centre_scale"]);
+    with("align {shared}", "run {shared}");
+    refused(&[], &["step 'align (seed 1)'"]);
+    with("title = \"intensities\"", "titel = \"intensities\"");
+    refused(&[], &["titel", "did you mean 'title'"]);
+    fs::write(folder.join("small.toml"), SMALL).expect("a recipe");
+    refused(
+        &["--input", "screen=sreen"],
+        &["--input screen=sreen", "there is no 'sreen'"],
+    );
+    refused(
+        &["--input", "scren=x"],
+        &["no input 'scren'", "did you mean 'screen'"],
+    );
+    refused(&["--input", "screen"], &["not of the form name=value"]);
+    let args = ["run", "small.toml", "--output", "out"];
+    morphospace(folder, &args)
+        .expect_status(2)
+        .expect_stderr(&["needs screen (the screen)", "--input screen="]);
+}
+
+#[test]
+fn a_step_that_fails_is_named_and_what_came_before_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    small(folder);
+    let recipe = SMALL.replace("{screen}/relationships.csv", "nothing.csv");
+    fs::write(folder.join("small.toml"), recipe).expect("a recipe");
+    run_small(folder, &[]).expect_status(1).expect_stderr(&[
+        "step 'recall (seed 1)' of recipe 'small.toml'",
+        "nothing.csv",
+    ]);
+    assert!(folder.join("out/shared/aligned.parquet").exists());
+    // A damaged image costs its site; the step that left it out is tried again.
+    let recipe = SMALL.replace(
+        "--network intensity",
+        "--network intensity --on-incomplete skip",
+    );
+    fs::write(folder.join("small.toml"), recipe).expect("a recipe");
+    fs::write(crate::support::first_image(folder, 2), b"no image").expect("a file");
+    for _ in 0..2 {
+        let run = run_small(folder, &[]).expect_status(1);
+        let run = run.expect_stderr(&["steps that left something out", "embed (seed 1)"]);
+        assert!(
+            run.stderr.contains("\n[1/6] embed (seed 1)\n")
+                || run.stderr.starts_with("[1/6] embed (seed 1)\n"),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+/// 16-bit TIFFs of five channels, and weights as OpenPhenom's are laid out.
+#[test]
+fn a_plate_of_ones_own_becomes_aligned_profiles_in_one_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ground = Ground::new(folder.path());
+    let run = ground.network("configs/train/vitally_consistent/camae_vit_small_patch16_rxrx3.toml");
+    let checkpoint = fs::read_dir(run.join("checkpoints"))
+        .expect("checkpoints")
+        .next();
+    let checkpoint = checkpoint.expect("one").expect("a folder").path();
+    let weights = format!("weights={}", checkpoint.join("model.safetensors").display());
+    let network = format!(
+        "values.network={}",
+        checkpoint.join("config.json").display()
+    );
+    let recipe = configs().join("evaluate/profiles.toml");
+    let args = [
+        "run",
+        recipe.to_str().expect("text"),
+        "--input",
+        "screen=jump",
+        "--input",
+        &weights,
+        "--set",
+        &network,
+        "--output",
+        "profiles",
+    ];
+    morphospace(folder.path(), &args).expect_status(0);
+    let aligned = folder.path().join("profiles/aligned.parquet");
+    let aligned = morphospace_profiles::read_profiles(&aligned).expect("profiles");
+    assert_eq!(aligned.num_rows(), 74);
+    assert!(folder.path().join("profiles/report.html").exists());
+}
+
 /// Small screens, networks and tables for every recipe.
 struct Ground {
     folder: PathBuf,
@@ -276,7 +523,8 @@ impl Ground {
         if let Some(network) = self.networks.get(config) {
             return network.clone();
         }
-        let path = self.folder.join(format!("network-{}", self.networks.len()));
+        let name = config.replace(['/', '.'], "-");
+        let path = self.folder.join(name);
         let text = path.to_string_lossy().into_owned();
         let config_path = configs().join("..").join(config);
         let mut args = vec![
@@ -293,9 +541,14 @@ impl Ground {
             "--output",
             &text,
         ];
-        if fs::read_to_string(&config_path).is_ok_and(|text| text.contains("[init]")) {
-            // Fine-tuned: the network that it begins with is no matter here.
-            args.extend(["--set", "init.checkpoint=missing"]);
+        // Fine-tuned: what it begins with is as large as itself.
+        let init = fs::read_to_string(&config_path).is_ok_and(|text| text.contains("[init]"));
+        let begun = init.then(|| {
+            let config = "configs/train/masked_autoencoders/mae_vit_large_patch8_rpi.toml";
+            format!("init.checkpoint={}", self.network(config).display())
+        });
+        if let Some(begun) = &begun {
+            args.extend(["--set", begun]);
         }
         let run = morphospace(&self.folder, &args);
         assert_eq!(run.status, 0, "{config}: {}", run.stderr);
