@@ -304,11 +304,21 @@ fn a_folder_is_gone_on_with_or_refused_by_name() {
             "--output",
             "x.csv",
             "--representation",
-            "block-2",
+            "blok-02",
         ],
     )
     .expect_status(2)
     .expect_stderr(&["did you mean 'block-02'", "block-01, block-02, output"]);
+    let short = [
+        "collate",
+        "plates",
+        "--output",
+        "x.csv",
+        "--representation",
+        "block-2",
+    ];
+    morphospace(folder, &short).expect_status(0);
+    fs::remove_file(folder.join("x.csv")).unwrap();
     morphospace(
         folder,
         &["collate", "plates", "--output", "x.csv", "--level", "crops"],

@@ -269,10 +269,17 @@ fn what_cannot_come_to_an_end_is_refused_before_it_begins() {
     with("title = \"intensities\"", "titel = \"intensities\"");
     refused(&[], &["titel", "did you mean 'title'"]);
     fs::write(folder.join("small.toml"), SMALL).expect("a recipe");
-    refused(
-        &["--input", "screen=sreen"],
-        &["--input screen=sreen", "there is no 'sreen'"],
-    );
+    let args = [
+        "run",
+        "small.toml",
+        "--input",
+        "screen=sreen",
+        "--output",
+        "out",
+    ];
+    morphospace(folder, &args)
+        .expect_status(2)
+        .expect_stderr(&["--input screen=sreen", "there is no 'sreen'"]);
     refused(
         &["--input", "scren=x"],
         &["no input 'scren'", "did you mean 'screen'"],
