@@ -189,8 +189,9 @@ pub fn embed(
         masks.check(screen.sites().iter().map(|site| &site.key))?;
     }
     let started = Instant::now();
+    let all = 0..screen.sites().len();
     let groups = match config.norm {
-        NormStatistics::Running => vec![0..screen.sites().len()],
+        NormStatistics::Running => vec![all],
         NormStatistics::Batch | NormStatistics::Domain => domains(screen, config.domain),
     };
     let columns = Arc::new(FilledColumns::of(screen.sites()));
