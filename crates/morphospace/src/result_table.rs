@@ -457,10 +457,7 @@ impl ResultTable {
     /// The rows in one column beside each other and beside what the paper reports;
     /// `None` if there is nothing to compare.
     pub fn figure(&self, column: usize) -> Option<ResultFigure> {
-        let mut figure = ResultFigure::new(
-            format!("{}: {}", self.title, self.columns[column]),
-            &self.columns[column],
-        );
+        let mut figure = ResultFigure::new(&self.columns[column], "score");
         let mut num_points = 0;
         let mut any_found = false;
         for row in &self.rows {
