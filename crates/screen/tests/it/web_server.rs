@@ -183,8 +183,7 @@ impl WebServer {
     }
 }
 
-/// An address where nobody answers.
+/// An address where nobody answers: the system gives such ports to no server.
 pub(crate) fn closed_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    format!("http://{}", listener.local_addr().expect("bound"))
+    "http://127.0.0.1:1".to_owned()
 }
