@@ -13,7 +13,7 @@ use clap::Parser;
 use morphospace::recipe::{Recipe, Repetition, RunFolder, StepCommand};
 use morphospace::recipe_run::RecipeRun;
 use morphospace::result_table::ResultTable;
-use morphospace_core::write_atomically;
+use morphospace_core::{remove_abandoned, write_atomically};
 
 use self::step_record::{StepRecord, version};
 use crate::cli::{Cli, Command, RunArgs};
@@ -85,6 +85,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
             }
         }
     }
+    // What kills have left of files within steps that were done since.
+    remove_abandoned(&args.output)
+        .with_context(|| format!("cannot tidy '{}'", args.output.display()))
+        .or_stop()?;
     let rows = run.scored_rows(&args.output).or_stop()?;
     for table in ResultTable::of_rows(&rows).or_stop()? {
         crate::print_line!("{}", table.to_markdown());
