@@ -61,7 +61,7 @@ impl ResultGrid {
         }
         write!(
             html,
-            "<div class=\"wide\"><table class=\"counts\"><caption>{caption}</caption>\
+            "<p class=\"intro\">{caption}</p><div class=\"wide\"><table class=\"results\">\
              <thead><tr><td></td>"
         )?;
         for column in &self.columns {

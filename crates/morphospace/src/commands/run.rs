@@ -14,6 +14,7 @@ use morphospace::recipe::{Recipe, Repetition, RunFolder, StepCommand};
 use morphospace::recipe_run::RecipeRun;
 use morphospace::result_table::ResultTable;
 use morphospace_core::{remove_abandoned, write_atomically};
+use morphospace_screen::store::is_url;
 
 use self::step_record::{StepRecord, version};
 use crate::cli::{Cli, Command, RunArgs};
@@ -43,6 +44,13 @@ struct Planned {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
+    if args.output.to_str().is_some_and(is_url) {
+        return Err(Failure::Refused(anyhow!(
+            "'{}': the folder of a run is on disk\nhint: steps may write into buckets, e.g. --set \
+             with the URL of a folder for `embed`",
+            args.output.display()
+        )));
+    }
     let recipe = Recipe::read(&args.recipe, &args.set, &args.inputs).or_refuse()?;
     let folder = RunFolder(args.output.clone());
     let plan = plan(args, &recipe, &folder).or_refuse()?;
@@ -167,7 +175,7 @@ impl Paths {
             };
             let path = Path::new(path);
             if path.starts_with(folder) && path != folder {
-                match OUTPUT_OPTIONS.contains(&option_of_word) {
+                match is_of_output(&words[0], option_of_word) {
                     true => written.push(path.to_owned()),
                     false => read.push(path.to_owned()),
                 }
@@ -177,6 +185,18 @@ impl Paths {
             }
         }
         Self { read, written }
+    }
+}
+
+/// Whether an option of a command is followed by what it writes.
+fn is_of_output(command: &str, option: &str) -> bool {
+    let is_one = OUTPUT_OPTIONS.contains(&option);
+    match (command, option) {
+        // Elsewhere it is a switch.
+        (command, "--json") => command == "inspect",
+        // What other commands write, figures are drawn of.
+        ("figure", option) => is_one && matches!(option, "--output" | "--coordinates"),
+        _ => is_one,
     }
 }
 
@@ -306,6 +326,9 @@ mod tests {
 
     #[test]
     fn words_tell_what_is_read_and_written() {
+        let switch = ["benchmark", "--json", "run/a.csv"].map(str::to_owned);
+        assert!(Paths::of(&switch, Path::new("run")).written.is_empty());
+        assert!(!is_of_output("figure", "--perturbations") && is_of_output("figure", "--output"));
         let words = "align run/a.parquet --method tvn --output run/b.parquet --settings x \
                      --save-aligner=run/c NAME=run/d run";
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
