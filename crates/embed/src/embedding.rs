@@ -91,6 +91,12 @@ impl EmbedConfig {
                 config.norm.as_str()
             )));
         }
+        if config.norm == NormStatistics::Batch && config.batch_size < 2 {
+            return Err(EmbedError::InvalidConfig(
+                "a batch of one tile has no statistics but its own: give a larger batch_size"
+                    .to_owned(),
+            ));
+        }
         if config.masks.is_some() && encoder.patch_grid().is_none() {
             return Err(EmbedError::InvalidConfig(
                 "masks leave out patches, and the network has none: it has maps".to_owned(),

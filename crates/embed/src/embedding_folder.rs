@@ -365,7 +365,10 @@ fn read_json<T: DeserializeOwned>(place: &Place, path: &str) -> Result<Option<T>
         return Ok(None);
     };
     serde_json::from_slice(&text).map(Some).map_err(|error| {
-        let hint = "hint: it is damaged; delete it and run `embed` again";
+        let hint = match path {
+            SETTINGS => "hint: it is damaged; put back a copy of it, or embed into another folder",
+            _ => "hint: it is damaged; delete it and run `embed` again",
+        };
         let error = io::Error::other(format!("{error}\n{hint}"));
         EmbedError::folder(&place.file_location(path), error)
     })

@@ -180,12 +180,14 @@ impl PlateJob<'_> {
     /// nothing.
     fn refuse_experiments(&self) -> Result<(), EmbedError> {
         match (self.config.norm, self.config.domain) {
-            (NormStatistics::Domain, Domain::Experiment) => Err(EmbedError::InvalidConfig(
-                "plates of a folder are embedded one by one, and have no statistics of their \
+            (NormStatistics::Batch | NormStatistics::Domain, Domain::Experiment) => {
+                Err(EmbedError::InvalidConfig(
+                    "plates of a folder are embedded one by one, and have no statistics of their \
                      experiment\n\
                      hint: --domain plate, or write one table"
-                    .to_owned(),
-            )),
+                        .to_owned(),
+                ))
+            }
             _ => Ok(()),
         }
     }

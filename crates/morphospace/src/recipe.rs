@@ -185,6 +185,35 @@ impl Recipe {
     /// [`RecipeError`]: the file, a name that is not known, something that has to be
     /// given and is not.
     pub fn read(path: &Path, overrides: &[String], inputs: &[String]) -> Result<Self, RecipeError> {
+        let recipe = Self::read_given(path, overrides, inputs)?;
+        recipe.check(path)?;
+        Ok(recipe)
+    }
+
+    /// [`Recipe::read`] of a recipe that is only looked at: what has to be given and is
+    /// not stands in capitals.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`], but for what is not given.
+    pub fn read_for_show(
+        path: &Path,
+        overrides: &[String],
+        inputs: &[String],
+    ) -> Result<Self, RecipeError> {
+        let mut recipe = Self::read_given(path, overrides, inputs)?;
+        for name in recipe.inputs.keys() {
+            let capitals = || RecipeValue::Text(name.to_uppercase());
+            recipe.values.entry(name.clone()).or_insert_with(capitals);
+        }
+        recipe.check(path)?;
+        Ok(recipe)
+    }
+
+    fn read_given(
+        path: &Path,
+        overrides: &[String],
+        inputs: &[String],
+    ) -> Result<Self, RecipeError> {
         let mut recipe: Self = read_config(path, overrides)?;
         let invalid = |message: String| RecipeError::Invalid {
             recipe: path.to_owned(),
@@ -211,8 +240,34 @@ impl Recipe {
             };
             recipe.values.insert(name.to_owned(), value);
         }
-        recipe.check(path)?;
         Ok(recipe)
+    }
+
+    /// Refuses values that stand in no step: they are misspelt.
+    ///
+    /// # Errors
+    /// [`RecipeError::Invalid`] names the first.
+    pub fn refuse_unused(&self, path: &Path) -> Result<(), RecipeError> {
+        let commands = self.steps.iter().map(|step| step.command.as_str());
+        let values = self.values.values().flat_map(|value| match value {
+            RecipeValue::Text(text) => vec![text.as_str()],
+            RecipeValue::Words(words) => words.iter().map(String::as_str).collect(),
+            RecipeValue::Integer(_) | RecipeValue::Float(_) => Vec::new(),
+        });
+        let texts: Vec<&str> = commands.chain(values).collect();
+        let is_used = |name: &str| {
+            let place = format!("{{{name}}}");
+            texts.iter().any(|text| text.contains(&place))
+        };
+        let Some(name) = self.values.keys().find(|name| !is_used(name)) else {
+            return Ok(());
+        };
+        let used = self.values.keys().filter(|name| is_used(name));
+        let hint = hint(name, used.map(String::as_str));
+        Err(RecipeError::Invalid {
+            recipe: path.to_owned(),
+            message: format!("value '{name}' stands in no step\nhint: {hint}"),
+        })
     }
 
     fn check(&self, path: &Path) -> Result<(), RecipeError> {

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use morphospace_benchmark::{Score, Scores};
+use morphospace_benchmark::Scores;
 use morphospace_core::write_atomically;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::{Recipe, Repetition, RunFolder};
+use crate::recipe::{Recipe, Repetition};
 use crate::result_table::ScoredRow;
 
 /// `run.json`: the recipe with all that was given, and its repetitions. Written
@@ -25,6 +25,11 @@ pub struct RecipeRun {
     pub recipe: Recipe,
     /// What was gone through.
     pub repetitions: Vec<Repetition>,
+    /// The files of scores that its steps write, of each repetition, below the run's
+    /// folder.
+    pub scores: Vec<Vec<PathBuf>>,
+    /// What of the recipe was changed on the command line, as `key=value`.
+    pub overrides: Vec<String>,
 }
 
 impl RecipeRun {
@@ -33,12 +38,14 @@ impl RecipeRun {
     /// Its file.
     pub const FILE: &str = "run.json";
 
-    /// A run to come.
-    pub fn new(recipe: Recipe) -> Self {
+    /// A run to come; `scores` as [`RecipeRun::scores`].
+    pub fn new(recipe: Recipe, scores: Vec<Vec<PathBuf>>, overrides: Vec<String>) -> Self {
         Self {
             schema_version: Self::SCHEMA_VERSION,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             repetitions: recipe.repetitions(),
+            scores,
+            overrides,
             recipe,
         }
     }
@@ -86,41 +93,28 @@ impl RecipeRun {
     /// # Errors
     /// A file of scores cannot be read.
     pub fn scored_rows(&self, folder: &Path) -> Result<Vec<ScoredRow>> {
-        let folder = RunFolder(folder.to_owned());
         let mut repetitions = Vec::new();
-        for repetition in &self.repetitions {
-            repetitions.push((repetition.clone(), scores_of(&folder.scores(repetition))?));
+        for (repetition, files) in self.repetitions.iter().zip(&self.scores) {
+            let mut scores = Vec::new();
+            for file in files.iter().map(|file| folder.join(file)) {
+                // Not yet, if there is none.
+                if file.exists() {
+                    scores.extend(Scores::read(&file)?.scores);
+                }
+            }
+            repetitions.push((repetition.clone(), scores));
         }
+        // Whoever ran less than the recipe says so.
+        let title = match &self.overrides[..] {
+            [] => self.recipe.title.clone(),
+            overrides => format!("{} [{}]", self.recipe.title, overrides.join(", ")),
+        };
         let tables = self.recipe.tables.values();
         let row = |spec: &crate::result_table::TableSpec| ScoredRow {
-            title: self.recipe.title.clone(),
+            title: title.clone(),
             spec: spec.clone(),
             repetitions: repetitions.clone(),
         };
         Ok(tables.map(row).collect())
     }
-}
-
-/// The scores of all `.json` files of a folder, by the files' names; none if there
-/// is no folder.
-fn scores_of(folder: &Path) -> Result<Vec<Score>> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Ok(Vec::new());
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry
-            .with_context(|| format!("cannot read '{}'", folder.display()))?
-            .path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".json") && !name.starts_with('.') {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let mut scores = Vec::new();
-    for path in paths {
-        scores.extend(Scores::read(&path)?.scores);
-    }
-    Ok(scores)
 }

@@ -372,6 +372,35 @@ impl ResultTable {
         }
     }
 
+    /// What a reader must know of empty and half-empty cells: columns without a score,
+    /// and rows that lack repetitions; the last are of `rows`.
+    pub fn gaps(&self, rows: &[ScoredRow]) -> Vec<String> {
+        let mut gaps = Vec::new();
+        let rows = rows.iter().filter(|row| row.spec.title == self.title);
+        for (row, found) in rows.zip(&self.rows) {
+            for (name, cell) in self.columns.iter().zip(&found.cells) {
+                let Some(column) = row.spec.columns.iter().find(|column| column.name == *name)
+                else {
+                    continue;
+                };
+                let of_column = || row.repetitions.iter().filter(|(one, _)| column.is_of(one));
+                let (num, all) = (cell.values.len(), of_column().count());
+                if num == 0 && of_column().any(|(_, scores)| !scores.is_empty()) {
+                    gaps.push(format!(
+                        "{}: '{name}' finds no score '{}' among those that there are",
+                        row.title, column.benchmark
+                    ));
+                } else if num < all {
+                    gaps.push(format!(
+                        "{}: '{name}' is of {num} of {all} repetitions",
+                        row.title
+                    ));
+                }
+            }
+        }
+        gaps
+    }
+
     fn has_expected(&self) -> bool {
         let mut cells = self.rows.iter().flat_map(|row| &row.cells);
         cells.any(|cell| cell.expected.is_some())

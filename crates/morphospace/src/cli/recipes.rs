@@ -17,9 +17,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Folder of the run; steps that are done there are left out
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) output: PathBuf,
-    /// Print the commands and stop
+    #[arg(long, value_name = "FOLDER", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print the commands and stop; what is not given stands in capitals
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use morphospace_core::{Provenance, suggestion};
 use morphospace_map::chromosome_arm::{ArmCentering, Interval, LocFilter, gene_arms};
 use morphospace_profiles::{Column, Profiles, read_metadata};
@@ -32,6 +32,13 @@ const EXPRESSION_NAMES: [&str; 2] = ["zfpkm", "zFPKM"];
 pub(crate) fn run(args: &CenterArmsArgs) -> Result<Outcome, Failure> {
     super::refuse_unwritable_table(&args.table.output)?;
     super::refuse_own_input(&args.profiles, &args.table.output)?;
+    if !args.unexpressed_below.is_finite() {
+        let error = anyhow!(
+            "--unexpressed-below {} is no number",
+            args.unexpressed_below
+        );
+        return Err(Failure::Refused(error));
+    }
     let arms = arms(args).or_refuse()?;
     let expression = args.expression.as_deref().map(expression).transpose();
     let expression = expression.or_refuse()?;
@@ -140,7 +147,15 @@ fn arms(args: &CenterArmsArgs) -> Result<BTreeMap<String, String>> {
 }
 
 fn expression(path: &Path) -> Result<BTreeMap<String, String>> {
-    GeneTable::read(path)?.pairs(&GENE_NAMES, &EXPRESSION_NAMES)
+    let expression = GeneTable::read(path)?.pairs(&GENE_NAMES, &EXPRESSION_NAMES)?;
+    let is_number = |text: &String| text.parse::<f64>().is_ok_and(f64::is_finite);
+    if let Some((gene, text)) = expression.iter().find(|(_, text)| !is_number(text)) {
+        bail!(
+            "'{}': the zFPKM of {gene} is '{text}', no number",
+            path.display()
+        );
+    }
+    Ok(expression)
 }
 
 /// A table with a row for each gene, transcript or centromere.
@@ -176,8 +191,18 @@ impl<'a> GeneTable<'a> {
 
     /// Two columns of the rows that have both.
     fn pairs(&self, keys: &[&str], values: &[&str]) -> Result<BTreeMap<String, String>> {
-        let pairs = self.column(keys)?.into_iter().zip(self.column(values)?);
-        Ok(pairs.filter_map(|(key, value)| key.zip(value)).collect())
+        let mut pairs: BTreeMap<String, String> = BTreeMap::new();
+        let rows = self.column(keys)?.into_iter().zip(self.column(values)?);
+        for (key, value) in rows.filter_map(|(key, value)| key.zip(value)) {
+            if let Some(before) = pairs.get(&key).filter(|before| **before != value) {
+                bail!(
+                    "'{}' has {key} twice, with {before} and {value}\nhint: leave one out",
+                    self.path.display()
+                );
+            }
+            pairs.insert(key, value);
+        }
+        Ok(pairs)
     }
 
     fn intervals(&self, names: &[&str]) -> Result<Vec<Interval>> {

@@ -10,6 +10,7 @@ use morphospace_report::write_page;
 
 use crate::cli::CollectArgs;
 use crate::failure::{Failure, Outcome, Phase};
+use crate::terminal::warn_each;
 
 /// How the tables are written.
 #[derive(Clone, Copy)]
@@ -81,6 +82,8 @@ fn tables(args: &CollectArgs) -> Result<Vec<ResultTable>> {
         }
     }
     let mut tables = ResultTable::of_rows(&rows)?;
+    let gaps: Vec<String> = tables.iter().flat_map(|table| table.gaps(&rows)).collect();
+    warn_each("gaps in the tables", &gaps);
     if !files.is_empty() {
         tables.push(ResultTable::of_scores("Scores", &files));
     }

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         warn_each("sites left out", &names);
         return write_table(args, profiles, &origin, !names.is_empty());
     };
-    let (norm, domain) = norm(args).or_refuse()?;
+    let (norm, domain) = norm(args, is_table).or_refuse()?;
     let masks = args.masks.as_ref().map(SiteMasks::new).transpose();
     let masks = masks.map_err(failure)?;
     let config = EmbedConfig {
@@ -91,14 +91,18 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
 }
 
 /// Where batch normalisation takes its statistics from, and what shares them.
-fn norm(args: &EmbedArgs) -> Result<(NormStatistics, Domain)> {
+fn norm(args: &EmbedArgs, is_table: bool) -> Result<(NormStatistics, Domain)> {
     let trained = args.network.adabn_domain()?;
     let norm = match (args.norm, trained) {
         (Some(norm), _) => norm.into(),
         (None, Some(_)) => NormStatistics::Batch,
         (None, None) => NormStatistics::Running,
     };
-    let domain = args.domain.map(Domain::from).or(trained);
+    // Plates of a folder are embedded one by one, wherever the others are.
+    let domain = args
+        .domain
+        .map(Domain::from)
+        .or(trained.filter(|_| is_table));
     Ok((norm, domain.unwrap_or(Domain::Plate)))
 }
 

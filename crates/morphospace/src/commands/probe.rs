@@ -326,6 +326,13 @@ fn tell_best(probed: &[Probed], pooling: &str, bootstrap: &Bootstrap) {
         pooling => format!(" ({pooling})"),
     };
     let accuracy = of_best.balanced_accuracy;
+    let interval = of_best.interval(bootstrap);
+    if interval.is_some_and(|interval| interval.low <= of_best.chance) {
+        warn(format!(
+            "no block{of_pooling} tells more than chance, {:.4}, by its 95 % interval",
+            of_best.chance
+        ));
+    }
     if best == *last {
         eprintln!("the best block{of_pooling} is the last, {best}: {accuracy:.4}");
         return;

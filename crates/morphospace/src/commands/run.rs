@@ -43,26 +43,59 @@ struct Planned {
     steps: Vec<StepCommand>,
 }
 
+impl Planned {
+    /// The files of scores that the steps write, below the run's folder.
+    fn scores(&self, folder: &RunFolder) -> Vec<PathBuf> {
+        let of_scores = folder.scores(&self.repetition);
+        let written = self
+            .steps
+            .iter()
+            .flat_map(|step| Paths::of(&step.words, &folder.0).written);
+        let is_one = |path: &PathBuf| {
+            path.starts_with(&of_scores) && path.extension().is_some_and(|end| end == "json")
+        };
+        let mut files: Vec<PathBuf> = written
+            .filter(is_one)
+            .filter_map(|path| Some(path.strip_prefix(&folder.0).ok()?.to_owned()))
+            .collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+}
+
 pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
-    if args.output.to_str().is_some_and(is_url) {
+    if let Some(url) = args
+        .output
+        .as_deref()
+        .and_then(Path::to_str)
+        .filter(|text| is_url(text))
+    {
         return Err(Failure::Refused(anyhow!(
-            "'{}': the folder of a run is on disk\nhint: steps may write into buckets, e.g. --set \
-             with the URL of a folder for `embed`",
-            args.output.display()
+            "'{url}': the folder of a run is on disk\nhint: steps may write into buckets, e.g. --set \
+             with the URL of a folder for `embed`"
         )));
     }
-    let recipe = Recipe::read(&args.recipe, &args.set, &args.inputs).or_refuse()?;
-    let folder = RunFolder(args.output.clone());
+    let whatever = Path::new("OUTPUT");
+    let output = args.output.as_deref().unwrap_or(whatever);
+    let recipe = match args.dry_run {
+        true => Recipe::read_for_show(&args.recipe, &args.set, &args.inputs),
+        false => Recipe::read(&args.recipe, &args.set, &args.inputs),
+    };
+    let recipe = recipe.or_refuse()?;
+    let folder = RunFolder(output.to_owned());
     let plan = plan(args, &recipe, &folder).or_refuse()?;
     if args.dry_run {
         crate::print_line!("{}", script(&plan).or_refuse()?.trim_end());
         return Ok(Outcome::Done);
     }
     check_given(&recipe).or_refuse()?;
-    let _lock = lock(&args.output).or_refuse()?;
-    let run = RecipeRun::new(recipe);
-    run.write(&args.output).or_refuse()?;
-    let path = args.output.join("commands.sh");
+    refuse_other_folder(output, &recipe).or_refuse()?;
+    let _lock = lock(output).or_refuse()?;
+    let scores = plan.iter().map(|planned| planned.scores(&folder));
+    let run = RecipeRun::new(recipe, scores.collect(), args.set.clone());
+    run.write(output).or_refuse()?;
+    let path = output.join("commands.sh");
     let script = script(&plan).or_refuse()?;
     write_atomically(&path, |file| file.write_all(script.as_bytes()))
         .with_context(|| format!("cannot write '{}'", path.display()))
@@ -76,7 +109,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
             index += 1;
             let name = name_of(&planned.repetition, step);
             let at = format!("[{index}/{num_steps}] {name}");
-            let is_complete = follow(&args.output, step, &at).map_err(|failure| {
+            let is_complete = follow(output, step, &at).map_err(|failure| {
                 let what = || format!("step '{name}' of recipe '{}'", args.recipe.display());
                 match failure {
                     // Nothing was done by this step, but by others.
@@ -94,15 +127,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
         }
     }
     // What kills have left of files within steps that were done since.
-    remove_abandoned(&args.output)
-        .with_context(|| format!("cannot tidy '{}'", args.output.display()))
+    remove_abandoned(output)
+        .with_context(|| format!("cannot tidy '{}'", output.display()))
         .or_stop()?;
-    let rows = run.scored_rows(&args.output).or_stop()?;
-    for table in ResultTable::of_rows(&rows).or_stop()? {
+    let rows = run.scored_rows(output).or_stop()?;
+    let tables = ResultTable::of_rows(&rows).or_stop()?;
+    for table in &tables {
         crate::print_line!("{}", table.to_markdown());
     }
+    let gaps: Vec<String> = tables.iter().flat_map(|table| table.gaps(&rows)).collect();
+    warn_each("gaps in the tables", &gaps);
     warn_each("steps that left something out", &incomplete);
-    crate::print_line!("{}", args.output.display());
+    crate::print_line!("{}", output.display());
     Ok(Outcome::with_failures(!incomplete.is_empty()))
 }
 
@@ -120,7 +156,7 @@ fn name_of(repetition: &Repetition, step: &StepCommand) -> String {
 /// All commands, understood and in an order in which each finds what it reads.
 fn plan(args: &RunArgs, recipe: &Recipe, folder: &RunFolder) -> Result<Vec<Planned>> {
     let mut plan = Vec::new();
-    let mut written = BTreeSet::new();
+    let mut written: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for repetition in recipe.repetitions() {
         let steps = recipe.commands(&args.recipe, &repetition, folder)?;
         for step in &steps {
@@ -134,16 +170,27 @@ fn plan(args: &RunArgs, recipe: &Recipe, folder: &RunFolder) -> Result<Vec<Plann
             }
             let paths = Paths::of(&step.words, &folder.0);
             let unwritten = paths.read.iter().find(|path| {
-                let mut written = written.iter();
-                !written.any(|there: &PathBuf| path.starts_with(there))
+                let mut written = written.keys();
+                !written.any(|there| path.starts_with(there))
             });
             if let Some(path) = unwritten {
                 bail!("{}: no step before it writes '{}'", named(), path.display());
             }
-            written.extend(paths.written);
+            for path in paths.written {
+                let before = written.insert(path.clone(), step.words.clone());
+                if before.is_some_and(|before| before != step.words) {
+                    bail!(
+                        "{}: another step writes '{}' already\nhint: a file of its own, e.g. one \
+                         of scores for each step, tells what is done",
+                        named(),
+                        path.display()
+                    );
+                }
+            }
         }
         plan.push(Planned { repetition, steps });
     }
+    recipe.refuse_unused(&args.recipe)?;
     Ok(plan)
 }
 
@@ -216,6 +263,27 @@ fn check_given(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
+/// A run has a folder of its own.
+fn refuse_other_folder(folder: &Path, recipe: &Recipe) -> Result<()> {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let holds_something =
+        entries.any(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    // Parts of it may be filled before, by array jobs.
+    let mut names: Vec<PathBuf> = vec![RecipeRun::FILE.into(), "shared".into()];
+    names.push("embeddings".into());
+    names.extend(recipe.repetitions().iter().map(Repetition::folder));
+    let is_run = names
+        .iter()
+        .any(|name| *name != PathBuf::new() && folder.join(name).exists());
+    if holds_something && !is_run {
+        bail!(
+            "'{}' is not empty and holds no run\nhint: name a new folder",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
 /// Nobody else follows a recipe into this folder meanwhile.
 fn lock(folder: &Path) -> Result<File> {
     let cannot = || format!("cannot write into '{}'", folder.display());
@@ -229,7 +297,11 @@ fn lock(folder: &Path) -> Result<File> {
 
 /// The commands as a shell takes them.
 fn script(plan: &[Planned]) -> Result<String> {
-    let mut text = String::from("#!/bin/sh\n# The commands of the recipe, in order.\nset -e\n");
+    let mut text = String::from(
+        "#!/bin/sh\n# The commands of the recipe, in order, for the folder that `run` was started in. A\n\
+         # step that leaves something out ends with status 1 and ends this script, but not\n\
+         # `run`.\nset -e\n",
+    );
     let mut seen = BTreeSet::new();
     for planned in plan {
         for step in &planned.steps {
@@ -263,9 +335,17 @@ fn follow(run: &Path, step: &StepCommand, at: &str) -> Result<bool, Failure> {
     }
     let started = Instant::now();
     let cli = parsed(&step.words).or_refuse()?;
-    if let Command::Trim(_) | Command::Import(_) | Command::Simulate(_) = &cli.command {
+    match &cli.command {
         // They write into nothing but a new folder.
-        remove_all(&paths.written).or_stop()?;
+        Command::Trim(_) | Command::Import(_) | Command::Simulate(_) => {
+            remove_all(&paths.written).or_stop()?;
+        }
+        // Files are made anew, whatever they have become; scores would be added to.
+        _ => {
+            let files = paths.written.iter().filter(|path| path.is_file());
+            let files: Vec<PathBuf> = files.cloned().collect();
+            remove_all(&files).or_stop()?;
+        }
     }
     let outcome = super::run(cli)?;
     let mut outputs = BTreeMap::new();

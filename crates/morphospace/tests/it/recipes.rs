@@ -292,6 +292,79 @@ fn what_cannot_come_to_an_end_is_refused_before_it_begins() {
 }
 
 #[test]
+fn what_misleads_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    small(folder);
+    // A recipe may be looked at without its data.
+    let shown = morphospace(folder, &["run", "small.toml", "--dry-run"]).expect_status(0);
+    assert!(
+        shown.stdout.contains("embed SCREEN --network"),
+        "{}",
+        shown.stdout
+    );
+    run_small(folder, &["--set", "values.metod=tvn"])
+        .expect_status(2)
+        .expect_stderr(&["value 'metod' stands in no step", "did you mean 'method'"]);
+    let into = |output: &str| {
+        let args = [
+            "run",
+            "small.toml",
+            "--input",
+            "screen=screen",
+            "--output",
+            output,
+        ];
+        morphospace(folder, &args)
+    };
+    fs::create_dir(folder.join("thesis")).expect("a folder");
+    fs::write(folder.join("thesis/chapter"), "1").expect("a file");
+    into("thesis")
+        .expect_status(2)
+        .expect_stderr(&["'thesis' is not empty and holds no run"]);
+    into("screen").expect_status(2);
+    assert!(!folder.join("screen/run.json").exists());
+    into("s3://b/x")
+        .expect_status(2)
+        .expect_stderr(&["the folder of a run is on disk"]);
+    assert!(!folder.join("s3:").exists());
+    let write = |recipe: String| fs::write(folder.join("small.toml"), recipe).expect("a recipe");
+    write(SMALL.replace("{shared}/aligned.parquet\"", "{shared}/wells.parquet\""));
+    into("out")
+        .expect_status(2)
+        .expect_stderr(&["another step writes", "wells.parquet"]);
+
+    // Scores of a step that is no more have no part; a damaged file is made anew.
+    write(SMALL.to_owned());
+    into("out").expect_status(0);
+    let scores = folder.join("out/seed-1/scores");
+    fs::copy(scores.join("recall.json"), scores.join("old.json")).expect("a copy");
+    fs::write(scores.join("recall.json"), "junk").expect("a file");
+    let run = into("out").expect_status(0);
+    assert!(!run.stderr.contains("gaps"), "{}", run.stderr);
+
+    // A column that finds nothing, a run of fewer seeds, a row with other settings.
+    write(SMALL.replace("recall 10/90\" }", "recal 10/90\" }"));
+    into("out").expect_status(0).expect_stderr(&[
+        "gaps in the tables: 1",
+        "no score 'relationship recal 10/90'",
+    ]);
+    write(SMALL.to_owned());
+    into("out").expect_status(0);
+    fs::remove_file(scores.join("recall.json")).expect("a file");
+    let collected = morphospace(folder, &["collect", "out"]).expect_status(0);
+    collected.expect_stderr(&["'10/90' is of 1 of 2 repetitions"]);
+    let other = run_small(folder, &["--set", "values.method=mad_robustize"]).expect_status(0);
+    assert!(
+        other
+            .stdout
+            .contains("| intensities [values.method=mad_robustize] |"),
+        "{}",
+        other.stdout
+    );
+}
+
+#[test]
 fn a_step_that_fails_is_named_and_what_came_before_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use morphospace_core::sha256_hex;
 use morphospace_embed::{EmbeddingFolder, Level};
 use morphospace_profiles::{Profiles, ProfilesWriter, write_profiles};
 
@@ -16,6 +17,12 @@ use crate::failure::{Failure, Outcome, Phase};
 /// Source: <https://broadinstitute.github.io/cellpainting-gallery/data_structure.html>
 pub(super) fn write(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<Outcome, Failure> {
     let output = &args.table.output;
+    if crate::commands::is_table(output) {
+        return Err(Failure::Refused(anyhow::anyhow!(
+            "'{}' is the name of a table\nhint: --layout gallery writes a folder",
+            output.display()
+        )));
+    }
     refuse_inside(&output.join("workspace_dl"), &folder.location()).or_refuse()?;
     let levels = &folder.settings().levels;
     let Some(model) = &args.model else {
@@ -25,7 +32,9 @@ pub(super) fn write(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<Outc
     };
     refuse_no_name(model).or_refuse()?;
     let representation = representation(args, folder).or_refuse()?;
-    let model = format!("{model}_{}", &folder.settings().network_sha256[..8]);
+    // Other settings and other blocks of a network are other embeddings.
+    let made_of = format!("{} {representation}", folder.settings_sha256());
+    let model = format!("{model}_{}", &sha256_hex(made_of.as_bytes())[..8]);
     let of_sites = [Level::Crops, Level::Sites]
         .into_iter()
         .find(|level| levels.contains(level));
