@@ -31,7 +31,7 @@ impl Progress {
             bar.set_prefix(stage);
         } else {
             bar.set_draw_target(ProgressDrawTarget::hidden());
-            eprintln!("{stage}: {total} {unit}");
+            crate::say!("{stage}: {total} {unit}");
         }
         let now = Instant::now();
         Self {
@@ -61,9 +61,10 @@ impl Progress {
             let total = self.bar.length().unwrap_or_default() as f64;
             let rate = done as f64 / seconds;
             let left = (total - done as f64) / rate;
-            eprintln!(
+            crate::say!(
                 "{}: {done}/{total} {} ({rate:.1}/s, {left:.0} s left) {message}",
-                self.stage, self.unit
+                self.stage,
+                self.unit
             );
         }
     }
@@ -72,25 +73,25 @@ impl Progress {
     pub(crate) fn finish(self, message: &str) {
         self.bar.finish_and_clear();
         let seconds = self.started.elapsed().as_secs_f64();
-        eprintln!("{:>9}: {message} ({seconds:.1} s)", self.stage);
+        crate::say!("{:>9}: {message} ({seconds:.1} s)", self.stage);
     }
 }
 
 /// The error, what caused it, and the way out.
 pub(crate) fn print_error(error: &anyhow::Error) {
-    eprintln!("error: {error}");
+    crate::say!("error: {error}");
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         // Transparent wrappers repeat what was just said.
         if !error.to_string().contains(&cause) {
-            eprintln!("  because: {cause}");
+            crate::say!("  because: {cause}");
         }
     }
 }
 
 /// Something that did not stop the work but must be known.
 pub(crate) fn warn(message: impl std::fmt::Display) {
-    eprintln!("warning: {message}");
+    crate::say!("warning: {message}");
 }
 
 /// Prints a line of results. A reader that has gone (`| head`) ends the
@@ -98,6 +99,18 @@ pub(crate) fn warn(message: impl std::fmt::Display) {
 #[macro_export]
 macro_rules! print_line {
     ($($text:tt)*) => { $crate::terminal::print(&format!($($text)*)) };
+}
+
+/// Says a line to a person. Where nobody listens any more the work goes on.
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => { $crate::terminal::say_line(&format!($($text)*)) };
+}
+
+/// See [`say`].
+pub(crate) fn say_line(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// See [`print_line`].
@@ -121,9 +134,9 @@ pub(crate) fn warn_each(what: &str, names: &[String]) {
     }
     warn(format!("{what}: {}", names.len()));
     for name in names.iter().take(MOST) {
-        eprintln!("  {name}");
+        crate::say!("  {name}");
     }
     if names.len() > MOST {
-        eprintln!("  ... and {} more", names.len() - MOST);
+        crate::say!("  ... and {} more", names.len() - MOST);
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &AggregateArgs) -> Result<Outcome, Failure> {
         .with_setting("by", args.by.join(", "))
         .with_setting("average", format!("{:?}", settings.average))
         .with_setting("from_controls", args.from_controls);
-    eprintln!(
+    crate::say!(
         "aggregate: {} rows to {}",
         profiles.num_rows(),
         aggregated.num_rows()

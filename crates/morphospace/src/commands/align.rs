@@ -103,7 +103,7 @@ fn tell(fitted: &FittedAligner, num_rows: usize) {
     }
     let report = fitted.report();
     let method = fitted.method().name();
-    eprintln!(
+    crate::say!(
         "{method}: {num_rows} rows; fitted on {} controls in {} batches, {} features to {}",
         report.num_controls,
         report.controls_per_batch.len(),
@@ -113,7 +113,7 @@ fn tell(fitted: &FittedAligner, num_rows: usize) {
     if let Some(convergence) = &report.convergence {
         let objective = convergence.objective.iter();
         let objective: Vec<String> = objective.map(|value| format!("{value:.6}")).collect();
-        eprintln!(
+        crate::say!(
             "{method}: {}; objective: {}",
             match convergence.verdict {
                 Verdict::Converged => "converged",

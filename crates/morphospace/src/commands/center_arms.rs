@@ -65,7 +65,7 @@ pub(crate) fn run(args: &CenterArmsArgs) -> Result<Outcome, Failure> {
             }
         ));
     }
-    eprintln!(
+    crate::say!(
         "center-arms: {num_on_arms} of {} rows are on an arm, {} arms corrected",
         profiles.num_rows(),
         own.len()

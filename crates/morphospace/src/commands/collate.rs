@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CollateArgs) -> Result<Outcome, Failure> {
         writer.append(&table).or_stop()?;
     }
     writer.finish().or_stop()?;
-    eprintln!(
+    crate::say!(
         "  collate: {num_rows} {} of {} plates",
         args.level.as_str(),
         plates.done.len()

@@ -49,7 +49,7 @@ fn converted(args: &ConvertArgs) -> Result<Profiles> {
         ..ReadOptions::default()
     };
     let (mut profiles, roles) = read_profiles_with(&args.profiles, &options)?;
-    eprintln!("{roles}");
+    crate::say!("{roles}");
     if let (Some(path), Some(on)) = (&args.metadata, &args.on) {
         let (column, other) = on.split_once('=').unwrap_or((on, on));
         let metadata = read_metadata(path)?;

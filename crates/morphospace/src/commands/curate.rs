@@ -92,13 +92,11 @@ fn rows_of(
 }
 
 fn print(summary: &CurationSummary) {
-    eprint!(
-        "{}",
-        CurationSummary {
-            notes: Vec::new(),
-            ..summary.clone()
-        }
-    );
+    let without_notes = CurationSummary {
+        notes: Vec::new(),
+        ..summary.clone()
+    };
+    crate::say!("{}", without_notes.to_string().trim_end());
     for note in &summary.notes {
         warn(note);
     }

@@ -95,7 +95,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
             false => args.folder.join(format!("seed-{seed}")),
         };
         if !is_single {
-            eprintln!("seed {seed}:");
+            crate::say!("seed {seed}:");
         }
         let run = run_seed(seed, &simulator, &training, folder, &device)?;
         let page_path = run.folder.join("report.html");
@@ -213,7 +213,7 @@ fn simulate_once(config: &SimulatorConfig, folder: &Path) -> Result<PathBuf, Fai
             )));
         }
         if is_ours && screen_folder.join("metadata.csv").exists() {
-            eprintln!(
+            crate::say!(
                 " simulate: the screen in '{}' is there already",
                 screen_folder.display()
             );

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &HitsArgs) -> Result<Outcome, Failure> {
     }
     let num_hits = hits.iter().filter(|hit| hit.is_hit).count();
     let num_single = hits.iter().filter(|hit| hit.num_wells < 2).count();
-    eprintln!(
+    crate::say!(
         "hits: {num_hits} of {} at a false discovery rate of {}, told from {} negative controls",
         hits.len() - num_single,
         args.false_discovery_rate,

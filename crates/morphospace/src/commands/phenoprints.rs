@@ -19,7 +19,7 @@ pub(crate) fn run(args: &PhenoprintsArgs) -> Result<Outcome, Failure> {
     settings.check().or_refuse()?;
     let profiles = super::read(&args.profiles).or_refuse()?;
     let found = phenoprints(&profiles, &settings).or_refuse()?;
-    eprintln!(
+    crate::say!(
         "phenoprints: {} of {} conditions that were tested (p < {}); not tested: {}",
         found.num_with_phenoprint(),
         found.num_tested(),

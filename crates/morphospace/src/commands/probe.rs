@@ -334,11 +334,11 @@ fn tell_best(probed: &[Probed], pooling: &str, bootstrap: &Bootstrap) {
         ));
     }
     if best == *last {
-        eprintln!("the best block{of_pooling} is the last, {best}: {accuracy:.4}");
+        crate::say!("the best block{of_pooling} is the last, {best}: {accuracy:.4}");
         return;
     }
     if accuracy == of_last.balanced_accuracy {
-        eprintln!(
+        crate::say!(
             "block{of_pooling} {best} tells as much as the last, {last}: {accuracy:.4}; of equal \
              ones the first is kept"
         );
@@ -357,7 +357,7 @@ fn tell_best(probed: &[Probed], pooling: &str, bootstrap: &Bootstrap) {
             return;
         }
     };
-    eprintln!("the best block{of_pooling} is {best}: {accuracy:.4}, {against}");
+    crate::say!("the best block{of_pooling} is {best}: {accuracy:.4}, {against}");
 }
 
 fn figure(args: &ProbeArgs, probed: &[Probed], bootstrap: &Bootstrap) -> LineFigure {

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &ReconstructArgs) -> Result<Outcome, Failure> {
         screen.name()
     ));
     write_page(&args.output, &page.with_section(section)).or_stop()?;
-    eprintln!("mean squared error of hidden pixels: {mean:.4}");
+    crate::say!("mean squared error of hidden pixels: {mean:.4}");
     crate::print_line!("{}", args.output.display());
     Ok(Outcome::Done)
 }

@@ -53,7 +53,7 @@ fn relations(args: &RelateArgs) -> Result<Profiles> {
     let found = map(args)?.relations(&known, &settings)?;
     let (num_listed, num_pairs) = (found.rows.len(), found.num_pairs);
     let num_known = found.rows.iter().filter(|row| !row.known_in.is_empty());
-    eprintln!(
+    crate::say!(
         "relate: {num_listed} of {num_pairs} pairs listed{}",
         match known.is_empty() {
             true => String::new(),
@@ -61,9 +61,11 @@ fn relations(args: &RelateArgs) -> Result<Profiles> {
         }
     );
     for source in &found.sources {
-        eprintln!(
+        crate::say!(
             "{}: {} of its {} pairs are in the map",
-            source.source, source.num_in_map, source.num_pairs
+            source.source,
+            source.num_in_map,
+            source.num_pairs
         );
     }
     Ok(found.to_table())

@@ -323,10 +323,10 @@ fn follow(run: &Path, step: &StepCommand, at: &str) -> Result<bool, Failure> {
     let record_path = StepRecord::path(run, &step.words);
     let before = StepRecord::read(&record_path);
     if before.is_some_and(|record| record.stands_for(&step.words, &inputs)) {
-        eprintln!("{at}: done before");
+        crate::say!("{at}: done before");
         return Ok(true);
     }
-    eprintln!("{at}");
+    crate::say!("{at}");
     for path in &paths.written {
         let parent = path.parent().unwrap_or(run);
         fs::create_dir_all(parent)

@@ -20,7 +20,7 @@ pub(crate) fn run(args: &TrimArgs) -> Result<Outcome, Failure> {
         (Some(path), _) => {
             let network = NetworkSource::Folder(args.network.clone());
             let best = best_block(path, &network.sha256(0).or_refuse()?).or_refuse()?;
-            eprintln!("{}", best.why);
+            crate::say!("{}", best.why);
             let provenance = provenance.with_setting("why", &best.why);
             (best.block, provenance.with_input(path).or_refuse()?)
         }

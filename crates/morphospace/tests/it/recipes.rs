@@ -364,6 +364,31 @@ fn what_misleads_is_said() {
     );
 }
 
+/// `morphospace … 2>&1 | head` reads a few lines and goes.
+#[test]
+fn work_goes_on_when_nobody_listens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    small(folder.path());
+    let args = [
+        "run",
+        "small.toml",
+        "--input",
+        "screen=screen",
+        "--output",
+        "out",
+    ];
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_morphospace"))
+        .args(args)
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+    assert!(folder.path().join("out/seed-2/scores/recall.json").exists());
+}
+
 #[test]
 fn a_step_that_fails_is_named_and_what_came_before_stays() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -81,7 +81,7 @@ pub(super) fn write(args: &CollateArgs, folder: &EmbeddingFolder) -> Result<Outc
     for writer in collated.into_values() {
         writer.finish().or_stop()?;
     }
-    eprintln!(
+    crate::say!(
         "  collate: {num_sites} sites and {num_wells} wells of {} plates",
         plates.done.len()
     );
