@@ -46,7 +46,6 @@ pub(crate) struct FetchArgs {
 }
 
 /// Bytes, or thousands, millions, … of them.
-#[cfg(feature = "buckets")]
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let upper = text.trim().to_ascii_uppercase();
     let digits = upper.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
