@@ -139,7 +139,7 @@ def network(folder, _wells):
     alone, whole = 0.0, 0.0
     for _ in range(TURNS):
         # In turn: the machine's mood is the same for both.
-        seconds = subprocess.run([program, "vit_small_patch16", "embed", str(BATCH)], check=True, text=True,
+        seconds = subprocess.run([program, "vit_small_patch16", "embed-mean", str(BATCH)], check=True, text=True,
                                  capture_output=True).stdout
         alone = max(alone, BATCH / float(seconds) / 4)
         whole = max(whole, embedded(screen, folder)[0]["tiles_per_second"] / 4)
