@@ -108,6 +108,30 @@ fn parse_table(name: &str, text: &str) -> Result<toml::Table, ConfigError> {
     })
 }
 
+/// A TOML file and those that it extends, itself first.
+///
+/// # Errors
+/// As [`read_config`]: a file cannot be read or is no TOML, they extend each other.
+pub fn extended_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let mut files = vec![path.to_owned()];
+    loop {
+        let last = &files[files.len() - 1];
+        let name = last.display().to_string();
+        let table = parse_table(&name, &read_text(last)?)?;
+        let Some(base) = table.get(EXTENDS).and_then(toml::Value::as_str) else {
+            return Ok(files);
+        };
+        if files.len() > MOST_EXTENDS {
+            return Err(ConfigError::Invalid {
+                name,
+                message: format!("{MOST_EXTENDS} files extend each other: is there a circle?"),
+            });
+        }
+        let base = last.parent().unwrap_or(Path::new("")).join(base);
+        files.push(base);
+    }
+}
+
 /// A file's table over those that it extends.
 fn extended(path: &Path, mut table: toml::Table, depth: usize) -> Result<toml::Table, ConfigError> {
     let invalid = |message: String| ConfigError::Invalid {

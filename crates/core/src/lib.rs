@@ -33,7 +33,9 @@ mod well;
 
 pub use atomic_file::{check_writable, create_atomically, write_atomically};
 pub use channel::{Channel, Stain};
-pub use config::{ConfigError, apply_overrides, parse_config, read_config, suggestion};
+pub use config::{
+    ConfigError, apply_overrides, extended_files, parse_config, read_config, suggestion,
+};
 pub use excerpt::excerpt;
 pub use experiment::Experiment;
 pub use perturbation::{ControlRole, Perturbation, UnknownControlRole};

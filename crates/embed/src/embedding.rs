@@ -48,6 +48,22 @@ pub struct EmbedConfig {
 }
 
 impl EmbedConfig {
+    /// Half as many tiles at a time, if it was memory that was lacking and there is
+    /// half of them.
+    pub(crate) fn halved(&self, error: EmbedError) -> Result<usize, EmbedError> {
+        // A batch of one has no statistics but its own.
+        let least = match self.norm {
+            NormStatistics::Batch => 2,
+            NormStatistics::Running | NormStatistics::Domain => 1,
+        };
+        match error {
+            EmbedError::OutOfMemory { .. } if self.batch_size / 2 >= least => {
+                Ok(self.batch_size / 2)
+            }
+            error => Err(error),
+        }
+    }
+
     /// Refuses what does not fit, before an image is read.
     ///
     /// # Errors
@@ -215,10 +231,7 @@ pub fn embed(
         let mut table = OneTable::default();
         match pass.run(&groups, &mut table, observer) {
             Ok(()) => break table,
-            Err(EmbedError::OutOfMemory { batch_size, .. }) if batch_size > 1 => {
-                config.batch_size = batch_size / 2;
-            }
-            Err(error) => return Err(error),
+            Err(error) => config.batch_size = config.halved(error)?,
         }
     };
     if table.chunks.is_empty() {
@@ -245,13 +258,7 @@ pub fn embed(
 /// The sites of each domain, which stand together.
 fn domains(screen: &dyn Screen, domain: Domain) -> Vec<Range<usize>> {
     let sites = screen.sites();
-    let is_same = |a: &Site, b: &Site| {
-        let [a, b] = [&a.key.plate, &b.key.plate];
-        match domain {
-            Domain::Experiment => (&a.source, &a.experiment) == (&b.source, &b.experiment),
-            Domain::Plate => a == b,
-        }
-    };
+    let is_same = |a: &Site, b: &Site| domain.of(&a.key.plate) == domain.of(&b.key.plate);
     let mut end = 0;
     let lengths = sites.chunk_by(is_same).map(<[Site]>::len);
     let ranges = lengths.map(|len| {
@@ -330,17 +337,10 @@ pub(crate) fn provenance(screen: &dyn Screen, config: &EmbedConfig) -> Provenanc
         NormStatistics::Running => provenance,
         norm => provenance
             .with_setting("norm", norm.as_str())
-            .with_setting("domain", domain_name(config.domain)),
+            .with_setting("domain", config.domain.as_str()),
     };
     match &config.masks {
         None => provenance,
         Some(masks) => provenance.with_setting("masks", masks.pattern()),
-    }
-}
-
-pub(crate) fn domain_name(domain: Domain) -> &'static str {
-    match domain {
-        Domain::Experiment => "experiment",
-        Domain::Plate => "plate",
     }
 }

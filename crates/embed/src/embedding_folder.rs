@@ -255,10 +255,14 @@ impl EmbeddingFolder {
         format!("{}/{representation}/{plate}.parquet", level.as_str())
     }
 
-    /// What became of a plate; `None` if nothing yet, or if its record cannot be
-    /// read: then it is embedded anew.
-    pub fn record(&self, plate: &PlateKey) -> Option<PlateRecord> {
-        read_json(&self.place, &record_path(plate)).ok().flatten()
+    /// What became of a plate; `None` if nothing yet, or if its record is damaged:
+    /// then it is embedded anew.
+    ///
+    /// # Errors
+    /// The place cannot be asked, which is no reason to do hours of work again.
+    pub fn record(&self, plate: &PlateKey) -> Result<Option<PlateRecord>, EmbedError> {
+        let text = self.place.read(&record_path(plate))?;
+        Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
     pub(crate) fn write_record(&self, record: &PlateRecord) -> Result<(), EmbedError> {
@@ -312,9 +316,13 @@ impl EmbeddingFolder {
     }
 
     /// Whether a record's tables are there as they were written, by their length.
-    pub(crate) fn has_tables(&self, record: &PlateRecord) -> bool {
-        let mut tables = record.tables.iter();
-        tables.all(|table| self.place.len(&table.path) == Some(table.num_bytes))
+    pub(crate) fn has_tables(&self, record: &PlateRecord) -> Result<bool, EmbedError> {
+        for table in &record.tables {
+            if self.place.len(&table.path)? != Some(table.num_bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// All records, sorted by plate.

@@ -325,6 +325,7 @@ impl Pass<'_> {
         let wanted = &self.config.representations;
         let vectors = self.forward(|| self.encoder.forward_representations(images, wanted))?;
         let places = std::mem::take(&mut group.batch.places);
+        group.account.num_tiles += places.len();
         self.add_rows(&vectors, &places, group, sink)
     }
 
@@ -342,6 +343,7 @@ impl Pass<'_> {
         let image = Tensor::from_data(TensorData::new(tile.to_vec(), shape), self.device);
         let wanted = &self.config.representations;
         let vectors = self.forward(|| self.encoder.forward_seen(image, seen, wanted))?;
+        group.account.num_tiles += 1;
         self.add_rows(&vectors, &[place], group, sink)
     }
 
@@ -356,7 +358,6 @@ impl Pass<'_> {
         let wanted = &self.config.representations;
         let most_tiles = sites.iter().map(|site| site.places.len()).max();
         for tile in 0..most_tiles.unwrap_or(0) {
-            group.batch.clear();
             for site in sites.iter().filter(|site| tile < site.places.len()) {
                 let place = site.places[tile];
                 group.batch.push(site.tile(tile), site.site_index, place);
@@ -460,9 +461,6 @@ impl Pass<'_> {
         group: &mut Group,
         sink: &mut dyn Sink,
     ) -> Result<(), EmbedError> {
-        if self.config.norm == NormStatistics::Running {
-            group.account.num_tiles += places.len();
-        }
         for table in &mut group.tables {
             let vectors = &vectors[table.representation];
             table.num_features = vectors.num_features;

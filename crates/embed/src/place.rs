@@ -76,10 +76,14 @@ impl Place {
     }
 
     /// Bytes of a file; `None` where there is none.
-    pub(crate) fn len(&self, path: &str) -> Option<u64> {
+    pub(crate) fn len(&self, path: &str) -> Result<Option<u64>, EmbedError> {
         match self {
-            Self::Folder(root) => fs::metadata(root.join(path)).ok().map(|found| found.len()),
-            Self::Bucket { bucket, .. } => bucket.len(path).ok().flatten(),
+            Self::Folder(root) => match fs::metadata(root.join(path)) {
+                Ok(found) => Ok(Some(found.len())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(self.folder_error(path)(error)),
+            },
+            Self::Bucket { bucket, .. } => bucket.len(path).map_err(self.bucket_error(path)),
         }
     }
 
@@ -172,8 +176,7 @@ impl Place {
         }
     }
 
-    /// A file on disk with a file's contents, and what is to be kept while it is read;
-    /// `None` where there is none.
+    /// A file on disk with a file's contents; `None` where there is none.
     pub(crate) fn on_disk(&self, path: &str) -> Result<Option<PathBuf>, EmbedError> {
         match self {
             Self::Folder(root) => Ok(Some(root.join(path)).filter(|file| file.is_file())),

@@ -120,7 +120,7 @@ impl PlateJob<'_> {
             .collect();
         let (mut pending, mut before) = (Vec::new(), Vec::new());
         for ((plate, sites), content_sha256) in of_shard.iter().zip(hashes) {
-            match self.done(plate, &content_sha256) {
+            match self.done(plate, &content_sha256)? {
                 Some(record) => before.push(record),
                 None => pending.push(PendingPlate {
                     plate: plate.clone(),
@@ -156,13 +156,13 @@ impl PlateJob<'_> {
                 stop: Some(self.stop),
             };
             let ran = pass.run(&sites[sink.group..], &mut sink, observer);
-            let Err(EmbedError::OutOfMemory { batch_size, .. }) = &ran else {
-                break ran;
-            };
-            if *batch_size == 1 {
-                break ran;
+            match ran {
+                Ok(()) => break Ok(()),
+                Err(error) => match config.halved(error) {
+                    Ok(batch_size) => config.batch_size = batch_size,
+                    Err(error) => break Err(error),
+                },
             }
-            config.batch_size = batch_size / 2;
             sink.begin_anew(config.batch_size);
         };
         let records = sink.records;
@@ -193,15 +193,21 @@ impl PlateJob<'_> {
     }
 
     /// The record of a plate that is done.
-    fn done(&self, plate: &PlateKey, content_sha256: &str) -> Option<PlateRecord> {
-        let record = self.folder.record(plate)?;
+    fn done(
+        &self,
+        plate: &PlateKey,
+        content_sha256: &str,
+    ) -> Result<Option<PlateRecord>, EmbedError> {
+        let Some(record) = self.folder.record(plate)? else {
+            return Ok(None);
+        };
         // Whole sites are the same whatever becomes of others.
         let is_whole = record.skipped.is_empty() && record.filled.is_empty();
         let is_done = record.failure.is_none()
             && record.content_sha256 == content_sha256
             && (is_whole || record.on_incomplete == self.config.on_incomplete.as_str())
-            && self.folder.has_tables(&record);
-        is_done.then_some(record)
+            && self.folder.has_tables(&record)?;
+        Ok(is_done.then_some(record))
     }
 
     /// Of all that a plate's tables depend on. Images are told by their

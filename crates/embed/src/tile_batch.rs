@@ -56,12 +56,6 @@ impl TileBatch {
         let shape = [self.size, channels, height, width];
         Tensor::from_data(TensorData::new(images, shape), device)
     }
-
-    /// Forgets the tiles.
-    pub(crate) fn clear(&mut self) {
-        self.images.fill(0.0);
-        self.places.clear();
-    }
 }
 
 #[cfg(test)]
@@ -83,7 +77,5 @@ mod tests {
         let images: Vec<f32> = images.iter().collect();
         assert_eq!(images, [1.0, 2.0, 1.0, 2.0, 1.0]);
         assert_eq!(batch.len(), 2);
-        batch.clear();
-        assert_eq!(batch.len(), 0);
     }
 }

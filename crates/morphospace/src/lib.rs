@@ -38,3 +38,4 @@ pub mod recipe;
 pub mod recipe_run;
 pub mod result_table;
 pub mod run_report;
+pub mod table_spec;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use morphospace_core::{ConfigError, read_config, suggestion};
 use serde::{Deserialize, Serialize};
 
-use crate::result_table::TableSpec;
+use crate::table_spec::TableSpec;
 
 /// Why a recipe cannot be followed.
 #[derive(Debug, thiserror::Error)]

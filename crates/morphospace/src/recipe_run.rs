@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Recipe, Repetition};
 use crate::result_table::ScoredRow;
+use crate::table_spec::TableSpec;
 
 /// `run.json`: the recipe with all that was given, and its repetitions. Written
 /// before the first step.
@@ -110,7 +111,7 @@ impl RecipeRun {
             overrides => format!("{} [{}]", self.recipe.title, overrides.join(", ")),
         };
         let tables = self.recipe.tables.values();
-        let row = |spec: &crate::result_table::TableSpec| ScoredRow {
+        let row = |spec: &TableSpec| ScoredRow {
             title: title.clone(),
             spec: spec.clone(),
             repetitions: repetitions.clone(),

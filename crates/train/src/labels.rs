@@ -199,10 +199,6 @@ impl LabelsConfig {
 
     /// The domain of a site.
     pub fn domain_of(&self, site: &Site) -> String {
-        let plate = &site.key.plate;
-        match self.domain {
-            Domain::Experiment => plate.experiment_name(),
-            Domain::Plate => plate.to_string(),
-        }
+        self.domain.of(&site.key.plate)
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .or_refuse()?;
     let origin = origin(args, &choice).or_refuse()?;
     let Some(encoder) = encoder else {
+        refuse_for_intensity(args).or_refuse()?;
         if !is_table {
             return Err(Failure::Refused(anyhow::anyhow!(
                 "--network intensity makes one table, '{}' is the name of a folder\nhint: name a \
@@ -104,6 +105,22 @@ fn norm(args: &EmbedArgs, is_table: bool) -> Result<(NormStatistics, Domain)> {
         .map(Domain::from)
         .or(trained.filter(|_| is_table));
     Ok((norm, domain.unwrap_or(Domain::Plate)))
+}
+
+/// Options of networks, of which `intensity` is none.
+fn refuse_for_intensity(args: &EmbedArgs) -> Result<()> {
+    let options = [
+        ("--masks", args.masks.is_some()),
+        ("--norm", args.norm.is_some()),
+        ("--domain", args.domain.is_some()),
+        ("--stride", args.stride.is_some()),
+    ];
+    match options.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => bail!(
+            "--network intensity measures whole sites and takes no {option}\nhint: leave it out"
+        ),
+        None => Ok(()),
+    }
 }
 
 /// What a table cannot hold.

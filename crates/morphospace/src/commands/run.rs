@@ -5,7 +5,7 @@ mod step_record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -169,6 +169,17 @@ fn plan(args: &RunArgs, recipe: &Recipe, folder: &RunFolder) -> Result<Vec<Plann
                 bail!("{}: a recipe can neither `run` nor `submit`", named());
             }
             let paths = Paths::of(&step.words, &folder.0);
+            let leaves = |path: &&PathBuf| {
+                let below = path.strip_prefix(&folder.0).unwrap_or(path);
+                below.components().any(|part| part == Component::ParentDir)
+            };
+            if let Some(path) = paths.read.iter().chain(&paths.written).find(leaves) {
+                bail!(
+                    "{}: '{}' leads out of the run's folder\nhint: leave '..' out",
+                    named(),
+                    path.display()
+                );
+            }
             let unwritten = paths.read.iter().find(|path| {
                 let mut written = written.keys();
                 !written.any(|there| path.starts_with(there))
@@ -385,10 +396,17 @@ fn remove_all(paths: &[PathBuf]) -> Result<()> {
 
 /// Versions of what a command's words name and that is there, but for what it writes.
 fn inputs(words: &[String], paths: &Paths) -> Result<BTreeMap<PathBuf, String>> {
+    // The command's own name is no file, whatever lies there.
+    let num_names = match words[0].as_str() {
+        "benchmark" | "figure" => 2,
+        _ => 1,
+    };
     let mut inputs = BTreeMap::new();
-    for word in words {
-        for path in [Path::new(word), Path::new(split_path(word).1)] {
-            if word.starts_with('-') || paths.written.iter().any(|written| written == path) {
+    for word in words.iter().skip(num_names) {
+        let whole = (!word.starts_with('-')).then_some(word.as_str());
+        let behind = word.rsplit_once('=').map(|(_, path)| path);
+        for path in whole.into_iter().chain(behind).map(Path::new) {
+            if paths.written.iter().any(|written| written == path) {
                 continue;
             }
             let found = version(path).with_context(|| format!("cannot read '{}'", path.display()));
@@ -421,6 +439,28 @@ mod tests {
         };
         assert_eq!(names(&paths.written), ["run/b.parquet", "run/c"]);
         assert_eq!(names(&paths.read), ["run/a.parquet", "run/d"]);
+    }
+
+    #[test]
+    fn what_is_read_is_told_from_names_of_commands() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["in.csv", "arms.csv", "out.csv"] {
+            fs::write(path(name), name).expect("a file");
+        }
+        let words = [
+            "src".to_owned(),
+            path("in.csv"),
+            format!("--arms={}", path("arms.csv")),
+            format!("--output={}", path("out.csv")),
+        ];
+        let paths = Paths::of(&words, folder.path());
+        let found = inputs(&words, &paths).expect("versions");
+        let names: Vec<String> = found
+            .keys()
+            .map(|path| path.display().to_string())
+            .collect();
+        assert_eq!(names, [path("arms.csv"), path("in.csv")]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod buckets;
 mod channels;
 mod cli;
 mod embedding;
+mod evaluations;
 #[cfg(feature = "buckets")]
 mod fetch;
 mod hostile_tables;

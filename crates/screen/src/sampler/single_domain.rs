@@ -21,6 +21,24 @@ pub enum Domain {
     Plate,
 }
 
+impl Domain {
+    /// The word in configurations and provenance.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Experiment => "experiment",
+            Self::Plate => "plate",
+        }
+    }
+
+    /// The domain that a plate's sites are of.
+    pub fn of(self, plate: &PlateKey) -> String {
+        match self {
+            Self::Experiment => plate.experiment_name(),
+            Self::Plate => plate.to_string(),
+        }
+    }
+}
+
 /// How [`SingleDomain`] makes its batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SingleDomainConfig {

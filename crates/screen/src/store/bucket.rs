@@ -124,10 +124,7 @@ impl BucketStore {
         url: &str,
         settings: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, StoreError> {
-        // The client itself asks for a provider of ciphers.
-        http_client()?;
-        let parsed = Url::parse(url)
-            .map_err(|error| StoreError::Refused(format!("'{url}' is not a URL ({error})")))?;
+        let parsed = parsed_url(url)?;
         if parsed.query().is_some() {
             return Err(StoreError::Refused(
                 "a URL with '?' names one file, not a place with files\nhint: leave out what \
@@ -135,7 +132,7 @@ impl BucketStore {
                     .to_owned(),
             ));
         }
-        let (store, prefix) = client(&parsed, &options(&parsed, settings)).map_err(refusal)?;
+        let (store, prefix) = connect(&parsed, settings)?;
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             store,
@@ -337,6 +334,20 @@ impl Store for BucketStore {
     }
 }
 
+pub(super) fn parsed_url(url: &str) -> Result<Url, StoreError> {
+    Url::parse(url).map_err(|error| StoreError::Refused(format!("'{url}' is not a URL ({error})")))
+}
+
+/// A client of a place and the path of the place within its bucket.
+pub(super) fn connect(
+    url: &Url,
+    settings: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Box<dyn ObjectStore>, ObjectPath), StoreError> {
+    // The client itself asks for a provider of ciphers.
+    http_client()?;
+    client(url, &options(url, settings)).map_err(refusal)
+}
+
 /// The environment's variables that are text.
 pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
@@ -345,7 +356,7 @@ pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
 
 /// The settings that concern clouds, in lower case, with those that follow
 /// from them.
-pub(super) fn options(
+fn options(
     url: &Url,
     settings: impl IntoIterator<Item = (String, String)>,
 ) -> BTreeMap<String, String> {
@@ -376,7 +387,7 @@ pub(super) fn options(
     options
 }
 
-pub(super) fn client(
+fn client(
     url: &Url,
     options: &BTreeMap<String, String>,
 ) -> Result<(Box<dyn ObjectStore>, ObjectPath), ObjectError> {

@@ -1,9 +1,8 @@
 use futures_util::TryStreamExt;
 use object_store::path::Path as ObjectPath;
 use object_store::{Error as ObjectError, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use reqwest::Url;
 
-use super::bucket::{client, http_client, options, refusal, wait};
+use super::bucket::{connect, parsed_url, refusal, wait};
 use super::{StoreError, WritableStore, joined};
 
 /// A folder in a bucket (`s3://`, `gs://`, `az://`) that can be written.
@@ -19,17 +18,14 @@ impl BucketFolder {
         url: &str,
         settings: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, StoreError> {
-        // The client itself asks for a provider of ciphers.
-        http_client()?;
-        let parsed = Url::parse(url)
-            .map_err(|error| StoreError::Refused(format!("'{url}' is not a URL ({error})")))?;
+        let parsed = parsed_url(url)?;
         if matches!(parsed.scheme(), "http" | "https") || parsed.query().is_some() {
             return Err(StoreError::Refused(format!(
                 "'{url}' is not the URL of a folder in a bucket\nhint: s3://, gs:// and az:// are; \
                  credentials and endpoints are taken from the environment"
             )));
         }
-        let (store, prefix) = client(&parsed, &options(&parsed, settings)).map_err(refusal)?;
+        let (store, prefix) = connect(&parsed, settings)?;
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             store,

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use morphospace_core::{sha256_hex, sha256_of_file, write_atomically};
+use morphospace_core::{extended_files, sha256_hex, sha256_of_file, write_atomically};
 use serde::{Deserialize, Serialize};
 
 /// What a step of a recipe read and wrote, so that it is known whether it has to be
@@ -68,7 +68,14 @@ pub(super) fn version(path: &Path) -> io::Result<Option<String>> {
         Err(error) => return Err(error),
     };
     if found.is_file() {
-        return Ok(Some(format!("sha256 {}", sha256_of_file(path)?)));
+        // Settings are what they build on, too.
+        let files = match path.extension().is_some_and(|end| end == "toml") {
+            true => extended_files(path).unwrap_or_else(|_| vec![path.to_owned()]),
+            false => vec![path.to_owned()],
+        };
+        let hashes: io::Result<Vec<String>> =
+            files.iter().map(|file| sha256_of_file(file)).collect();
+        return Ok(Some(format!("sha256 {}", hashes?.join(" "))));
     }
     let mut lines = Vec::new();
     list(path, path, &mut lines)?;
@@ -105,6 +112,17 @@ fn list(root: &Path, folder: &Path, lines: &mut Vec<String>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_change_with_those_they_build_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("row.toml"), "extends = 'base.toml'").expect("a file");
+        fs::write(path("base.toml"), "seed = 1").expect("a file");
+        let before = version(&path("row.toml")).expect("a version");
+        fs::write(path("base.toml"), "seed = 2").expect("a file");
+        assert_ne!(version(&path("row.toml")).expect("a version"), before);
+    }
 
     #[test]
     fn a_step_is_done_again_if_something_changed() {
