@@ -16,13 +16,15 @@
     memory   peak memory as wells grow
 
 Needs torch, timm==0.9.7, numpy and pillow for `peer`. Images are simulated, six
-channels of 512 x 512 pixels (four crops). The best of the turns each.
+channels of 512 x 512 pixels (four crops). The best of the turns each; for `network`,
+means of pairs.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import time
@@ -30,6 +32,8 @@ import time
 BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "release"
 NETWORK = "untrained:vit_small_patch16"
 TURNS = 3
+# Of runs that are compared with one another, a mean each.
+PAIRS = 8
 BATCH = 8
 DEPTH = 12
 
@@ -136,15 +140,18 @@ def network(folder, _wells):
     # Plates large enough that their last batch, which is padded, does not matter.
     screen = simulated(folder, 240, 512)
     program = BUILT / "examples/network_speed"
-    alone, whole = 0.0, 0.0
-    for _ in range(TURNS):
+    alone, whole = [], []
+    for _ in range(PAIRS):
         # In turn: the machine's mood is the same for both.
         seconds = subprocess.run([program, "vit_small_patch16", "embed-mean", str(BATCH)], check=True, text=True,
                                  capture_output=True).stdout
-        alone = max(alone, BATCH / float(seconds) / 4)
-        whole = max(whole, embedded(screen, folder)[0]["tiles_per_second"] / 4)
-    print(f"network: {whole:.2f} fields/s from files, the network alone {alone:.2f}, "
-          f"{100 * whole / alone:.1f} %", flush=True)
+        alone.append(BATCH / float(seconds) / 4)
+        whole.append(embedded(screen, folder)[0]["tiles_per_second"] / 4)
+    shares = [100 * both / network for both, network in zip(whole, alone)]
+    error = statistics.stdev(shares) / len(shares) ** 0.5
+    print(f"network: {statistics.mean(whole):.2f} fields/s from files, the network alone "
+          f"{statistics.mean(alone):.2f}; {statistics.mean(shares):.1f} +- {error:.1f} % "
+          f"(mean and its standard error of {PAIRS} pairs)", flush=True)
 
 
 def blocks(folder, _wells):

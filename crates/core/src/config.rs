@@ -63,7 +63,12 @@ pub fn read_config<T: DeserializeOwned>(
     let is_plain = [EXTENDS, SCALE, SCALES]
         .iter()
         .all(|key| !table.contains_key(*key));
-    if is_plain {
+    let wants_scale = overrides.iter().any(|text| {
+        text.split('=')
+            .next()
+            .is_some_and(|key| key.trim() == SCALE)
+    });
+    if is_plain && !wants_scale {
         return parse_config(&name, &text, overrides);
     }
     let mut table = extended(path, table, 0)?;
@@ -388,7 +393,7 @@ mod tests {
         }
     }
 
-    fn extended_files(files: &[(&str, &str)], overrides: &[&str]) -> Result<Settings, ConfigError> {
+    fn read_files(files: &[(&str, &str)], overrides: &[&str]) -> Result<Settings, ConfigError> {
         let folder = tempfile::tempdir().expect("a folder");
         for (name, text) in files {
             let path = folder.path().join(name);
@@ -409,7 +414,7 @@ mod tests {
             ("base.toml", TEXT),
         ];
         let settings = |overrides: &[&str]| {
-            let settings = extended_files(&files, overrides).expect("valid");
+            let settings = read_files(&files, overrides).expect("valid");
             (settings.name, settings.inner.rate)
         };
         assert_eq!(settings(&[]), ("b".to_owned(), 0.5));
@@ -418,11 +423,14 @@ mod tests {
             settings(&["scale=tiny", "inner.rate=2.0"]),
             ("b".to_owned(), 2.0)
         );
-        let error = extended_files(&files, &["scale=huge"]).expect_err("there is no such scale");
+        let error = read_files(&files, &["scale=huge"]).expect_err("there is no such scale");
         assert!(
             error.to_string().contains("its scales are 'tiny'"),
             "{error}"
         );
+        let plain = [("a.toml", "name = 'b'")];
+        let error = read_files(&plain, &["scale=tiny"]).expect_err("there are no scales");
+        assert!(error.to_string().contains("its scales are none"), "{error}");
     }
 
     #[test]
@@ -436,18 +444,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_extended_is_named() {
-        let circle = extended_files(&[("a.toml", "extends = 'a.toml'")], &[]).expect_err("endless");
+        let circle = read_files(&[("a.toml", "extends = 'a.toml'")], &[]).expect_err("endless");
         assert!(
             circle.to_string().contains("is there a circle?"),
             "{circle}"
         );
-        let gone = extended_files(&[("a.toml", "extends = 'b.toml'")], &[]).expect_err("not there");
+        let gone = read_files(&[("a.toml", "extends = 'b.toml'")], &[]).expect_err("not there");
         assert!(gone.to_string().contains("b.toml"), "{gone}");
         let typo = [
             ("a.toml", "extends = 'b.toml'\nnam = 'c'"),
             ("b.toml", TEXT),
         ];
-        let typo = extended_files(&typo, &[]).expect_err("unknown").to_string();
+        let typo = read_files(&typo, &[]).expect_err("unknown").to_string();
         assert!(
             typo.contains("did you mean 'name'") && typo.contains("a.toml"),
             "{typo}"

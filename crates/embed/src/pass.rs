@@ -132,10 +132,15 @@ impl Pass<'_> {
             grid: self.encoder.patch_grid(),
         };
         let (sites, is_abandoned) = (&sites, &is_abandoned);
+        let shares_cores = *self.device == Device::flex();
         thread::scope(|scope| {
             let options = self.config.loader;
             let mut loader = Loader::spawn(scope, 0..sites.len() as u64, options, || {
+                let mut is_new = true;
                 move |position| {
+                    if std::mem::take(&mut is_new) && shares_cores {
+                        yield_to_network();
+                    }
                     let (group, site) = sites[position as usize];
                     match is_abandoned[group].load(Ordering::Relaxed) {
                         true => Ok(SiteTiles::Abandoned),
@@ -490,6 +495,18 @@ impl Pass<'_> {
             first_problem: first.unwrap_or("it is empty".to_owned()),
         }
     }
+}
+
+/// Lets the network go first where a thread that reads wants the same core: work that is
+/// divided between all cores waits for the slowest. While the network waits for images,
+/// there is nobody to yield to.
+fn yield_to_network() {
+    /// The lowest.
+    #[cfg(target_os = "linux")]
+    const NICENESS: i32 = 19;
+    // On Linux, of this thread alone. If it cannot be, nothing but speed is lost.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 /// Reads vectors from the device.

@@ -6,7 +6,7 @@ pub(crate) struct TileBatch {
     size: usize,
     /// Channels, side, side.
     shape: [usize; 3],
-    /// `[size, channel, row, column]`, zeros behind the last tile.
+    /// `[tile, channel, row, column]`, of the tiles that are there.
     images: Vec<f32>,
     /// Site and place of each tile.
     pub(crate) places: Vec<(usize, Tile)>,
@@ -18,7 +18,7 @@ impl TileBatch {
         Self {
             size,
             shape,
-            images: vec![0.0; size * shape.iter().product::<usize>()],
+            images: Vec::new(),
             places: Vec::with_capacity(size),
         }
     }
@@ -32,26 +32,28 @@ impl TileBatch {
     }
 
     pub(crate) fn push(&mut self, tile: &[f32], site_index: usize, place: Tile) {
-        let start = self.places.len() * tile.len();
-        self.images[start..start + tile.len()].copy_from_slice(tile);
+        if self.images.is_empty() {
+            self.images.reserve_exact(self.size * tile.len());
+        }
+        self.images.extend_from_slice(tile);
         self.places.push((site_index, place));
     }
 
     /// Fills the rest with the tiles that are there, from the first on, so that
     /// nothing else has a part in what the batch has in common.
     pub(crate) fn fill_up(&mut self) {
-        let len = self.images.len() / self.size;
         let num = self.places.len();
+        let len = self.images.len() / num;
         for place in num..self.size {
             let from = (place % num) * len;
-            self.images.copy_within(from..from + len, place * len);
+            self.images.extend_from_within(from..from + len);
         }
     }
 
-    /// The images, as many as a pass has; what comes next begins with zeros.
+    /// The images, as many as a pass has, zeros behind the last.
     pub(crate) fn take_images(&mut self, device: &Device) -> Tensor<4> {
-        let zeros = vec![0.0; self.images.len()];
-        let images = std::mem::replace(&mut self.images, zeros);
+        let mut images = std::mem::take(&mut self.images);
+        images.resize(self.size * self.shape.iter().product::<usize>(), 0.0);
         let [channels, height, width] = self.shape;
         let shape = [self.size, channels, height, width];
         Tensor::from_data(TensorData::new(images, shape), device)

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! `step-checkpointed` computes again what is cheap, in the backward pass;
-//! `embed` evaluates the embedding (the best of some, `embed-mean`: the mean of half a
-//! minute); `step` trains: embedding (of a MU-Net, the
+//! `embed` evaluates the embedding (the best of some, `embed-mean`: the mean of ten
+//! seconds); `step` trains: embedding (of a MU-Net, the
 //! image behind its maps), mean of squares, gradients of all parameters.
 
 #![allow(clippy::print_stdout, reason = "a number is all it is for")]
@@ -69,9 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Over half a minute, to compare with what goes on as long.
+/// Over ten seconds, to compare with what goes on as long.
 fn mean(work: &mut dyn FnMut()) -> f64 {
-    const SECONDS: f64 = 30.0;
+    const SECONDS: f64 = 10.0;
     work();
     let started = Instant::now();
     let mut num = 0;

@@ -110,6 +110,16 @@ impl Axis {
         self
     }
 
+    /// The axis without ticks between whole numbers.
+    pub(crate) fn with_whole_ticks(mut self) -> Self {
+        if self.ticks.iter().any(|(tick, _)| tick.fract() != 0.0) {
+            let (first, last) = (self.low.ceil() as i64, self.high.floor() as i64);
+            let whole = (first..=last).map(|tick| (tick as f64, tick.to_string()));
+            self.ticks = whole.collect();
+        }
+        self
+    }
+
     /// Where a value lies, 0 at the low end and 1 at the high end.
     pub(crate) fn fraction(&self, value: f64) -> f64 {
         let value = if self.is_log { value.log10() } else { value };
@@ -209,6 +219,14 @@ mod tests {
             labels(&Axis::between(2e-6, 4e-6, 2)),
             ["2e-6", "3e-6", "4e-6"]
         );
+    }
+
+    #[test]
+    fn between_blocks_there_are_no_ticks() {
+        let of = |values: &[f64]| Axis::covering(values.iter().copied(), 8).with_whole_ticks();
+        assert_eq!(labels(&of(&[1.0, 2.0])), ["1", "2"]);
+        assert_eq!(labels(&of(&[3.0])), ["3"]);
+        assert_eq!(labels(&of(&[0.0, 40.0])), ["0", "10", "20", "30", "40"]);
     }
 
     #[test]

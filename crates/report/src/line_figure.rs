@@ -245,6 +245,10 @@ impl LineFigure {
             .collect();
         let xs = covered.iter().map(|(x, _)| *x);
         let x_axis = match &self.horizontal_axis {
+            // Of blocks or epochs there are no halves.
+            HorizontalAxis::Linear if xs.clone().all(|x| x.fract() == 0.0) => {
+                Axis::covering(xs, 8).with_whole_ticks()
+            }
             HorizontalAxis::Linear => Axis::covering(xs, 8),
             HorizontalAxis::Logarithmic => Axis::log_covering(xs, 8),
             HorizontalAxis::Names(names) => {

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use morphospace::recipe_run::RecipeRun;
-use morphospace::result_table::ResultTable;
+use morphospace::result_table::{ResultTable, ScoredRow};
 use morphospace_benchmark::Scores;
 use morphospace_core::write_atomically;
 use morphospace_report::write_page;
@@ -65,7 +65,8 @@ fn format_of(path: &Path) -> Result<Format> {
 
 /// Of folders that `run` filled, and of files of scores.
 fn tables(args: &CollectArgs) -> Result<Vec<ResultTable>> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<ScoredRow> = Vec::new();
+    let mut folders: Vec<&Path> = Vec::new();
     let mut files = Vec::new();
     for path in &args.runs {
         if path.is_dir() {
@@ -76,11 +77,13 @@ fn tables(args: &CollectArgs) -> Result<Vec<ResultTable>> {
                     path.display()
                 );
             }
+            folders.extend(found.iter().map(|_| path.as_path()));
             rows.extend(found);
         } else {
             files.push(Scores::read(path)?.scores);
         }
     }
+    name_alike(&mut rows, &folders);
     let mut tables = ResultTable::of_rows(&rows)?;
     let gaps: Vec<String> = tables.iter().flat_map(|table| table.gaps(&rows)).collect();
     warn_each("gaps in the tables", &gaps);
@@ -98,4 +101,16 @@ fn tables(args: &CollectArgs) -> Result<Vec<ResultTable>> {
         );
     }
     Ok(tables)
+}
+
+/// Rows of one table and one title are told by the folders they come from.
+fn name_alike(rows: &mut [ScoredRow], folders: &[&Path]) {
+    let key = |row: &ScoredRow| (row.spec.title.clone(), row.title.clone());
+    let keys: Vec<(String, String)> = rows.iter().map(key).collect();
+    for (index, row) in rows.iter_mut().enumerate() {
+        let is_alike = |other: usize| other != index && keys[other] == keys[index];
+        if (0..keys.len()).any(is_alike) {
+            row.title = format!("{} ({})", row.title, folders[index].display());
+        }
+    }
 }

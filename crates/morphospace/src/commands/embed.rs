@@ -17,12 +17,14 @@ use morphospace_screen::{
     pixel_history, with_stains,
 };
 
+use crate::allocator;
 use crate::cli::{EmbedArgs, TableArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::network_source::NetworkSource;
 use crate::terminal::{Progress, warn, warn_each};
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
+    allocator::keep_pages();
     let is_table = super::is_table(&args.output);
     if is_table {
         super::refuse_unwritable_table(&args.output)?;

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
         )));
     }
     let whatever = Path::new("OUTPUT");
-    let output = args.output.as_deref().unwrap_or(whatever);
+    let output = &plain(args.output.as_deref().unwrap_or(whatever));
     let recipe = match args.dry_run {
         true => Recipe::read_for_show(&args.recipe, &args.set, &args.inputs),
         false => Recipe::read(&args.recipe, &args.set, &args.inputs),
@@ -140,6 +140,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     warn_each("steps that left something out", &incomplete);
     crate::print_line!("{}", output.display());
     Ok(Outcome::with_failures(!incomplete.is_empty()))
+}
+
+/// `./a//b/` as `a/b`: steps that were done are told by their words.
+fn plain(path: &Path) -> PathBuf {
+    let parts = path.components();
+    let plain: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
+    match plain.as_os_str().is_empty() {
+        true => path.to_owned(),
+        false => plain,
+    }
 }
 
 fn name_of(repetition: &Repetition, step: &StepCommand) -> String {
@@ -439,6 +449,19 @@ mod tests {
         };
         assert_eq!(names(&paths.written), ["run/b.parquet", "run/c"]);
         assert_eq!(names(&paths.read), ["run/a.parquet", "run/d"]);
+    }
+
+    #[test]
+    fn a_folder_has_one_name() {
+        for (given, expected) in [
+            ("./a//b/", "a/b"),
+            ("a", "a"),
+            ("/a/./b", "/a/b"),
+            ("../a", "../a"),
+            (".", "."),
+        ] {
+            assert_eq!(plain(Path::new(given)).to_str(), Some(expected));
+        }
     }
 
     #[test]

@@ -108,6 +108,10 @@ fn steps_are_done_once_and_again_when_something_changed() {
     let table = fs::read_to_string(folder.join("t.csv")).expect("a table");
     assert!(table.starts_with("table,row,column,mean,sd,num_repetitions,paper_mean,paper_sd\n"));
     assert!(table.contains("Recall,intensities,10/90,") && table.contains(",2,0.3,0.01"));
+    // Rows of one title are told by their folders.
+    let twice = morphospace(folder, &["collect", "out", "./out"]).expect_status(0);
+    assert!(twice.stdout.contains(" (out)"), "{}", twice.stdout);
+    assert!(twice.stdout.contains(" (./out)"), "{}", twice.stdout);
     let files = [
         "out/seed-1/scores/recall.json",
         "out/seed-2/scores/recall.json",
