@@ -5,7 +5,7 @@ use morphospace_core::{PlateKey, sha256_hex, sha256_of_file};
 use morphospace_models::Representation;
 use morphospace_models::blocks::norm_pass::NormStatistics;
 use morphospace_profiles::{Profiles, read_profiles};
-use morphospace_screen::{Screen, Tiling};
+use morphospace_screen::{Screen, Tiling, pixel_history, renamed_channels};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,10 @@ pub struct EmbeddingSettings {
     pub network_sha256: String,
     /// Channels that were given to the network, in its order.
     pub channels: Vec<String>,
+    /// Which of the files' channels they are, where they were given other names, and
+    /// what was done to pixels: illumination, z-planes.
+    #[serde(default)]
+    pub pixels: Vec<String>,
     /// How sites are cut.
     pub tiling: Tiling,
     /// How tiles are brought to the network's scale.
@@ -59,16 +63,21 @@ impl EmbeddingSettings {
     pub fn new(screen: &dyn Screen, network: &NetworkIdentity, config: &EmbedConfig) -> Self {
         let channels = screen.channels().iter();
         let representations = config.representations.iter();
+        let mut levels = config.levels.clone();
+        levels.sort_unstable();
+        let mut pixels = renamed_channels(screen);
+        pixels.extend(pixel_history(screen));
         Self {
             schema_version: Self::SCHEMA_VERSION,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             network_sha256: network.sha256.clone(),
             channels: channels.map(ToString::to_string).collect(),
+            pixels,
             tiling: config.tiling,
             normalisation: config.normalisation.name().to_owned(),
             normalisation_sha256: config.normalisation.content_hash().map(str::to_owned),
             representations: representations.map(Representation::name).collect(),
-            levels: config.levels.clone(),
+            levels,
             precision: config.precision.to_string(),
             batch_size: config.batch_size,
             norm: config.norm,
@@ -127,6 +136,10 @@ pub struct PlateRecord {
     pub content_sha256: String,
     /// Why there are no tables; empty if there are.
     pub failure: Option<String>,
+    /// Why its tables could not be made anew when something had changed; they stand as
+    /// they were.
+    #[serde(default)]
+    pub later_failure: Option<String>,
     /// Its tables.
     pub tables: Vec<TableRecord>,
     /// Sites of the screen on this plate.
@@ -153,6 +166,13 @@ pub struct PlateRecord {
 }
 
 impl PlateRecord {
+    /// Why its tables are not there, or not those of now.
+    pub fn why_not(&self) -> Option<String> {
+        let later = self.later_failure.as_ref();
+        let later = later.map(|why| format!("{why}\nits tables of before stand"));
+        self.failure.clone().or(later)
+    }
+
     /// The plate's key.
     pub fn key(&self) -> PlateKey {
         PlateKey {
@@ -180,6 +200,7 @@ impl PlateRecord {
 pub struct EmbeddingFolder {
     place: Place,
     settings: EmbeddingSettings,
+    is_new: bool,
 }
 
 const SETTINGS: &str = "settings.json";
@@ -200,7 +221,8 @@ impl EmbeddingFolder {
                 folder: root.to_owned(),
             });
         }
-        if !place.create(SETTINGS, &to_json(&settings))? {
+        let is_new = place.create(SETTINGS, &to_json(&settings))?;
+        if !is_new {
             let there = Self::in_place(place.clone())?;
             let differences = there.settings.differences(&settings);
             if !differences.is_empty() {
@@ -210,7 +232,23 @@ impl EmbeddingFolder {
                 });
             }
         }
-        Ok(Self { place, settings })
+        Ok(Self {
+            place,
+            settings,
+            is_new,
+        })
+    }
+
+    /// Takes back what [`EmbeddingFolder::begin`] wrote, if it began a folder and nobody
+    /// has embedded into it since.
+    ///
+    /// # Errors
+    /// The place cannot be asked or written.
+    pub fn take_back(self) -> Result<(), EmbedError> {
+        if self.is_new && self.records()?.is_empty() {
+            self.place.remove(SETTINGS)?;
+        }
+        Ok(())
     }
 
     /// Opens what [`EmbeddingFolder::begin`] began.
@@ -223,7 +261,11 @@ impl EmbeddingFolder {
 
     fn in_place(place: Place) -> Result<Self, EmbedError> {
         match read_json(&place, SETTINGS)? {
-            Some(settings) => Ok(Self { place, settings }),
+            Some(settings) => Ok(Self {
+                place,
+                settings,
+                is_new: false,
+            }),
             None => Err(EmbedError::NoFolder {
                 folder: place.location(),
             }),

@@ -75,8 +75,7 @@ pub enum EmbedError {
     /// No site was left to embed.
     #[error(
         "none of the {num_sites} sites of screen '{screen}' can be embedded: {first_problem}\n\
-         hint: `inspect` lists what is missing; --on-incomplete fill embeds sites that lack \
-         channels"
+         hint: {hint}"
     )]
     NothingToEmbed {
         /// The screen.
@@ -85,6 +84,8 @@ pub enum EmbedError {
         num_sites: usize,
         /// The first site's trouble.
         first_problem: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// A folder holds embeddings made with other settings; nothing has been
     /// done.

@@ -65,6 +65,7 @@ pub fn intensity_profiles(
             first_problem: skipped
                 .first()
                 .map_or("it is empty".to_owned(), ToString::to_string),
+            hint: crate::pass::nothing_there(on_incomplete),
         });
     }
     let names: Vec<String> = channels

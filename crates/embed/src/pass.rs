@@ -12,7 +12,7 @@ use morphospace_models::blocks::domain::forward_domain;
 use morphospace_models::blocks::norm_pass::{NormPass, NormStatistics};
 use morphospace_models::{Encoder, MapNetwork};
 use morphospace_profiles::Profiles;
-use morphospace_screen::{CheckedNormalisation, Loader, Screen, SkippedSite, Tile};
+use morphospace_screen::{CheckedNormalisation, Loader, OnIncomplete, Screen, SkippedSite, Tile};
 use rand::seq::SliceRandom;
 
 use crate::domain_tiles::{DomainSite, DomainTiles};
@@ -493,6 +493,20 @@ impl Pass<'_> {
             screen: self.screen.name().to_owned(),
             num_sites: sites.len(),
             first_problem: first.unwrap_or("it is empty".to_owned()),
+            hint: match outside {
+                Some(_) => "pixels of masks that are not 0 are inside",
+                None => nothing_there(self.config.on_incomplete),
+            },
+        }
+    }
+}
+
+/// What to do if no site can be read.
+pub(crate) fn nothing_there(policy: OnIncomplete) -> &'static str {
+    match policy {
+        OnIncomplete::Fill => "`inspect` lists what is missing",
+        OnIncomplete::Fail | OnIncomplete::Skip => {
+            "`inspect` lists what is missing; --on-incomplete fill embeds sites that lack channels"
         }
     }
 }

@@ -67,7 +67,7 @@ pub struct Manifest {
     pub num_plates_done: usize,
     /// Plates that nobody has come to.
     pub missing: Vec<String>,
-    /// Plates without tables and why.
+    /// Plates without tables, or with those of before, and why.
     pub failed: BTreeMap<String, String>,
     /// Sites, of plates with tables.
     pub num_sites: usize,
@@ -207,6 +207,15 @@ impl PlateJob<'_> {
             && record.content_sha256 == content_sha256
             && (is_whole || record.on_incomplete == self.config.on_incomplete.as_str())
             && self.folder.has_tables(&record)?;
+        if is_done && record.later_failure.is_some() {
+            // What was amiss is as it was.
+            let record = PlateRecord {
+                later_failure: None,
+                ..record
+            };
+            self.folder.write_record(&record)?;
+            return Ok(Some(record));
+        }
         Ok(is_done.then_some(record))
     }
 
@@ -275,7 +284,7 @@ fn manifest(plates: &[(PlateKey, Range<usize>)], records: &[PlateRecord]) -> Man
     let num_tiles = done().map(|record| record.num_tiles).sum();
     let per_second = |count: f64| if seconds > 0.0 { count / seconds } else { 0.0 };
     let failures = records.iter().filter_map(|record| {
-        let failure = record.failure.clone()?;
+        let failure = record.why_not()?;
         Some((record.key().to_string(), failure))
     });
     let names = |of: fn(&PlateRecord) -> &Vec<String>| done().flat_map(of).cloned().collect();
@@ -354,6 +363,7 @@ impl FolderSink<'_> {
             plate: plate.plate.clone(),
             content_sha256: content_sha256.clone(),
             failure: None,
+            later_failure: None,
             tables: Vec::new(),
             num_sites: sites.len(),
             num_tiles: account.num_tiles,
@@ -426,10 +436,18 @@ impl Sink for FolderSink<'_> {
     }
 
     fn fail(&mut self, _: Account, error: EmbedError) -> Result<(), EmbedError> {
-        // Unfinished tables leave nothing behind.
+        // Unfinished tables leave nothing behind, those that were finished before stand.
         self.writers.clear();
+        let folder = self.job.folder;
         let plate = &self.pending[self.group].plate;
-        self.job.folder.remove_tables(plate)?;
+        let before = folder.record(plate)?.filter(|one| one.failure.is_none());
+        if let Some(mut before) = before
+            && folder.has_tables(&before)?
+        {
+            before.later_failure = Some(error.to_string());
+            return self.close(before);
+        }
+        folder.remove_tables(plate)?;
         let mut record = self.record(&Account::default());
         record.failure = Some(error.to_string());
         self.close(record)

@@ -259,10 +259,11 @@ impl Recipe {
             let place = format!("{{{name}}}");
             texts.iter().any(|text| text.contains(&place))
         };
-        let Some(name) = self.values.keys().find(|name| !is_used(name)) else {
+        let names = || self.values.keys().chain(self.repeat.keys());
+        let Some(name) = names().find(|name| !is_used(name)) else {
             return Ok(());
         };
-        let used = self.values.keys().filter(|name| is_used(name));
+        let used = names().filter(|name| is_used(name));
         let hint = hint(name, used.map(String::as_str));
         Err(RecipeError::Invalid {
             recipe: path.to_owned(),
@@ -289,6 +290,9 @@ impl Recipe {
                     .map(|(name, what)| format!("{name} ({what})"))
                     .collect(),
             });
+        }
+        if self.title.trim().is_empty() {
+            return Err(invalid("it has no title".to_owned()));
         }
         if self.steps.is_empty() {
             return Err(invalid("it has no steps".to_owned()));

@@ -14,7 +14,7 @@ use crate::result_table::ScoredRow;
 use crate::table_spec::TableSpec;
 
 /// `run.json`: the recipe with all that was given, and its repetitions. Written
-/// before the first step.
+/// before the first step and behind the last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecipeRun {
@@ -31,6 +31,33 @@ pub struct RecipeRun {
     pub scores: Vec<Vec<PathBuf>>,
     /// What of the recipe was changed on the command line, as `key=value`.
     pub overrides: Vec<String>,
+    /// What became of it.
+    #[serde(default)]
+    pub state: RunState,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Not to its end: scores may be missing, or those of before.
+    #[default]
+    Unfinished,
+    /// To its end, but for what these steps left out.
+    Incomplete(Vec<String>),
+    /// To its end.
+    Complete,
+}
+
+impl RunState {
+    /// In a word, of what is not complete.
+    fn in_brackets(&self) -> Option<&'static str> {
+        match self {
+            Self::Unfinished => Some("unfinished"),
+            Self::Incomplete(_) => Some("incomplete"),
+            Self::Complete => None,
+        }
+    }
 }
 
 impl RecipeRun {
@@ -48,6 +75,7 @@ impl RecipeRun {
             scores,
             overrides,
             recipe,
+            state: RunState::Unfinished,
         }
     }
 
@@ -106,9 +134,11 @@ impl RecipeRun {
             repetitions.push((repetition.clone(), scores));
         }
         // Whoever ran less than the recipe says so.
-        let title = match &self.overrides[..] {
+        let overrides = self.overrides.iter().map(String::as_str);
+        let remarks: Vec<&str> = overrides.chain(self.state.in_brackets()).collect();
+        let title = match &remarks[..] {
             [] => self.recipe.title.clone(),
-            overrides => format!("{} [{}]", self.recipe.title, overrides.join(", ")),
+            remarks => format!("{} [{}]", self.recipe.title, remarks.join(", ")),
         };
         let tables = self.recipe.tables.values();
         let row = |spec: &TableSpec| ScoredRow {

@@ -106,7 +106,7 @@ pub use normalisation::{
 };
 pub use npy::{NpyArray, NpyError, NpyFloat, NpyValues, decode_npy, encode_npy};
 pub use pack::{PackConfig, PackError, PackReport, PackVerification, pack, verify_pack};
-pub use pixel_history::pixel_history;
+pub use pixel_history::{pixel_history, renamed_channels};
 pub use plate_names::plate_names;
 pub use readers::{
     Annotation, ChannelChoice, ChannelDescription, ControlRoleColumn, FileNamePattern, Index,

@@ -34,6 +34,15 @@ pub fn pixel_history(screen: &dyn Screen) -> Vec<String> {
     corrected.into_iter().chain(z).collect()
 }
 
+/// Which of its files' channels those of a screen are that were given a name:
+/// `DNA is w2 (ER)`; empty if none were.
+pub fn renamed_channels(screen: &dyn Screen) -> Vec<String> {
+    let sources = PixelHistory::of(screen).sources.into_iter();
+    sources
+        .map(|(channel, source)| format!("{channel} is {source}"))
+        .collect()
+}
+
 /// What was done to the pixels of a screen on the way from its files, as far
 /// as it changes their statistics. Packed screens keep the notes that it is
 /// read from.

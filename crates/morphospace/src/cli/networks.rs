@@ -466,6 +466,13 @@ impl FromStr for ShardArg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BlocksArg(Vec<BlockRange>);
 
+impl Default for BlocksArg {
+    /// The output alone.
+    fn default() -> Self {
+        Self(vec![BlockRange::Output])
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum BlockRange {
     All,
@@ -563,7 +570,7 @@ impl From<TilesArg> for TileSelection {
     }
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PoolingArg {
     /// Mean of the patch tokens
     PatchMean,

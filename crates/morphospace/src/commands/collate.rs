@@ -65,6 +65,8 @@ pub(super) struct PlatesOf {
     /// Those with tables.
     pub(super) done: Vec<PlateRecord>,
     failed: Vec<String>,
+    /// Those whose tables could not be made anew when something had changed.
+    stale: Vec<String>,
     missing: Vec<String>,
     /// Those that the screen does not have.
     foreign: Vec<String>,
@@ -87,6 +89,7 @@ impl PlatesOf {
         let mut plates = Self {
             done: Vec::new(),
             failed: Vec::new(),
+            stale: Vec::new(),
             missing: Vec::new(),
             foreign: Vec::new(),
             is_told: of_screen.is_some(),
@@ -98,7 +101,12 @@ impl PlatesOf {
             match &record.failure {
                 _ if !is_of_screen(&record) => plates.foreign.push(name),
                 Some(failure) => plates.failed.push(format!("{name}: {failure}")),
-                None => plates.done.push(record),
+                None => {
+                    if let Some(why) = &record.later_failure {
+                        plates.stale.push(format!("{name}: {why}"));
+                    }
+                    plates.done.push(record);
+                }
             }
         }
         let of_screen = of_screen.unwrap_or_default();
@@ -115,6 +123,10 @@ impl PlatesOf {
     /// Says what the tables lack; whether they lack nothing.
     pub(super) fn warn_if_incomplete(&self) -> bool {
         warn_each("plates without a table", &self.failed);
+        warn_each(
+            "plates that could not be embedded anew, with the tables of before",
+            &self.stale,
+        );
         warn_each("plates that are not embedded yet", &self.missing);
         warn_each(
             "plates that the screen does not have, left out",
@@ -127,7 +139,7 @@ impl PlatesOf {
             );
         }
         self.is_told
-            && [&self.failed, &self.missing, &self.foreign]
+            && [&self.failed, &self.stale, &self.missing, &self.foreign]
                 .iter()
                 .all(|of| of.is_empty())
     }

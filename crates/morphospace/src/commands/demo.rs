@@ -26,6 +26,7 @@ use morphospace_train::{CheckedTrainConfig, StepReport, TrainConfig, TrainingDat
 
 use super::embed::profiles_of;
 use super::train::train_under_progress;
+use crate::allocator;
 use crate::cli::DemoArgs;
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::Progress;
@@ -78,6 +79,7 @@ fn alignments() -> [(&'static str, Option<AlignMethod>); 3] {
 }
 
 pub(crate) fn run(args: &DemoArgs) -> Result<Outcome, Failure> {
+    allocator::keep_pages();
     let device = args.device.device.open().or_refuse()?;
     let mut configs = Vec::new();
     for seed in &args.seeds {

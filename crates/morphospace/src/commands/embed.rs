@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
+use morphospace::device::DeviceChoice;
 use morphospace_core::{Provenance, Seed, Stain};
 use morphospace_embed::{
     EmbedConfig, EmbedError, EmbedProgress, Embedded, Level, SiteMasks, embed, intensity_profiles,
@@ -18,7 +19,7 @@ use morphospace_screen::{
 };
 
 use crate::allocator;
-use crate::cli::{EmbedArgs, TableArgs};
+use crate::cli::{BlocksArg, EmbedArgs, PoolingArg, TableArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::network_source::NetworkSource;
 use crate::terminal::{Progress, warn, warn_each};
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome, Failure> {
         .network
         .open(&device, Seed::new(args.seed))
         .or_refuse()?;
-    let origin = origin(args, &choice).or_refuse()?;
+    let origin = origin(args, &choice, &device).or_refuse()?;
     let Some(encoder) = encoder else {
         refuse_for_intensity(args).or_refuse()?;
         if !is_table {
@@ -101,6 +102,9 @@ fn norm(args: &EmbedArgs, is_table: bool) -> Result<(NormStatistics, Domain)> {
         (None, Some(_)) => NormStatistics::Batch,
         (None, None) => NormStatistics::Running,
     };
+    if args.domain.is_some() && norm == NormStatistics::Running {
+        bail!("--domain is of --norm batch and --norm domain\nhint: leave it out, or give --norm");
+    }
     // Plates of a folder are embedded one by one, wherever the others are.
     let domain = args
         .domain
@@ -116,6 +120,10 @@ fn refuse_for_intensity(args: &EmbedArgs) -> Result<()> {
         ("--norm", args.norm.is_some()),
         ("--domain", args.domain.is_some()),
         ("--stride", args.stride.is_some()),
+        ("--blocks", args.blocks != BlocksArg::default()),
+        ("--levels but wells", args.levels != [Level::default()]),
+        ("--pooling", args.pooling != [PoolingArg::PatchMean]),
+        ("--precision", args.precision != Precision::default()),
     ];
     match options.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => bail!(
@@ -170,11 +178,20 @@ fn write_table(
     Ok(Outcome::with_failures(any_left_out))
 }
 
+/// Where it is computed; not that it was chosen by itself.
+fn device_name(args: &EmbedArgs, device: &Device) -> String {
+    match args.device.device {
+        DeviceChoice::Auto if *device == Device::flex() => DeviceChoice::Cpu.to_string(),
+        DeviceChoice::Auto => format!("{device:?}"),
+        chosen => chosen.to_string(),
+    }
+}
+
 /// What the command line says of where an embedding comes from.
-fn origin(args: &EmbedArgs, choice: &NormalisationChoice) -> Result<Provenance> {
+fn origin(args: &EmbedArgs, choice: &NormalisationChoice, device: &Device) -> Result<Provenance> {
     let origin = Provenance::new("embed")
         .with_setting("network", &args.network)
-        .with_setting("device", args.device.device)
+        .with_setting("device", device_name(args, device))
         .with_seed("untrained network", args.seed);
     let origin = match args.network.uses_labels()? {
         Some(uses_labels) => origin.with_setting("network_uses_labels", uses_labels),

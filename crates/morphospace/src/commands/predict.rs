@@ -13,11 +13,13 @@ use morphospace_train::{
 
 use serde::Serialize;
 
+use crate::allocator;
 use crate::cli::{CheckpointArg, NormArg, PredictArgs};
 use crate::failure::{Failure, Outcome, Phase};
 use crate::terminal::{Progress, warn};
 
 pub(crate) fn run(args: &PredictArgs) -> Result<Outcome, Failure> {
+    allocator::keep_pages();
     super::refuse_unwritable_parquet("a table of predictions", &args.output)?;
     let device = args.device.device.open().or_refuse()?;
     let checkpoint = checkpoint_of(&args.network, args.checkpoint).or_refuse()?;

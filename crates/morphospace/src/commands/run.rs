@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use morphospace::recipe::{Recipe, Repetition, RunFolder, StepCommand};
-use morphospace::recipe_run::RecipeRun;
+use morphospace::recipe_run::{RecipeRun, RunState};
 use morphospace::result_table::ResultTable;
 use morphospace_core::{remove_abandoned, write_atomically};
 use morphospace_screen::store::is_url;
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     refuse_other_folder(output, &recipe).or_refuse()?;
     let _lock = lock(output).or_refuse()?;
     let scores = plan.iter().map(|planned| planned.scores(&folder));
-    let run = RecipeRun::new(recipe, scores.collect(), args.set.clone());
+    let mut run = RecipeRun::new(recipe, scores.collect(), args.set.clone());
     run.write(output).or_refuse()?;
     let path = output.join("commands.sh");
     let script = script(&plan).or_refuse()?;
@@ -130,6 +130,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     remove_abandoned(output)
         .with_context(|| format!("cannot tidy '{}'", output.display()))
         .or_stop()?;
+    run.state = match &incomplete[..] {
+        [] => RunState::Complete,
+        steps => RunState::Incomplete(steps.to_vec()),
+    };
+    run.write(output).or_stop()?;
     let rows = run.scored_rows(output).or_stop()?;
     let tables = ResultTable::of_rows(&rows).or_stop()?;
     for table in &tables {

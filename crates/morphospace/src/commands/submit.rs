@@ -221,9 +221,10 @@ fn kubernetes(args: &SubmitArgs) -> String {
             "completions": args.parts,
             "parallelism": parallelism,
             "backoffLimitPerIndex": NUM_RETRIES,
-            "activeDeadlineSeconds": u64::from(args.hours) * 3600,
             "template": {
                 "spec": {
+                    // Of a part; of the job it would be the time of all of them.
+                    "activeDeadlineSeconds": u64::from(args.hours) * 3600,
                     "restartPolicy": "Never",
                     "terminationGracePeriodSeconds": SECONDS_TO_END,
                     "containers": [{

@@ -263,6 +263,18 @@ fn a_folder_is_gone_on_with_or_refused_by_name() {
     morphospace(folder, &with(&args, &["--batch-size", "4"]))
         .expect_status(2)
         .expect_stderr(&["batch_size: 8 there, 4 now"]);
+    let channels = "DNA=ER,ER=DNA,Actin,RNA,Mito,Golgi";
+    morphospace(folder, &with(&args, &["--channels", channels]))
+        .expect_status(2)
+        .expect_stderr(&["pixels: [] there", "DNA is w2 (ER)"]);
+    let turned = args.iter().map(|word| match *word {
+        "wells,sites" => "sites,wells",
+        word => word,
+    });
+    let turned: Vec<&str> = turned.collect();
+    morphospace(folder, &turned)
+        .expect_status(0)
+        .expect_stderr(&["6 of 6 plates (6 were done before)"]);
     // The network was trained on meanwhile.
     let more = [
         "train",
@@ -374,6 +386,60 @@ fn an_image_that_is_damaged_costs_its_plate_alone() {
     morphospace(folder, &skip)
         .expect_status(1)
         .expect_stderr(&["6 of 6 plates (5 were done before)", "sites left out: 1"]);
+
+    // What was done stands if it cannot be done otherwise.
+    let tables = files(&folder.join("plates"), ".parquet");
+    morphospace(folder, &args).expect_status(1).expect_stderr(&[
+        "5 of 6 plates (5 were done before)",
+        "its tables of before stand",
+    ]);
+    assert_eq!(files(&folder.join("plates"), ".parquet"), tables);
+    let manifest = json(&folder.join("plates/manifest.json"));
+    assert_eq!(
+        manifest["failed"].as_object().map(|failed| failed.len()),
+        Some(1)
+    );
+    let collate = [
+        "collate",
+        "plates",
+        "--representation",
+        "output",
+        "--output",
+        "x.csv",
+    ];
+    morphospace(folder, &collate)
+        .expect_status(1)
+        .expect_stderr(&[
+            "wells of 6 plates",
+            "with the tables of before: 1",
+            "HUVEC-01",
+        ]);
+    morphospace(folder, &skip)
+        .expect_status(1)
+        .expect_stderr(&["6 of 6 plates (6 were done before)"]);
+    let manifest = json(&folder.join("plates/manifest.json"));
+    assert_eq!(
+        manifest["failed"].as_object().map(|failed| failed.len()),
+        Some(0)
+    );
+}
+
+#[test]
+fn what_is_refused_leaves_no_settings_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    six_plates(folder);
+    let args = with(&EMBED, &["--output", "plates"]);
+    morphospace(
+        folder,
+        &with(&args, &["--masks", "masks/{batch}/{plate}/{well}.png"]),
+    )
+    .expect_status(2)
+    .expect_stderr(&["mask"]);
+    morphospace(folder, &with(&args, &["--domain", "plate"]))
+        .expect_status(2)
+        .expect_stderr(&["--domain is of --norm batch"]);
+    morphospace(folder, &args).expect_status(0);
 }
 
 #[cfg(unix)]
@@ -758,11 +824,14 @@ fn what_is_not_of_the_screen_or_not_as_written_is_told() {
         .expect_status(2)
         .expect_stderr(&["lies in the folder that is read"]);
 
-    // A plate that fails now leaves nothing of what it was.
+    // A plate that fails now stands as it was, and is named.
     let image = first_image(folder, 1);
     fs::write(&image, b"nothing").unwrap();
     morphospace(folder, &args).expect_status(1);
-    assert!(!tables[0].exists() && tables[1].exists());
+    assert!(tables[0].exists() && tables[1].exists());
+    morphospace(folder, &collate)
+        .expect_status(1)
+        .expect_stderr(&["with the tables of before: 1", "HUVEC-01 plate 1"]);
     // Left out by name as often as it is run.
     let skip = with(&args, &["--on-incomplete", "skip"]);
     for _ in 0..2 {

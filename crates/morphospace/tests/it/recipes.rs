@@ -212,6 +212,9 @@ fn what_misleads_is_said() {
     run_small(folder, &["--set", "values.metod=tvn"])
         .expect_status(2)
         .expect_stderr(&["value 'metod' stands in no step", "did you mean 'method'"]);
+    run_small(folder, &["--set", "repeat.sed=[1]"])
+        .expect_status(2)
+        .expect_stderr(&["value 'sed' stands in no step", "did you mean 'seed'"]);
     let into = |output: &str| {
         let args = [
             "run",
@@ -322,6 +325,12 @@ fn a_step_that_fails_is_named_and_what_came_before_stays() {
                 || run.stderr.starts_with("[1/6] embed (seed 1)\n"),
             "{}",
             run.stderr
+        );
+        let collected = morphospace(folder, &["collect", "out"]).expect_status(0);
+        assert!(
+            collected.stdout.contains("[incomplete]"),
+            "{}",
+            collected.stdout
         );
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn embed_into(
         screen,
         encoder,
         device,
-        device_name: &args.device.device.to_string(),
+        device_name: &super::device_name(args, device),
         config,
         folder: &folder,
         shard,
@@ -65,7 +65,14 @@ pub(super) fn embed_into(
         begun.update(at.num_sites_done, "");
     };
     let done = job.run(&mut observer, &mut |_| {});
-    let done = done.map_err(super::failure)?;
+    let done = match done.map_err(super::failure) {
+        // Nothing has been done: the next command may have other settings.
+        Err(refused @ Failure::Refused(_)) if shard == Shard::WHOLE => {
+            folder.take_back().or_stop()?;
+            return Err(refused);
+        }
+        done => done?,
+    };
     let progress = progress.unwrap_or_else(|| Progress::new("embed", "sites", 0));
     progress.finish(&summary(&done, shard));
     Ok(report(args, &done))
@@ -94,7 +101,7 @@ pub(super) fn refuse_no_folder(path: &Path) -> Result<()> {
 }
 
 fn summary(done: &PlatesDone, shard: Shard) -> String {
-    let embedded = || done.records.iter().filter(|one| one.failure.is_none());
+    let embedded = || done.records.iter().filter(|one| one.why_not().is_none());
     let num_tiles: usize = embedded().map(|one| one.num_tiles).sum();
     let seconds: f64 = embedded().map(|one| one.seconds).sum();
     let waited: f64 = embedded()
@@ -132,7 +139,7 @@ fn report(args: &EmbedArgs, done: &PlatesDone) -> Outcome {
     let filled = names(|record| &record.filled);
     let outside = names(|record| &record.outside);
     let failed = done.records.iter().filter_map(|record| {
-        let failure = record.failure.as_deref()?;
+        let failure = record.why_not()?;
         Some(format!("{}: {failure}", record.key()))
     });
     let failed: Vec<String> = failed.collect();
