@@ -33,7 +33,7 @@ BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "
 NETWORK = "untrained:vit_small_patch16"
 TURNS = 3
 # Of runs that are compared with one another, a mean each.
-PAIRS = 8
+PAIRS = 6
 BATCH = 8
 DEPTH = 12
 

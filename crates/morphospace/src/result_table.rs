@@ -55,7 +55,7 @@ pub struct Cell {
     pub sd: Option<f64>,
     /// What the paper reports.
     pub expected: Option<Expected>,
-    /// [`ColumnSpec::decimals`].
+    /// [`ColumnSpec::decimals`](crate::table_spec::ColumnSpec::decimals).
     #[serde(skip)]
     pub decimals: Option<usize>,
 }
