@@ -64,14 +64,14 @@ pub fn read_config<T: DeserializeOwned>(
         .iter()
         .all(|key| !table.contains_key(*key));
     let wants_scale = overrides.iter().any(|text| {
-        text.split('=')
-            .next()
-            .is_some_and(|key| key.trim() == SCALE)
+        text.split_once('=')
+            .is_some_and(|(key, _)| key.trim() == SCALE)
     });
     if is_plain && !wants_scale {
         return parse_config(&name, &text, overrides);
     }
-    let mut table = extended(path, table, 0)?;
+    let tables = extended(path)?.into_iter().rev().map(|(_, table)| table);
+    let mut table = tables.reduce(merged).unwrap_or_default();
     apply_overrides(&mut table, overrides)?;
     let scale = table.remove(SCALE);
     let scales = table.remove(SCALES);
@@ -118,46 +118,34 @@ fn parse_table(name: &str, text: &str) -> Result<toml::Table, ConfigError> {
 /// # Errors
 /// As [`read_config`]: a file cannot be read or is no TOML, they extend each other.
 pub fn extended_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let mut files = vec![path.to_owned()];
-    loop {
-        let last = &files[files.len() - 1];
-        let name = last.display().to_string();
-        let table = parse_table(&name, &read_text(last)?)?;
-        let Some(base) = table.get(EXTENDS).and_then(toml::Value::as_str) else {
-            return Ok(files);
-        };
-        if files.len() > MOST_EXTENDS {
-            return Err(ConfigError::Invalid {
-                name,
-                message: format!("{MOST_EXTENDS} files extend each other: is there a circle?"),
-            });
-        }
-        let base = last.parent().unwrap_or(Path::new("")).join(base);
-        files.push(base);
-    }
+    let files = extended(path)?.into_iter();
+    Ok(files.map(|(path, _)| path).collect())
 }
 
-/// A file's table over those that it extends.
-fn extended(path: &Path, mut table: toml::Table, depth: usize) -> Result<toml::Table, ConfigError> {
-    let invalid = |message: String| ConfigError::Invalid {
-        name: path.display().to_string(),
-        message,
-    };
-    let Some(base) = table.remove(EXTENDS) else {
-        return Ok(table);
-    };
-    let Some(base) = base.as_str() else {
-        return Err(invalid(format!("{EXTENDS} = {base} is no path in quotes")));
-    };
-    if depth == MOST_EXTENDS {
-        return Err(invalid(format!(
-            "{MOST_EXTENDS} files extend each other: is there a circle?"
-        )));
+/// A file and those that it extends, itself first, each with what it says.
+fn extended(path: &Path) -> Result<Vec<(PathBuf, toml::Table)>, ConfigError> {
+    let mut files = Vec::new();
+    let mut path = path.to_owned();
+    loop {
+        let name = path.display().to_string();
+        let mut table = parse_table(&name, &read_text(&path)?)?;
+        let base = table.remove(EXTENDS);
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        files.push((path, table));
+        let invalid = |message| ConfigError::Invalid { name, message };
+        path = match base {
+            None => return Ok(files),
+            Some(_) if files.len() > MOST_EXTENDS => {
+                return Err(invalid(format!(
+                    "{MOST_EXTENDS} files extend each other: is there a circle?"
+                )));
+            }
+            Some(toml::Value::String(base)) => folder.join(base),
+            Some(base) => {
+                return Err(invalid(format!("{EXTENDS} = {base} is no path in quotes")));
+            }
+        };
     }
-    let base = path.parent().unwrap_or(Path::new("")).join(base);
-    let text = read_text(&base)?;
-    let base_table = parse_table(&base.display().to_string(), &text)?;
-    Ok(merged(extended(&base, base_table, depth + 1)?, table))
 }
 
 /// The table of the scale that was chosen.
